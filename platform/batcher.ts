@@ -1,0 +1,44 @@
+/**
+ * Turns many single calls into few calls over many: everything asked while a batch is under way goes into the next.
+ * That is group commit: alone a call waits for nobody, in a crowd one transaction carries them all.
+ */
+import { PlatformError } from './errors.ts'
+
+export type BatcherOptions = {
+  /** Items in one batch; at least 1. */
+  itemsMax: number
+  /** Items waiting; one more is refused with LOG_BUSY. */
+  waitingMax: number
+}
+
+/** `run` answers one result per item, in order; when it throws, every item of that batch is rejected with its error. */
+export function batcher<Item, Result>(
+  run: (items: readonly Item[]) => Promise<readonly Result[]>,
+  options: BatcherOptions,
+): (item: Item) => Promise<Result> {
+  type Waiting = { item: Item; resolve: (result: Result) => void; reject: (error: unknown) => void }
+  const waiting: Waiting[] = []
+  let isRunning = false
+
+  async function drain(): Promise<void> {
+    isRunning = true
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0, options.itemsMax)
+      try {
+        const results = await run(batch.map((w) => w.item))
+        if (results.length !== batch.length) throw new PlatformError('INTERNAL', { expected: batch.length, got: results.length })
+        batch.forEach((w, index) => w.resolve(results[index] as Result))
+      } catch (error) {
+        for (const w of batch) w.reject(error)
+      }
+    }
+    isRunning = false
+  }
+
+  return (item) =>
+    new Promise<Result>((resolve, reject) => {
+      if (waiting.length >= options.waitingMax) return reject(new PlatformError('LOG_BUSY', { waiting: waiting.length }))
+      waiting.push({ item, resolve, reject })
+      if (!isRunning) queueMicrotask(() => (isRunning ? undefined : drain()))
+    })
+}

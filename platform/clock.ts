@@ -1,0 +1,42 @@
+/** Time and chance as parameters: nothing in the core reaches for a real clock, timer or random source. */
+import { randomBytes } from 'node:crypto'
+import type { EpochMs } from '../schemas/units.ts'
+
+export type Clock = {
+  nowMs(): EpochMs
+  /** Calls `run` once, no sooner than `delayMs` from now; the returned function takes it back. */
+  after(delayMs: number, run: () => void): () => void
+}
+
+export type Random = {
+  /** Uniform in [0, 1). */
+  fraction(): number
+  bytes(size: number): Uint8Array
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  after(delayMs, run) {
+    const timer = setTimeout(run, Math.min(delayMs, 2 ** 31 - 1))
+    return () => clearTimeout(timer)
+  },
+}
+
+export const systemRandom: Random = {
+  fraction: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
+  bytes: (size) => randomBytes(size),
+}
+
+/** Resolves after `delayMs`, or at once when `signal` is aborted; never rejects. */
+export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve()
+    const cancel = clock.after(delayMs, done)
+    signal?.addEventListener('abort', done, { once: true })
+    function done() {
+      cancel()
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+  })
+}

@@ -1,0 +1,83 @@
+/**
+ * The log port. Requests are appended to `intake`; the owner of a partition takes them in order and commits the
+ * facts they lead to together with how far it has read. Three adapters keep one contract: embedded, simulated, kafka.
+ */
+import type { FactStream } from '../../schemas/streams.ts'
+
+export type IntakeRecord = { key: string; value: Uint8Array }
+export type StoredRequest = IntakeRecord & { offset: bigint }
+export type FactRecord = { stream: FactStream; key: string; value: Uint8Array; seq: bigint }
+export type StoredFact = FactRecord & { offset: bigint }
+export type StoredDirectoryFact = { offset: bigint; value: Uint8Array; seq: bigint }
+export type Position = { partition: number; offset: bigint }
+
+/** Where a reader of one partition's facts stands: the last `seq` it took, and the next offset of every stream. */
+export type FactCursor = { seq: bigint; offsets: Record<FactStream, bigint> }
+export const startOfFacts: FactCursor = { seq: 0n, offsets: { directory: 0n, accounts: 0n, jobs: 0n, usage: 0n, billing: 0n } }
+
+export type ReadOptions = {
+  /** At most this many records; at least 1. */
+  recordsMax: number
+  /** Waits this long for the first record, then answers with none. 0 answers at once. */
+  waitMs: number
+  /** Ends the wait early, with none. */
+  signal?: AbortSignal
+}
+
+/** What the last commit of a partition fixed. */
+export type Committed = {
+  /** Offset of the first request not yet taken. */
+  intakeOffset: bigint
+  /** `seq` of the last fact; 0 when there is none. */
+  seq: bigint
+}
+
+/** The right to write one partition's facts, until another owner acquires it. */
+export type Tenure = {
+  readonly partition: number
+  /** As it stood when the tenure began, later as of the last commit. */
+  readonly committed: Committed
+  /**
+   * Writes the facts and the new intake offset: all or nothing. `seq` must go on gaplessly from `committed.seq`.
+   * Throws LOG_FENCED when another owner has acquired the partition (nothing was written), LOG_COMMIT_UNKNOWN when
+   * nobody knows (the tenure is dead: acquire again and restore), LOG_RECORD_TOO_LARGE (nothing was written).
+   */
+  commit(facts: readonly FactRecord[], intakeOffset: bigint): Promise<void>
+  /** Gives the partition up; the tenure is dead. */
+  release(): Promise<void>
+}
+
+export type AssignmentListener = {
+  /** This instance may acquire the partition now. */
+  gained(partition: number): void
+  /** This instance must stop writing to the partition; a tenure it holds is or will be fenced. */
+  lost(partition: number): void
+}
+
+export type Log = {
+  readonly partitionCount: number
+  /** Largest record value in bytes. */
+  readonly recordBytesMax: number
+  /**
+   * Appends requests, each to the partition of its key, in the given order per key; durable once it resolves.
+   * Throws LOG_RECORD_TOO_LARGE (none was written), LOG_BUSY (none was written), LOG_UNAVAILABLE (perhaps some were).
+   */
+  append(records: readonly IntakeRecord[]): Promise<Position[]>
+  /** Requests of one partition from `offset` on, in order. */
+  readIntake(partition: number, offset: bigint, options: ReadOptions): Promise<StoredRequest[]>
+  /** Committed facts of one partition after `cursor`, of all streams, merged by `seq` without a gap. */
+  readFacts(partition: number, cursor: FactCursor, options: ReadOptions): Promise<{ facts: StoredFact[]; cursor: FactCursor }>
+  /** The directory, whole, from `offset` on, in order. */
+  readDirectory(offset: bigint, options: ReadOptions): Promise<StoredDirectoryFact[]>
+  /** Offset after the directory's last committed fact. */
+  directoryEnd(): Promise<bigint>
+  /** What the partition's last commit fixed, as seen from outside. */
+  committed(partition: number): Promise<Committed>
+  /** Offset after the last request of the partition. */
+  intakeEnd(partition: number): Promise<bigint>
+  /** Takes part in the sharing of partitions; the returned function leaves it, after which nothing is reported. */
+  join(listener: AssignmentListener): Promise<() => Promise<void>>
+  /** Fences every earlier owner of the partition and settles what it left open; only then answers. */
+  acquire(partition: number): Promise<Tenure>
+  close(): Promise<void>
+}

@@ -1,0 +1,22 @@
+/**
+ * The database port: ordinary PostgreSQL by `pg`, or PGlite behind a socket. Every statement runs in a transaction
+ * under a role that is neither owner nor superuser, so row-level security always applies.
+ */
+
+export type Tx = {
+  /** `rowCount` is the number of rows affected or returned. Values are bound, never spliced into the text. */
+  query<Row extends Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<{ rows: Row[]; rowCount: number }>
+}
+
+export type Database = {
+  /** One transaction as role `pf3_tenant`: sees the rows of `tenantId` and no others. Rolls back when `run` throws. */
+  asTenant<T>(tenantId: string, run: (tx: Tx) => Promise<T>): Promise<T>
+  /**
+   * One transaction as role `pf3_service`: the machine's own work over all tenants (projection runner, vault, log).
+   * On the embedded default an open transaction blocks all others: inside `run`, await nothing but the database.
+   */
+  asService<T>(run: (tx: Tx) => Promise<T>): Promise<T>
+  /** Schema changes, as the owner of the tables; used by migrations and rebuilds only. */
+  asOwner<T>(run: (tx: Tx) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}

@@ -1,0 +1,29 @@
+/**
+ * The payload vault: inputs, results and label sets, which never enter the log because they must be deletable.
+ * AES-256-GCM under a key chain master → tenant → tenant's UTC day; destroying a day key destroys its content.
+ */
+import type { Tx } from '../postgres/database.ts'
+
+/** `day`: erased with its day key. `kept`: long-lived content such as label sets, deleted explicitly. */
+export type PayloadClass = 'day' | 'kept'
+export type Payload = { tenantId: string; ref: string; class: PayloadClass; content: Uint8Array }
+export type PayloadReceipt = {
+  ref: string
+  bytes: number
+  /** HMAC-SHA-256 of the content in hex, under a key derived for this payload alone. */
+  mac: string
+}
+export type SealedPayload = { receipt: PayloadReceipt; row: Record<string, unknown> }
+
+export type PayloadVault = {
+  /** Encrypts; makes the day key when there is none. Order of the answer is that of the argument. */
+  seal(payloads: readonly Payload[]): Promise<SealedPayload[]>
+  /** Stores what was sealed, inside the caller's transaction. A ref that is already there is left as it is. */
+  store(tx: Tx, sealed: readonly SealedPayload[]): Promise<void>
+  /** seal and store in a transaction of its own. Safe to repeat. */
+  put(payloads: readonly Payload[]): Promise<PayloadReceipt[]>
+  /** Content by ref; what is no longer kept is missing from the map. Throws VAULT_DAMAGED when a seal does not match. */
+  get(tenantId: string, refs: readonly string[]): Promise<Map<string, Uint8Array>>
+  /** As `get`, over several tenants at once; the map is keyed by ref. For the owner, which runs jobs of many tenants. */
+  getMany(wanted: readonly { tenantId: string; ref: string }[]): Promise<Map<string, Uint8Array>>
+}

@@ -1,0 +1,136 @@
+/**
+ * Events to bytes and back, in Confluent's wire format: 0, the writer schema's id as four bytes big-endian, Avro.
+ * Avro `long` and `decimal` are bigint, `int` is number, a null branch is null; the event's name is its `type`.
+ */
+import avro from 'avsc'
+import { type Fact, type Request, streamOf } from './events.generated.ts'
+
+export type EventName = keyof typeof streamOf
+export type EncodedEvent = Request | Fact
+
+/** Knows which id stands for which schema: a registry service, or the local file of the embedded profile. */
+export type SchemaRegistry = {
+  /** Id this build writes `name` with. */
+  idOf(name: EventName): number
+  /** The schema registered under `id`, as Avro JSON text; undefined when no such id is known. */
+  schemaOf(id: number): { name: EventName; schema: string } | undefined
+}
+
+export type Codec = {
+  encode(event: EncodedEvent): Buffer
+  /** Decodes with the writer's schema, resolved to this build's. Throws for an unknown id or damaged bytes. */
+  decode(bytes: Uint8Array): EncodedEvent
+}
+
+const longType = avro.types.LongType.__with({
+  fromBuffer: (buffer: Buffer) => buffer.readBigInt64LE(),
+  toBuffer: (value: bigint) => {
+    const buffer = Buffer.alloc(8)
+    buffer.writeBigInt64LE(value)
+    return buffer
+  },
+  fromJSON: (json: number | string) => BigInt(json),
+  toJSON: (value: bigint) => value.toString(),
+  isValid: (value: unknown) => typeof value === 'bigint' && value === BigInt.asIntN(64, value),
+  compare: (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0),
+})
+
+/** Avro decimal of scale 0: two's complement, big-endian, shortest form. */
+class Decimal extends avro.types.LogicalType {
+  protected override _fromValue(bytes: Buffer): bigint {
+    return bytes.length === 0 ? 0n : BigInt.asIntN(bytes.length * 8, BigInt(`0x${bytes.toString('hex')}`))
+  }
+  protected override _toValue(value: unknown): Buffer | undefined {
+    if (typeof value !== 'bigint') return undefined
+    const size = byteLength(value)
+    return Buffer.from(BigInt.asUintN(size * 8, value).toString(16).padStart(size * 2, '0'), 'hex')
+  }
+  protected override _resolve(type: avro.Type): ((value: unknown) => unknown) | undefined {
+    return type instanceof Decimal ? (value) => value : undefined
+  }
+}
+
+function byteLength(value: bigint): number {
+  let size = 1
+  while (BigInt.asIntN(size * 8, value) !== value) size++
+  return size
+}
+
+export function avroType(schema: string): avro.Type {
+  return avro.Type.forSchema(JSON.parse(schema) as avro.Schema, {
+    logicalTypes: { decimal: Decimal },
+    // A hook, not the registry: avsc looks a name up there only when it stands alone, not under `logicalType`.
+    typeHook: (part: unknown) => (isLong(part) ? longType : undefined),
+  })
+}
+
+const isLong = (part: unknown): boolean =>
+  part === 'long' || (typeof part === 'object' && part !== null && 'type' in part && part.type === 'long')
+
+/** What can be wrong with bytes: they name a schema nobody knows, or they are not what that schema describes. */
+export class CodecError extends Error {
+  readonly code: 'SCHEMA_UNKNOWN' | 'RECORD_DAMAGED'
+  constructor(code: CodecError['code'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'CodecError'
+    this.code = code
+  }
+}
+
+const wireHeaderBytes = 5
+
+/** `ownSchemas`: this build's schema text by event name. Types are built once, at first use. */
+export function codecFor(registry: SchemaRegistry, ownSchemas: ReadonlyMap<EventName, string>): Codec {
+  const writers = new Map<EventName, { id: number; type: avro.Type }>()
+  const readers = new Map<number, { name: EventName; read: (bytes: Buffer) => object }>()
+
+  function ownType(name: EventName): avro.Type {
+    const schema = ownSchemas.get(name)
+    if (schema === undefined) throw new CodecError('SCHEMA_UNKNOWN', `This build has no schema for ${name}.`)
+    return avroType(schema)
+  }
+
+  function writer(name: EventName) {
+    const known = writers.get(name)
+    if (known) return known
+    const made = { id: registry.idOf(name), type: ownType(name) }
+    writers.set(name, made)
+    return made
+  }
+
+  function reader(id: number) {
+    const known = readers.get(id)
+    if (known) return known
+    const found = registry.schemaOf(id)
+    if (!found) throw new CodecError('SCHEMA_UNKNOWN', `No schema is registered under id ${id}.`)
+    const own = ownType(found.name)
+    const resolver = found.schema === ownSchemas.get(found.name) ? undefined : own.createResolver(avroType(found.schema))
+    const made = { name: found.name, read: (bytes: Buffer) => own.fromBuffer(bytes, resolver) as object }
+    readers.set(id, made)
+    return made
+  }
+
+  return {
+    encode(event) {
+      const { id, type } = writer(event.type)
+      const body = type.toBuffer(event)
+      const record = Buffer.allocUnsafe(wireHeaderBytes + body.length)
+      record.writeUInt8(0, 0)
+      record.writeUInt32BE(id, 1)
+      body.copy(record, wireHeaderBytes)
+      return record
+    },
+    decode(bytes) {
+      const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      if (buffer.length < wireHeaderBytes || buffer.readUInt8(0) !== 0) {
+        throw new CodecError('RECORD_DAMAGED', 'The record does not start with a schema id.')
+      }
+      const { name, read } = reader(buffer.readUInt32BE(1))
+      try {
+        return { type: name, ...read(buffer.subarray(wireHeaderBytes)) } as EncodedEvent
+      } catch (error) {
+        throw new CodecError('RECORD_DAMAGED', `The record is not a ${name}.`, { cause: error })
+      }
+    },
+  }
+}
