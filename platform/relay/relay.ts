@@ -23,3 +23,10 @@ export function inProcessRelay(): Relay {
     },
   }
 }
+
+/** Topics are tuples, never joined text: parts may hold any character. */
+export const topic = (...parts: readonly string[]): string => JSON.stringify(parts)
+/** Published when a job's end has become readable. */
+export const jobEndedTopic = (tenantId: string, jobId: string): string => topic('job-ended', tenantId, jobId)
+/** Published when the facts a request led to have become readable. */
+export const answeredTopic = (tenantId: string, requestId: string): string => topic('answered', tenantId, requestId)
