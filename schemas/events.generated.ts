@@ -453,6 +453,8 @@ export type JobAdmittedBody = {
   resourceHash: string | null
   /** Cost that fair queueing counts for the job; at least 1. */
   schedulingCost: bigint
+  /** Share of the places the tenant has in fair queueing, relative to the others; at least 1. */
+  schedulingWeight: number
   /** Attempts after which the job is given up. */
   attemptsMax: number
   /** When the job is given up if it has not ended. */
