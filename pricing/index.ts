@@ -1,0 +1,15 @@
+/** Everything other rooms use of pricing. */
+export { canonicalJson, hashOf, type Json } from './canonical-json.ts'
+export { entryFor, type KeyOwner, type PricedWork, ratesFor } from './lookup.ts'
+export { type Most, mostPico, type TokenBounds } from './most.ts'
+export {
+  bookBytesMax,
+  entriesMax,
+  type ParsedPriceBook,
+  type PriceBook,
+  type PriceEntry,
+  parsePriceBook,
+  type Rates,
+} from './price-book.ts'
+export { noUsage, type RatedOutcome, type RatedWork, type Rating, rate, tokensOf, type UsageBuckets } from './rate.ts'
+export { starterBookJson } from './starter-book.ts'

@@ -1,0 +1,111 @@
+/** Turns what a job used into the lines of its charge. The same function serves the live system and replay. */
+import type { JobRatedLineKind, JobRatedRatedLine, UsageMeteredBody } from '../schemas/events.generated.ts'
+import { lineIdFrom } from '../schemas/ids.ts'
+import type { Pico } from '../schemas/units.ts'
+import { entryFor, type KeyOwner, type PricedWork, ratesFor } from './lookup.ts'
+import type { PriceBook, Rates } from './price-book.ts'
+
+/** Disjoint token buckets; reasoning is a part of output. All at least 0. */
+export type UsageBuckets = Pick<
+  UsageMeteredBody,
+  'inputUncachedTokens' | 'inputCacheReadTokens' | 'inputCacheWriteTokens' | 'outputTokens' | 'reasoningTokens'
+>
+
+/** How an admitted job ended. */
+export type RatedOutcome = 'succeeded' | 'failed' | 'cancelled'
+
+export type RatedWork = {
+  tenantId: string
+  jobId: string
+  capability: string
+  outcome: RatedOutcome
+  /** The one attempt that is rated; null when none started. */
+  attempt: { provider: string; model: string; keyOwner: KeyOwner } | null
+  /** What the attempt used; null when nobody reported it. */
+  usage: UsageBuckets | null
+}
+
+export type Rating =
+  | { priced: true; lines: JobRatedRatedLine[]; chargedPico: Pico; providerCostPico: Pico | null }
+  | { priced: false; missing: PricedWork }
+
+/**
+ * Rates one ended job. A job that succeeded pays its request and its tokens; one that was cancelled pays the same if
+ * its usage is known, else nothing; one that failed, or never started an attempt, pays nothing. Under the tenant's own
+ * or an ancestor's key the per-request part is the `platform_fee`. Reasoning tokens are part of output and are never
+ * priced again. The provider's cost is that of the rated attempt, whoever pays it; 0 when no attempt started, null
+ * when the book does not say.
+ *
+ * Amounts are exact: pico-units, no rounding. A line of quantity 0 or price 0 is left out, since it cannot change the
+ * charge; a charge of 0 therefore has no lines. Work that the book does not price is unpriced, never 0, also when
+ * nothing would have been charged. Throws RangeError for a negative bucket or more reasoning than output.
+ */
+export function rate(book: PriceBook, work: RatedWork): Rating {
+  const { attempt, usage } = work
+  if (usage) refuseImpossible(usage)
+  if (!attempt) return { priced: true, lines: [], chargedPico: 0n, providerCostPico: 0n }
+  const entry = entryFor(book, work.capability, attempt.provider, attempt.model)
+  const rates = entry && ratesFor(entry, attempt.keyOwner)
+  if (!entry || !rates) {
+    const { provider, model, keyOwner } = attempt
+    return { priced: false, missing: { capability: work.capability, provider, model, keyOwner } }
+  }
+  const isCharged = work.outcome === 'succeeded' || (work.outcome === 'cancelled' && usage !== null)
+  const requestKind = attempt.keyOwner === 'platform' ? 'request' : 'platform_fee'
+  const lines = isCharged ? chargeLines(work, requestKind, rates, usage ?? noUsage) : []
+  return {
+    priced: true,
+    lines,
+    chargedPico: sum(lines.map((line) => line.amountPico)),
+    providerCostPico: entry.cost && amountPico(entry.cost, usage ?? noUsage),
+  }
+}
+
+/** All tokens of the disjoint buckets together: what a token cap counts. */
+export const tokensOf = (usage: UsageBuckets): bigint =>
+  usage.inputUncachedTokens + usage.inputCacheReadTokens + usage.inputCacheWriteTokens + usage.outputTokens
+
+export const noUsage: UsageBuckets = {
+  inputUncachedTokens: 0n,
+  inputCacheReadTokens: 0n,
+  inputCacheWriteTokens: 0n,
+  outputTokens: 0n,
+  reasoningTokens: 0n,
+}
+
+type Priced = { kind: JobRatedLineKind; quantity: bigint; pricePico: Pico }
+
+function chargeLines(
+  work: RatedWork,
+  requestKind: 'request' | 'platform_fee',
+  rates: Rates,
+  usage: UsageBuckets,
+): JobRatedRatedLine[] {
+  return priced(requestKind, rates, usage)
+    .filter((line) => line.quantity > 0n && line.pricePico > 0n)
+    .map((line) => ({
+      lineId: lineIdFrom(work.tenantId, work.jobId, line.kind, 0),
+      ...line,
+      amountPico: line.quantity * line.pricePico,
+    }))
+}
+
+const priced = (requestKind: 'request' | 'platform_fee', rates: Rates, usage: UsageBuckets): Priced[] => [
+  { kind: requestKind, quantity: 1n, pricePico: rates.requestPico },
+  { kind: 'input_uncached', quantity: usage.inputUncachedTokens, pricePico: rates.inputUncachedTokenPico },
+  { kind: 'input_cache_read', quantity: usage.inputCacheReadTokens, pricePico: rates.inputCacheReadTokenPico },
+  { kind: 'input_cache_write', quantity: usage.inputCacheWriteTokens, pricePico: rates.inputCacheWriteTokenPico },
+  { kind: 'output', quantity: usage.outputTokens, pricePico: rates.outputTokenPico },
+]
+
+const amountPico = (rates: Rates, usage: UsageBuckets): Pico =>
+  sum(priced('request', rates, usage).map((part) => part.quantity * part.pricePico))
+
+const sum = (amounts: readonly Pico[]): Pico => amounts.reduce((total, amount) => total + amount, 0n)
+
+function refuseImpossible(usage: UsageBuckets): void {
+  const { inputUncachedTokens, inputCacheReadTokens, inputCacheWriteTokens, outputTokens, reasoningTokens } = usage
+  const buckets = [inputUncachedTokens, inputCacheReadTokens, inputCacheWriteTokens, outputTokens, reasoningTokens]
+  if (buckets.some((tokens) => tokens < 0n)) throw new RangeError(`Usage cannot be negative: ${buckets.join(', ')}`)
+  if (usage.reasoningTokens > usage.outputTokens) throw new RangeError('Reasoning is a part of output, not more than it')
+}
