@@ -11,5 +11,14 @@ export {
   parsePriceBook,
   type Rates,
 } from './price-book.ts'
-export { noUsage, type RatedOutcome, type RatedWork, type Rating, rate, tokensOf, type UsageBuckets } from './rate.ts'
+export {
+  isSoundUsage,
+  noUsage,
+  type RatedOutcome,
+  type RatedWork,
+  type Rating,
+  rate,
+  tokensOf,
+  type UsageBuckets,
+} from './rate.ts'
 export { starterBookJson } from './starter-book.ts'

@@ -38,11 +38,11 @@ export type Rating =
  *
  * Amounts are exact: pico-units, no rounding. A line of quantity 0 or price 0 is left out, since it cannot change the
  * charge; a charge of 0 therefore has no lines. Work that the book does not price is unpriced, never 0, also when
- * nothing would have been charged. Throws RangeError for a negative bucket or more reasoning than output.
+ * nothing would have been charged. Throws RangeError for usage that is not sound.
  */
 export function rate(book: PriceBook, work: RatedWork): Rating {
   const { attempt, usage } = work
-  if (usage) refuseImpossible(usage)
+  if (usage && !isSoundUsage(usage)) throw new RangeError(`The usage of ${work.jobId} cannot be true`)
   if (!attempt) return { priced: true, lines: [], chargedPico: 0n, providerCostPico: 0n }
   const entry = entryFor(book, work.capability, attempt.provider, attempt.model)
   const rates = entry && ratesFor(entry, attempt.keyOwner)
@@ -103,9 +103,11 @@ const amountPico = (rates: Rates, usage: UsageBuckets): Pico =>
 
 const sum = (amounts: readonly Pico[]): Pico => amounts.reduce((total, amount) => total + amount, 0n)
 
-function refuseImpossible(usage: UsageBuckets): void {
+/** Whether the figures can be true: no bucket below 0 or above an Avro long, reasoning within output. */
+export function isSoundUsage(usage: UsageBuckets): boolean {
   const { inputUncachedTokens, inputCacheReadTokens, inputCacheWriteTokens, outputTokens, reasoningTokens } = usage
   const buckets = [inputUncachedTokens, inputCacheReadTokens, inputCacheWriteTokens, outputTokens, reasoningTokens]
-  if (buckets.some((tokens) => tokens < 0n)) throw new RangeError(`Usage cannot be negative: ${buckets.join(', ')}`)
-  if (usage.reasoningTokens > usage.outputTokens) throw new RangeError('Reasoning is a part of output, not more than it')
+  return buckets.every((tokens) => tokens >= 0n && tokens <= tokensMax) && reasoningTokens <= outputTokens
 }
+
+const tokensMax = 2n ** 63n - 1n
