@@ -1,0 +1,144 @@
+/**
+ * Where every cap stands: what is settled and what is held, per cap and period. A fold of facts without rules;
+ * `decide.ts` has the rules.
+ */
+import {
+  type CapSetCapPeriod,
+  type CapSetMetric,
+  type Fact,
+  type JobRatedSettlement,
+  streamOf,
+  type UsageMeteredSettlement,
+} from '../../schemas/events.generated.ts'
+import type { EpochMicros } from '../../schemas/units.ts'
+import type { Recorded } from '../processor.ts'
+
+export type Standing = { settled: bigint; held: bigint }
+
+export type CapState = {
+  capId: string
+  version: bigint
+  /** Version at which counting began: a change of anything but the limit begins anew. */
+  sinceVersion: bigint
+  metric: CapSetMetric
+  limit: bigint
+  period: CapSetCapPeriod
+  anchorDate: string | null
+  scopeMemberId: string | null
+  scopeCapability: string | null
+  countsFrom: EpochMicros
+  /** By start of period; an earlier period is kept while something is held in it. */
+  standings: Map<EpochMicros, Standing>
+}
+
+export type TenantCaps = {
+  /** Caps in force, by id. */
+  caps: Map<string, CapState>
+  /** Last version of every cap there ever was, so that versions never repeat. */
+  versions: Map<string, bigint>
+}
+
+export type Admission = {
+  tenants: Map<string, TenantCaps>
+  /** Ids of jobs and other requests that were answered: when one comes again, its first answer stands. */
+  answered: { since: EpochMicros; current: Set<string>; previous: Set<string> }
+}
+
+/** An id is remembered at least this long after it was first seen, and at most twice as long. */
+export const answeredWindowMicros: EpochMicros = 24n * 3_600_000_000n
+
+export const emptyAdmission = (): Admission => ({
+  tenants: new Map(),
+  answered: { since: 0n, current: new Set(), previous: new Set() },
+})
+
+export const isAnswered = (admission: Admission, id: string): boolean =>
+  admission.answered.current.has(id) || admission.answered.previous.has(id)
+
+/** Takes in one fact, in place. */
+export function evolveAdmission(admission: Admission, fact: Fact): void {
+  if (streamOf[fact.type] === 'accounts' || streamOf[fact.type] === 'directory') remember(admission, fact.causedBy, fact.occurredAt)
+  switch (fact.type) {
+    case 'CapSet':
+      return setCap(capsOf(admission, fact.tenantId), fact)
+    case 'CapRemoved': {
+      const tenant = capsOf(admission, fact.tenantId)
+      tenant.caps.delete(fact.capId)
+      tenant.versions.set(fact.capId, fact.version)
+      return
+    }
+    case 'JobSubmitted':
+      return remember(admission, fact.jobId, fact.occurredAt)
+    case 'JobAdmitted':
+      return hold(capsOf(admission, fact.tenantId), fact)
+    case 'UsageMetered':
+    case 'JobRated':
+      for (const settlement of fact.settlements) settle(capsOf(admission, fact.tenantId), settlement)
+      return
+  }
+}
+
+export function capsOf(admission: Admission, tenantId: string): TenantCaps {
+  const known = admission.tenants.get(tenantId)
+  if (known) return known
+  const made: TenantCaps = { caps: new Map(), versions: new Map() }
+  admission.tenants.set(tenantId, made)
+  return made
+}
+
+/** What counts the same way: only the limit may differ. */
+export const countsAlike = (cap: CapState, wanted: Shape): boolean =>
+  cap.metric === wanted.metric &&
+  cap.period === wanted.period &&
+  cap.anchorDate === wanted.anchorDate &&
+  cap.scopeMemberId === wanted.scopeMemberId &&
+  cap.scopeCapability === wanted.scopeCapability
+
+type Shape = Pick<CapState, 'metric' | 'period' | 'anchorDate' | 'scopeMemberId' | 'scopeCapability'>
+
+function setCap(tenant: TenantCaps, fact: Recorded<'CapSet'>): void {
+  const { capId, version, metric, limit, period, anchorDate, scopeMemberId, scopeCapability, countsFrom } = fact
+  const before = tenant.caps.get(capId)
+  const goesOn = before !== undefined && before.countsFrom === countsFrom
+  tenant.caps.set(capId, {
+    capId, version, metric, limit, period, anchorDate, scopeMemberId, scopeCapability, countsFrom,
+    sinceVersion: goesOn ? before.sinceVersion : version,
+    standings: goesOn ? before.standings : new Map(),
+  })
+  tenant.versions.set(capId, version)
+}
+
+function remember(admission: Admission, id: string, at: EpochMicros): void {
+  const { answered } = admission
+  if (at - answered.since >= answeredWindowMicros) {
+    admission.answered = { since: at, current: new Set([id]), previous: answered.current }
+    return
+  }
+  answered.current.add(id)
+}
+
+function hold(tenant: TenantCaps, fact: Recorded<'JobAdmitted'>): void {
+  for (const { capId, periodStart, held } of fact.caps) {
+    const cap = tenant.caps.get(capId)
+    if (!cap) continue
+    forgetEmptyPeriods(cap, periodStart)
+    const standing = cap.standings.get(periodStart) ?? { settled: 0n, held: 0n }
+    cap.standings.set(periodStart, { settled: standing.settled, held: standing.held + held })
+  }
+}
+
+function forgetEmptyPeriods(cap: CapState, current: EpochMicros): void {
+  for (const [start, standing] of cap.standings) if (start < current && standing.held === 0n) cap.standings.delete(start)
+}
+
+/** A hold taken under an earlier life of the cap is not in its standing any more, so nothing is given back. */
+function settle(tenant: TenantCaps, settlement: JobRatedSettlement | UsageMeteredSettlement): void {
+  const cap = tenant.caps.get(settlement.capId)
+  if (!cap || settlement.capVersion < cap.sinceVersion) return
+  const standing = cap.standings.get(settlement.periodStart)
+  if (!standing) return
+  cap.standings.set(settlement.periodStart, {
+    settled: standing.settled + settlement.settled,
+    held: standing.held - settlement.held,
+  })
+}

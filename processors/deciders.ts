@@ -1,0 +1,69 @@
+/** Leads every request to the processor that answers it. Pure: everything a decision looks at comes in. */
+import type { Request } from '../schemas/events.generated.ts'
+import { decideIssueToken, decideRegisterLabelSet, decideRevokeToken } from './accounts/decide.ts'
+import { type AdmissionContext, decideRemoveCap, decideSetCap, decideSubmitJob } from './admission/decide.ts'
+import { isAnswered } from './admission/state.ts'
+import { decidePublishPrices, decideRegisterTenant } from './directory/decide.ts'
+import type { Directory } from './directory/state.ts'
+import { type Decided, decideCancel } from './execution/decide.ts'
+import type { RouteStep } from './execution/state.ts'
+import type { PartitionState } from './partition-state.ts'
+import type { Moment } from './processor.ts'
+import { tuple } from './tuple.ts'
+
+export type RequestContext = Moment & {
+  /** The directory as far as this owner has read it. */
+  directory: Directory
+  directoryVersion: bigint
+  /** Steps that can serve a capability here, in order; empty when nobody can. */
+  routeFor(capability: string, model: string | null): readonly RouteStep[]
+  openJobsPerTenantMax: number
+  attemptsMax: number
+  weightOf(tenantId: string): number
+}
+
+/** A request that was answered before gets nothing: its first answer stands. */
+export function decideRequest(request: Request, state: PartitionState, context: RequestContext): Decided {
+  const { accounts, admission, execution } = state
+  if (isAnswered(admission, request.requestId)) return { facts: [] }
+  const { directory } = context
+  switch (request.type) {
+    case 'RegisterTenant':
+      return { facts: decideRegisterTenant(request, state.directory) }
+    case 'PublishPrices':
+      return { facts: decidePublishPrices(request, state.directory) }
+    case 'IssueToken':
+      return { facts: decideIssueToken(request, accounts, directory) }
+    case 'RevokeToken':
+      return { facts: decideRevokeToken(request, accounts) }
+    case 'RegisterLabelSet':
+      return { facts: decideRegisterLabelSet(request, directory) }
+    case 'SetCap':
+      return { facts: decideSetCap(request, admission, directory, context) }
+    case 'RemoveCap':
+      return { facts: decideRemoveCap(request, admission) }
+    case 'SubmitJob':
+      return { facts: decideSubmitJob(request, admission, admissionContext(request, state, context)) }
+    case 'RequestCancel':
+      return decideCancel(execution, request)
+  }
+}
+
+function admissionContext(
+  request: Extract<Request, { type: 'SubmitJob' }>,
+  state: PartitionState,
+  context: RequestContext,
+): AdmissionContext {
+  const { tenantId, resourceId } = request
+  return {
+    now: context.now,
+    directory: context.directory,
+    directoryVersion: context.directoryVersion,
+    route: context.routeFor(request.capability, request.model),
+    resourceHash: resourceId === null ? null : state.accounts.labelSets.get(tuple(tenantId, resourceId)),
+    openJobs: state.execution.openByTenant.get(tenantId) ?? 0,
+    openJobsMax: context.openJobsPerTenantMax,
+    attemptsMax: context.attemptsMax,
+    schedulingWeight: context.weightOf(tenantId),
+  }
+}

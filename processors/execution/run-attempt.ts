@@ -1,0 +1,175 @@
+/**
+ * Makes one call to a provider: input out of the vault, the call, result into the vault. Reports what happened as an
+ * outcome; what that means is decided elsewhere. Rebuilding state from the log calls nobody.
+ */
+import { type Capability, type CallOutcome, noTokens, type Provider, type UsageReport } from '../../capabilities/index.ts'
+import { batcher } from '../../platform/batcher.ts'
+import { type Clock, sleep } from '../../platform/clock.ts'
+import { failures } from '../../platform/errors.ts'
+import { isSoundUsage } from '../../pricing/index.ts'
+import type { PayloadReceipt, PayloadVault } from '../../platform/vault/vault.ts'
+import { idFrom } from '../../schemas/ids.ts'
+import { msFromMicros } from '../../schemas/units.ts'
+import type { Outcome } from './decide.ts'
+import type { OpenAttempt, OpenJob } from './state.ts'
+
+export type AttemptRunner = {
+  /**
+   * Never rejects. Aborting `signal` ends the call early, as does the attempt's deadline. `resourceRef` is where the
+   * vault keeps the job's resource; null when it needs none. Called at most once per attempt, after AttemptStarted
+   * is committed; the attempt's id goes to the provider as idempotency key.
+   */
+  run(job: OpenJob, attempt: OpenAttempt, resourceRef: string | null, signal: AbortSignal): Promise<Outcome>
+}
+
+export type AttemptRunnerParts = {
+  vault: PayloadVault
+  providers: readonly Provider[]
+  capabilityNamed: (name: string) => Capability | undefined
+  clock: Clock
+  /** Told of faults of PF-3 itself or of an adapter; the attempt then fails like any other. */
+  onFault: (error: unknown, jobId: string) => void
+}
+
+/** Payloads fetched or stored in one transaction. */
+const batchMax = 64
+const waitingMax = 100_000
+/** Resource contents kept in memory, most recently used: their size is bounded when they are registered. */
+const resourcesKeptMax = 8
+/** An adapter that does not end within this time after being told to is left behind. */
+const abortGraceMs = 2_000
+/** Tries to keep a result before the attempt counts as of unknown outcome. */
+const keepTriesMax = 8
+const keepWaitMs = 250
+
+export function attemptRunner({ vault, providers, capabilityNamed, clock, onFault }: AttemptRunnerParts): AttemptRunner {
+  type Wanted = { tenantId: string; ref: string }
+  const fetch = batcher<Wanted, Uint8Array | undefined>(
+    async (wanted) => {
+      const found = await vault.getMany(wanted)
+      return wanted.map(({ ref }) => found.get(ref))
+    },
+    { itemsMax: batchMax, waitingMax },
+  )
+  type Kept = { tenantId: string; ref: string; content: Uint8Array }
+  const keep = batcher<Kept, PayloadReceipt>(
+    (results) => vault.put(results.map((result) => ({ ...result, class: 'day' as const }))),
+    { itemsMax: batchMax, waitingMax },
+  )
+  const resources = new Map<string, Promise<Uint8Array | undefined>>()
+
+  function resource(tenantId: string, ref: string): Promise<Uint8Array | undefined> {
+    const key = JSON.stringify([tenantId, ref])
+    const content = resources.get(key) ?? fetch({ tenantId, ref })
+    resources.delete(key)
+    resources.set(key, content)
+    content.catch(() => resources.delete(key))
+    for (const oldest of resources.keys()) {
+      if (resources.size <= resourcesKeptMax) break
+      resources.delete(oldest)
+    }
+    return content
+  }
+
+  async function call(job: OpenJob, attempt: OpenAttempt, resourceRef: string | null, signal: AbortSignal): Promise<CallOutcome> {
+    const provider = providers.find((p) => p.name === attempt.provider)
+    if (!provider) return { ok: false, code: 'PROVIDER_UNAVAILABLE' }
+    const { tenantId, jobId, submitted } = job
+    const [stored, content] = await Promise.all([
+      fetch({ tenantId, ref: submitted.payloadRef }),
+      resourceRef === null ? undefined : resource(tenantId, resourceRef),
+    ])
+    if (!stored || (resourceRef !== null && !content)) return { ok: false, code: 'INPUT_UNREADABLE' }
+    if (signal.aborted) return { ok: false, code: 'CANCELLED' }
+    const { input, params } = JSON.parse(new TextDecoder().decode(stored)) as { input: unknown; params: unknown }
+    return provider.call(
+      {
+        tenantId,
+        jobId,
+        attemptId: attempt.attemptId,
+        capability: submitted.capability,
+        model: attempt.model,
+        input,
+        params,
+        outputTokensMax: submitted.outputTokensMax,
+        ...(content && job.admitted.resourceHash !== null ? { resource: { hash: job.admitted.resourceHash, content } } : {}),
+      },
+      signal,
+    )
+  }
+
+  async function keepResult(job: OpenJob, attempt: OpenAttempt, result: unknown): Promise<PayloadReceipt | undefined> {
+    const ref = idFrom('res', job.tenantId, job.jobId, attempt.attemptNo)
+    const content = new TextEncoder().encode(JSON.stringify(result))
+    for (let tries = 1; tries <= keepTriesMax; tries++) {
+      try {
+        return await keep({ tenantId: job.tenantId, ref, content })
+      } catch (error) {
+        onFault(error, job.jobId)
+        await sleep(clock, keepWaitMs * tries)
+      }
+    }
+    return undefined
+  }
+
+  return {
+    async run(job, attempt, resourceRef, signal) {
+      const startedMs = clock.nowMs()
+      const timed = withDeadline(clock, signal, msFromMicros(attempt.deadlineAt))
+      const outcome = await Promise.race([
+        call(job, attempt, resourceRef, timed.signal).catch((error: unknown): CallOutcome => {
+          onFault(error, job.jobId)
+          return { ok: false, code: 'PROVIDER_UNAVAILABLE' }
+        }),
+        leftBehind(clock, timed.signal),
+      ])
+      timed.clear()
+      const base = { jobId: job.jobId, attemptId: attempt.attemptId, durationMs: Math.max(0, clock.nowMs() - startedMs) }
+      const usage = outcome.usage ? trusted(outcome.usage, job) : null
+      if (!outcome.ok) {
+        const code = outcome.code === 'CANCELLED' && timed.isLate() && !signal.aborted ? 'PROVIDER_TIMEOUT' : outcome.code
+        return { ...base, ok: false, code, canRetry: failures[code].canRetry, retryAfterMs: outcome.retryAfterMs ?? 0, usage }
+      }
+      const result = await keepResult(job, attempt, outcome.result)
+      if (result) return { ...base, ok: true, result, usage: trusted(outcome.usage, job) }
+      const canRetry = capabilityNamed(job.submitted.capability)?.canRepeat ?? false
+      return { ...base, ok: false, code: 'OUTCOME_UNKNOWN', canRetry, retryAfterMs: 0, usage }
+    },
+  }
+}
+
+/** Figures that cannot be true (below 0, reasoning above output) are not rated: the bound takes their place, marked as estimated. */
+function trusted(usage: UsageReport, job: OpenJob): UsageReport {
+  if (isSoundUsage(usage)) return usage
+  const { inputTokensMax, outputTokensMax } = job.submitted
+  return { ...noTokens, inputUncachedTokens: inputTokensMax, outputTokens: outputTokensMax, source: 'estimated' }
+}
+
+/** A signal that follows `outer` and also aborts at `deadlineMs`. */
+function withDeadline(clock: Clock, outer: AbortSignal, deadlineMs: number) {
+  const inner = new AbortController()
+  let isLate = false
+  const abort = () => inner.abort()
+  if (outer.aborted) abort()
+  outer.addEventListener('abort', abort, { once: true })
+  const cancel = clock.after(Math.max(0, deadlineMs - clock.nowMs()), () => {
+    isLate = true
+    abort()
+  })
+  return {
+    signal: inner.signal,
+    isLate: () => isLate,
+    clear() {
+      cancel()
+      outer.removeEventListener('abort', abort)
+    },
+  }
+}
+
+function leftBehind(clock: Clock, signal: AbortSignal): Promise<CallOutcome> {
+  return new Promise((resolve) => {
+    const wait = () => clock.after(abortGraceMs, () => resolve({ ok: false, code: 'CANCELLED' }))
+    if (signal.aborted) wait()
+    else signal.addEventListener('abort', wait, { once: true })
+  })
+}

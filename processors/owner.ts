@@ -1,0 +1,471 @@
+/**
+ * The owner of one partition: takes requests, outcomes and timers, lets the processors decide, and commits all facts
+ * of a batch together with the intake offset. One fold, one writer, one sequence.
+ *
+ *   acquire (fence) → restore (snapshot, then the tail of facts) → settle what was under way → serve
+ *
+ * Serving, in a loop: outcomes, requests and due timers are decided in memory; free places are filled; one commit; only
+ * then calls leave and waits end. A commit that fails, or whose outcome nobody knows, costs the whole memory of the
+ * partition: it is acquired and restored anew, because only the log knows.
+ */
+import type { AttemptRunner } from './execution/run-attempt.ts'
+import { type Clock, type Random, sleep } from '../platform/clock.ts'
+import { isFailure, PlatformError } from '../platform/errors.ts'
+import { type FactCursor, type FactRecord, type Log, startOfFacts, type StoredRequest, type Tenure } from '../platform/log/log.ts'
+import type { SnapshotStore } from '../platform/snapshots/snapshots.ts'
+import type { Codec } from '../schemas/codec.ts'
+import { type Fact, type Request, streamOf } from '../schemas/events.generated.ts'
+import { eventIdFrom, idFrom } from '../schemas/ids.ts'
+import { type EpochMicros, microsFromMs, msFromMicros } from '../schemas/units.ts'
+import { decideRequest, type RequestContext } from './deciders.ts'
+import type { DirectoryReader } from './directory/reader.ts'
+import { bookByHash } from './directory/state.ts'
+import {
+  type Decided, decideDeadline, decideIndeterminate, decideOutcome, decideStart, type Ending, type ExecutionLimits, type Outcome,
+} from './execution/decide.ts'
+import { nextReadyAt, queueSize } from './execution/fair-queue.ts'
+import type { OpenJob, Pool } from './execution/state.ts'
+import { emptyPartitionState, evolve, fromSnapshot, type PartitionState, toSnapshot } from './partition-state.ts'
+import type { Draft } from './processor.ts'
+import { decideRating } from './rating/decide.ts'
+import { toEndedJob } from './ended-job.ts'
+import { Timers } from './timers.ts'
+import { tuple } from './tuple.ts'
+
+export type OwnerOptions = Pick<RequestContext, 'routeFor' | 'openJobsPerTenantMax' | 'attemptsMax' | 'weightOf'> & {
+  limits: ExecutionLimits
+  /** Whether a call of the capability whose outcome nobody knows may be made again. */
+  canRepeat(capability: string): boolean
+  /** Requests decided in one batch; at least 1. */
+  requestsPerBatchMax: number
+  /** Facts between two snapshots. */
+  snapshotEveryFacts: bigint
+  /** How long a stopping owner waits for calls that are under way, in milliseconds. */
+  drainMsMax: number
+}
+
+export type OwnerParts = {
+  log: Log
+  codec: Codec
+  clock: Clock
+  random: Random
+  runner: AttemptRunner
+  directory: DirectoryReader
+  snapshots: SnapshotStore
+  options: OwnerOptions
+  /** Something went wrong; `isStopped` when the partition stands still until the process is restarted. */
+  onFault: (fault: { partition: number; error: unknown; isStopped: boolean; doing: string }) => void
+}
+
+export type OwnerHealth = {
+  partition: number
+  phase: 'acquiring' | 'restoring' | 'serving' | 'draining' | 'stopped'
+  seq: bigint
+  intakeOffset: bigint
+  openJobs: number
+  running: number
+  queued: number
+  /** Facts taken in by the last restore. */
+  restoredFacts: number
+  /** Calls that were under way when the last owner died, settled by this one. */
+  indeterminate: number
+  problem?: string
+}
+
+export type Owner = {
+  health(): OwnerHealth
+  /** Stops taking requests, lets calls that are under way end within the bound, commits, keeps a snapshot. */
+  stop(): Promise<void>
+}
+
+const reacquireWaitMs = 200
+const readWaitMs = 1_000
+const restoreRecordsMax = 2_000
+
+export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
+  const { log, codec, clock, random, runner, directory, snapshots, options, onFault } = parts
+  const stopping = new AbortController()
+  const health: OwnerHealth = {
+    partition, phase: 'acquiring', seq: 0n, intakeOffset: 0n, openJobs: 0, running: 0, queued: 0, restoredFacts: 0, indeterminate: 0,
+  }
+  const done = own()
+
+  async function own(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        await serve(await restore(await log.acquire(partition)))
+      } catch (error) {
+        // Fenced: somebody else owns the partition, and fighting over it would only fence them in turn. A gap: the log
+        // is not what was committed, and every decision from here on would be a guess.
+        const isStopped = isFailure(error, 'LOG_FENCED', 'LOG_GAP') || !(error instanceof PlatformError)
+        onFault({ partition, error, isStopped, doing: health.phase })
+        health.problem = error instanceof Error ? error.message : String(error)
+        if (isStopped) {
+          health.phase = 'stopped'
+          return
+        }
+        health.phase = 'acquiring'
+        await sleep(clock, reacquireWaitMs, stopping.signal)
+      }
+    }
+    health.phase = 'stopped'
+  }
+
+  async function restore(tenure: Tenure): Promise<Session> {
+    health.phase = 'restoring'
+    await directory.catchUp(await log.directoryEnd())
+    const { intakeOffset, seq } = tenure.committed
+    let { state, cursor } = await fromSnapshots(seq)
+    const from = state.seq
+    while (state.seq < seq) {
+      const read = await log.readFacts(partition, cursor, { recordsMax: restoreRecordsMax, waitMs: 0 })
+      if (read.facts.length === 0) throw new PlatformError('LOG_GAP', { partition, committed: seq, found: state.seq })
+      for (const { value } of read.facts) {
+        const fact = codec.decode(value) as Fact
+        if (fact.intakeOffset !== null && fact.intakeOffset >= intakeOffset) {
+          throw new PlatformError('LOG_GAP', { partition, seq: fact.seq, intakeOffset: fact.intakeOffset, committed: intakeOffset })
+        }
+        evolve(state, fact)
+      }
+      cursor = read.cursor
+    }
+    if (state.seq !== seq) throw new PlatformError('LOG_GAP', { partition, committed: seq, found: state.seq })
+    health.restoredFacts = Number(seq - from)
+    return session(tenure, state, cursor)
+  }
+
+  async function fromSnapshots(seqMax: bigint): Promise<{ state: PartitionState; cursor: FactCursor }> {
+    for (const stored of await snapshots.load(partition)) {
+      const state = stored.seq <= seqMax ? fromSnapshot(stored) : undefined
+      if (state) return { state, cursor: stored.cursor }
+    }
+    return { state: emptyPartitionState(), cursor: startOfFacts }
+  }
+
+  async function serve(current: Session): Promise<void> {
+    const reading = current.readRequests()
+    try {
+      current.settleUnderWay()
+      await current.commit()
+      health.phase = 'serving'
+      delete health.problem
+      while (!stopping.signal.aborted) {
+        await current.work()
+        await current.step()
+      }
+      health.phase = 'draining'
+      await current.drain()
+    } finally {
+      current.end()
+      await reading
+    }
+  }
+
+  type Session = ReturnType<typeof session>
+
+  /** One tenure's memory: gone when the tenure is. */
+  function session(tenure: Tenure, state: PartitionState, cursor: FactCursor) {
+    const ended = new AbortController()
+    const requests: StoredRequest[] = []
+    const outcomes: Outcome[] = []
+    const calls = new Map<string, { jobId: string; controller: AbortController }>()
+    const timers = new Timers()
+    let takenTo = tenure.committed.intakeOffset
+    let facts: FactRecord[] = []
+    let afterCommit: (() => void)[] = []
+    let snapshotSeq = cursor.seq
+    let isSaving = false
+    let wake: () => void = () => {}
+    for (const job of state.execution.jobs.values()) timers.add(job.admitted.deadlineAt, job.jobId)
+    report()
+
+    async function readRequests(): Promise<void> {
+      let offset = takenTo
+      while (!ended.signal.aborted && !stopping.signal.aborted) {
+        try {
+          // Two batches ahead at most: what is not read yet waits in the log, not in memory.
+          if (requests.length >= options.requestsPerBatchMax * 2) {
+            await sleep(clock, 5, ended.signal)
+            continue
+          }
+          const read = await log.readIntake(partition, offset, {
+            recordsMax: options.requestsPerBatchMax,
+            waitMs: readWaitMs,
+            signal: AbortSignal.any([ended.signal, stopping.signal]),
+          })
+          requests.push(...read)
+          offset += BigInt(read.length)
+          if (read.length > 0) {
+            offset = (read.at(-1)?.offset ?? offset - 1n) + 1n
+            wake()
+          }
+        } catch (error) {
+          onFault({ partition, error, isStopped: false, doing: 'reading intake' })
+          await sleep(clock, reacquireWaitMs, ended.signal)
+        }
+      }
+    }
+
+    /** Resolves when there is something to decide. */
+    function work(): Promise<void> {
+      if (requests.length > 0 || outcomes.length > 0) return Promise.resolve()
+      return new Promise((resolve) => {
+        const dueAt = timers.nextAt() ?? undefined
+        const retryAt = earliestRetry()
+        const at = dueAt !== undefined && (retryAt === undefined || dueAt < retryAt) ? dueAt : retryAt
+        const cancel = at === undefined ? () => {} : clock.after(Math.max(1, msFromMicros(at) - clock.nowMs() + 1), go)
+        stopping.signal.addEventListener('abort', go, { once: true })
+        wake = go
+        function go() {
+          cancel()
+          stopping.signal.removeEventListener('abort', go)
+          wake = () => {}
+          resolve()
+        }
+      })
+    }
+
+    const earliestRetry = (): EpochMicros | undefined => {
+      const now = microsFromMs(clock.nowMs())
+      const times = (['local', 'remote'] as const).flatMap((pool) => nextReadyAt(state.execution.queues[pool], now) ?? [])
+      return times.length === 0 ? undefined : times.reduce((a, b) => (a < b ? a : b))
+    }
+
+    async function step(): Promise<void> {
+      for (const outcome of outcomes.splice(0)) decideOne(outcome)
+      await takeRequests()
+      giveUpLate()
+      fillPlaces()
+      await commit()
+    }
+
+    function decideOne(outcome: Outcome): void {
+      const job = state.execution.jobs.get(outcome.jobId)
+      if (!job) return
+      const now = moment()
+      const decided = decideOutcome(state.execution, outcome, options.limits, { now, jitter: random.fraction() })
+      record(decided, { ...ownCause(job), causedBy: outcome.attemptId, now })
+    }
+
+    async function takeRequests(): Promise<void> {
+      const batch = requests.splice(0, options.requestsPerBatchMax)
+      const decoded = batch.map((stored) => ({ stored, request: decodeRequest(stored) }))
+      const needed = decoded.reduce((most, { request }) => (request && request.directoryVersion > most ? request.directoryVersion : most), 0n)
+      await directory.catchUp(needed)
+      for (const { stored, request } of decoded) {
+        takenTo = stored.offset + 1n
+        if (request) answer(request, stored.offset)
+      }
+    }
+
+    function answer(request: Request, intakeOffset: bigint): void {
+      const now = moment()
+      const context: RequestContext = { ...options, now, directory: directory.directory(), directoryVersion: directory.version() }
+      const { actor, correlationId, traceparent } = request
+      record(decideRequest(request, state, context), { causedBy: request.requestId, actor, correlationId, traceparent, intakeOffset, now })
+    }
+
+    /** A request nobody can read was never promised to anybody: told, kept in the log, and left where it is. */
+    function decodeRequest(stored: StoredRequest): Request | undefined {
+      try {
+        return codec.decode(stored.value) as Request
+      } catch (error) {
+        onFault({ partition, error, isStopped: false, doing: `reading the request at intake offset ${stored.offset}` })
+        return undefined
+      }
+    }
+
+    function giveUpLate(): void {
+      const now = moment()
+      for (const jobId of timers.due(now)) {
+        const job = state.execution.jobs.get(jobId)
+        if (!job) continue
+        const { tenantId, admitted } = job
+        const causedBy = idFrom('timer', 'deadline', tenantId, jobId, admitted.deadlineAt)
+        const decided = decideDeadline(job, { now })
+        if (decided.ending) record(decided, { ...ownCause(job), causedBy, now: moment() })
+        // A call that is under way has the same deadline and ends by itself; when it does not wait any more but
+        // is to be tried again after the deadline, retryTime has already said no.
+      }
+    }
+
+    function fillPlaces(): void {
+      for (const pool of ['local', 'remote'] satisfies Pool[]) {
+        for (let started = 0; started < options.limits.places[pool]; started++) {
+          const now = moment()
+          const draft = decideStart(state.execution, pool, options.limits, { now })
+          if (!draft || draft.type !== 'AttemptStarted') break
+          const job = state.execution.jobs.get(draft.jobId)
+          if (!job) break
+          record({ facts: [draft] }, { ...ownCause(job), causedBy: job.readyBy, now })
+        }
+      }
+    }
+
+    /** Calls that were under way when the last owner died: nobody knows how they ended, and that is what is recorded. */
+    function settleUnderWay(): void {
+      const underWay = [...state.execution.jobs.values()].filter((job) => job.attempt !== null)
+      health.indeterminate = underWay.length
+      for (const job of underWay) {
+        const now = moment()
+        const canRepeat = options.canRepeat(job.submitted.capability)
+        const decided = decideIndeterminate(state.execution, job, canRepeat, options.limits, { now, jitter: random.fraction() })
+        record(decided, { ...ownCause(job), causedBy: idFrom('recovery', job.tenantId, job.attempt?.attemptId ?? ''), now })
+      }
+    }
+
+    /** Strictly later than every decision before it, whatever the clock does: what one request set is before the next. */
+    const moment = (): EpochMicros => {
+      const now = microsFromMs(clock.nowMs())
+      return now > state.occurredAt ? now : state.occurredAt + 1n
+    }
+
+    function record(decided: Decided, cause: Cause): void {
+      const drafts = [...decided.facts]
+      const job = decided.ending && state.execution.jobs.get(decided.ending.end.jobId)
+      if (decided.ending && job) drafts.push(decided.ending.end, ...rating(job, decided.ending))
+      drafts.forEach((draft, index) => {
+        const fact = stamp(draft, index, cause, state.seq + 1n)
+        evolve(state, fact)
+        facts.push({ stream: streamOf[fact.type], key: fact.tenantId, value: codec.encode(fact), seq: fact.seq })
+        react(fact)
+      })
+    }
+
+    function rating(job: OpenJob, ending: Ending): Draft[] {
+      const { admitted } = job
+      const book = bookByHash(directory.directory(), admitted.priceBookHash)
+      if (!book) throw new PlatformError('LOG_GAP', { partition, jobId: job.jobId, priceBook: admitted.priceBookHash })
+      return decideRating(toEndedJob(job, ending), book)
+    }
+
+    /** What has to happen outside once the fact is committed, and never before. */
+    function react(fact: Fact): void {
+      if (fact.type === 'JobAdmitted') timers.add(fact.deadlineAt, fact.jobId)
+      if (fact.type === 'AttemptStarted') afterCommit.push(() => call(fact.jobId))
+      if (fact.type === 'CancelRequested') afterCommit.push(() => abort(fact.jobId))
+    }
+
+    function call(jobId: string): void {
+      const job = state.execution.jobs.get(jobId)
+      const attempt = job?.attempt
+      if (!job || !attempt) return
+      const controller = new AbortController()
+      calls.set(attempt.attemptId, { jobId, controller })
+      const { resourceHash } = job.admitted
+      const resourceRef = resourceHash === null ? null : (state.accounts.contentRefs.get(tuple(job.tenantId, resourceHash)) ?? '')
+      runner.run(job, attempt, resourceRef, controller.signal).then((outcome) => {
+        calls.delete(attempt.attemptId)
+        if (ended.signal.aborted) return
+        outcomes.push(outcome)
+        wake()
+      }, (error: unknown) => onFault({ partition, error, isStopped: false, doing: `calling for job ${jobId}` }))
+      if (job.isCancelRequested) controller.abort()
+    }
+
+    function abort(jobId: string): void {
+      for (const running of calls.values()) if (running.jobId === jobId) running.controller.abort()
+    }
+
+    async function commit(): Promise<void> {
+      if (facts.length === 0 && takenTo === tenure.committed.intakeOffset) return
+      const batch = facts
+      const effects = afterCommit
+      facts = []
+      afterCommit = []
+      await tenure.commit(batch, takenTo)
+      cursor = advance(cursor, batch)
+      report()
+      for (const effect of effects) effect()
+      if (state.seq - snapshotSeq >= options.snapshotEveryFacts) void keepSnapshot()
+    }
+
+    /** State and log agree right after a commit, so that is when a snapshot is taken; it is written in the background. */
+    async function keepSnapshot(): Promise<void> {
+      if (isSaving || state.seq === snapshotSeq) return
+      isSaving = true
+      try {
+        const snapshot = toSnapshot(state)
+        snapshotSeq = snapshot.seq
+        await snapshots.save(partition, { ...snapshot, cursor })
+      } catch (error) {
+        onFault({ partition, error, isStopped: false, doing: 'keeping a snapshot' })
+      } finally {
+        isSaving = false
+      }
+    }
+
+    async function drain(): Promise<void> {
+      const until = clock.nowMs() + options.drainMsMax
+      while (calls.size > 0 && clock.nowMs() < until) {
+        await new Promise<void>((resolve) => {
+          const cancel = clock.after(Math.max(1, until - clock.nowMs()), resolve)
+          wake = () => {
+            cancel()
+            resolve()
+          }
+          if (outcomes.length > 0) wake()
+        })
+        for (const outcome of outcomes.splice(0)) decideOne(outcome)
+        await commit()
+      }
+      for (const outcome of outcomes.splice(0)) decideOne(outcome)
+      await commit()
+      await keepSnapshot()
+      await tenure.release()
+    }
+
+    function end(): void {
+      ended.abort()
+      for (const { controller } of calls.values()) controller.abort()
+      wake()
+    }
+
+    function report(): void {
+      health.seq = state.seq
+      health.intakeOffset = takenTo
+      health.openJobs = state.execution.jobs.size
+      health.running = state.execution.running.local + state.execution.running.remote
+      health.queued = queueSize(state.execution.queues.local) + queueSize(state.execution.queues.remote)
+    }
+
+    return { readRequests, settleUnderWay, work, step, commit, drain, end }
+  }
+
+  return {
+    health: () => ({ ...health }),
+    async stop() {
+      stopping.abort()
+      await done
+    },
+  }
+}
+
+type Cause = {
+  causedBy: string
+  actor: string
+  correlationId: string
+  traceparent: string | null
+  intakeOffset: bigint | null
+  now: EpochMicros
+}
+
+const ownCause = (job: OpenJob): Omit<Cause, 'causedBy' | 'now'> => ({
+  actor: 'owner',
+  correlationId: job.submitted.correlationId,
+  traceparent: job.submitted.traceparent,
+  intakeOffset: null,
+})
+
+function stamp(draft: Draft, index: number, cause: Cause, seq: bigint): Fact {
+  const { causedBy, actor, correlationId, traceparent, intakeOffset, now } = cause
+  const eventId = draft.eventId ?? eventIdFrom(draft.tenantId, causedBy, draft.type, index)
+  return { ...draft, eventId, seq, occurredAt: now, actor, correlationId, causedBy, intakeOffset, traceparent }
+}
+
+/** Offsets are lower bounds: a log with markers between its records stands further on. */
+function advance(cursor: FactCursor, facts: readonly FactRecord[]): FactCursor {
+  const offsets = { ...cursor.offsets }
+  for (const { stream } of facts) offsets[stream] += 1n
+  return { seq: facts.at(-1)?.seq ?? cursor.seq, offsets }
+}

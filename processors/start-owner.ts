@@ -1,0 +1,80 @@
+/** The owner role of one process: owns every partition the log assigns to it. */
+import { type Capability, type Provider, routeFor } from '../capabilities/index.ts'
+import type { Clock, Random } from '../platform/clock.ts'
+import type { Log } from '../platform/log/log.ts'
+import type { SnapshotStore } from '../platform/snapshots/snapshots.ts'
+import type { PayloadVault } from '../platform/vault/vault.ts'
+import type { Codec } from '../schemas/codec.ts'
+import { directoryReader } from './directory/reader.ts'
+import { attemptRunner } from './execution/run-attempt.ts'
+import type { RouteStep } from './execution/state.ts'
+import { type Owner, type OwnerHealth, type OwnerOptions, type OwnerParts, startOwnerOf } from './owner.ts'
+
+export type OwnerRoleOptions = Omit<OwnerOptions, 'routeFor' | 'canRepeat'>
+
+export type OwnerRoleParts = {
+  log: Log
+  codec: Codec
+  clock: Clock
+  random: Random
+  vault: PayloadVault
+  snapshots: SnapshotStore
+  providers: readonly Provider[]
+  capabilityNamed: (name: string) => Capability | undefined
+  options: OwnerRoleOptions
+  onFault: OwnerParts['onFault']
+}
+
+export type OwnerRole = {
+  /** Per partition this process owns. */
+  health(): OwnerHealth[]
+  /** Every partition is served. */
+  isReady(): boolean
+  /** Drains every partition side by side and gives it up. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+/**
+ * Joins the sharing of partitions and answers at once; `isReady` tells when all of them are restored.
+ * A redelivered request or outcome is dropped by the partition's owner; nothing here keeps state of its own.
+ */
+export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
+  const { log, codec, clock, random, vault, snapshots, providers, capabilityNamed, onFault } = parts
+  const fault = (error: unknown, doing: string) => onFault({ partition: -1, error, isStopped: false, doing })
+  const directory = directoryReader({ log, codec, clock, onFault: (error) => fault(error, 'reading the directory') })
+  const runner = attemptRunner({ vault, providers, capabilityNamed, clock, onFault: (error, jobId) => fault(error, `calling for job ${jobId}`) })
+  const options: OwnerOptions = {
+    ...parts.options,
+    routeFor: (capability, model) => routeFor(capability, model ?? undefined, providers).map(toStep),
+    canRepeat: (capability) => capabilityNamed(capability)?.canRepeat ?? false,
+  }
+  const owners = new Map<number, Owner>()
+  const leaving: Promise<void>[] = []
+
+  const leave = await log.join({
+    gained(partition) {
+      if (owners.has(partition)) return
+      owners.set(partition, startOwnerOf(partition, { log, codec, clock, random, runner, directory, snapshots, options, onFault }))
+    },
+    lost(partition) {
+      const owner = owners.get(partition)
+      owners.delete(partition)
+      if (owner) leaving.push(owner.stop())
+    },
+  })
+
+  return {
+    health: () => [...owners.values()].map((owner) => owner.health()).sort((a, b) => a.partition - b.partition),
+    isReady: () => owners.size > 0 && [...owners.values()].every((owner) => owner.health().phase === 'serving'),
+    async stop() {
+      await Promise.all([...leaving, ...[...owners.values()].map((owner) => owner.stop())])
+      await leave()
+      await directory.stop()
+    },
+  }
+}
+
+/** Keys of tenants come later: until then every step uses the platform's, or needs none. */
+const toStep = ({ provider, model, pool }: { provider: string; model: string; pool: 'local' | 'remote' }): RouteStep => ({
+  provider, model, pool, keyOwner: 'platform', keyId: null,
+})
