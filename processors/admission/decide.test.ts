@@ -1,0 +1,170 @@
+import { describe, expect, test } from 'vitest'
+import { answerOf, book, cap, Scene, submit, tenantId } from '../testing/given.ts'
+import { answeredWindowMicros, capsOf } from './state.ts'
+
+const oneDollar = 1_000_000_000_000n
+const month = { start: 1_793_491_200_000_000n, end: 1_796_083_200_000_000n } // November 2026, UTC
+const typesOf = (drafts: { type: string }[]) => drafts.map((d) => d.type)
+
+describe('a job', () => {
+  test('is submitted and admitted, with everything the decision used', () => {
+    const scene = new Scene()
+    scene.ask(cap('month'))
+    const drafts = scene.ask(submit('job-1'))
+    expect(typesOf(drafts)).toEqual(['JobSubmitted', 'JobAdmitted'])
+    expect(drafts[1]).toEqual({
+      type: 'JobAdmitted', tenantId, jobId: 'job-1', memberId: null, capability: 'classify.category', priority: 3,
+      requestsHeld: 1n, tokensHeld: 100n, heldPico: oneDollar + 100n * 1_000_000n, currency: 'USD',
+      caps: [{ capId: 'month', capVersion: 1n, periodStart: month.start, periodEnd: month.end, metric: 'requests', limit: 2n, settledBefore: 0n, heldBefore: 0n, held: 1n }],
+      route: [{ provider: 'local', model: 'linear-1', keyOwner: 'platform', keyId: null, pool: 'local' }],
+      priceBookHash: book.hash, billingPeriod: '2026-11', timeZone: 'UTC', directoryVersion: 2n, resourceHash: null,
+      schedulingCost: 1n, schedulingWeight: 1, attemptsMax: 3, deadlineAt: scene.now - 1_000_000n + 60_000_000n,
+    })
+  })
+
+  test('asked for again gets nothing: its answer stands', () => {
+    const scene = new Scene()
+    scene.ask(submit('job-1'))
+    expect(scene.ask(submit('job-1'))).toEqual([])
+  })
+
+  test('is remembered for a whole window, and forgotten after two', () => {
+    const scene = new Scene()
+    scene.ask(submit('job-1'))
+    scene.now += answeredWindowMicros
+    scene.ask(submit('job-2'))
+    expect(scene.ask(submit('job-1'))).toEqual([])
+    scene.now += answeredWindowMicros
+    scene.ask(submit('job-3'))
+    expect(typesOf(scene.ask(submit('job-1')))).toEqual(['JobSubmitted', 'JobAdmitted'])
+  })
+
+  test.each([
+    ['no_route', {}, { routeFor: () => [] }],
+    ['queue_full', {}, { openJobsPerTenantMax: 0 }],
+    ['resource_unknown', { resourceId: 'nothing' }, {}],
+    ['unpriced', { capability: 'generate.text' }, {}],
+    ['over_max_charge', { maxCharge: oneDollar + 100n * 1_000_000n - 1n }, {}],
+  ] as const)('is refused: %s', (reason, request, context) => {
+    const refused = answerOf(new Scene().ask(submit('job-1', request), context))
+    expect(refused).toMatchObject({ type: 'JobRefused', jobId: 'job-1', reason, cap: null })
+  })
+
+  test('at exactly its greatest charge is admitted', () => {
+    const drafts = new Scene().ask(submit('job-1', { maxCharge: oneDollar + 100n * 1_000_000n }))
+    expect(answerOf(drafts).type).toBe('JobAdmitted')
+  })
+
+  test('of a currency without a price book is unpriced, never free', () => {
+    const scene = new Scene()
+    scene.directory.tenants.set(tenantId, { level: 'client', parentId: 'platform', name: 'Harbor', currency: 'EUR', timeZone: 'UTC' })
+    expect(answerOf(scene.ask(submit('job-1')))).toMatchObject({ type: 'JobRefused', reason: 'unpriced' })
+  })
+})
+
+describe('a cap', () => {
+  test('admits exactly as many as it allows, and the refusal says what is free and when it resets', () => {
+    const scene = new Scene()
+    scene.ask(cap('month', { limit: 2n }))
+    for (const id of ['job-1', 'job-2']) expect(answerOf(scene.ask(submit(id))).type).toBe('JobAdmitted')
+    expect(answerOf(scene.ask(submit('job-3')))).toEqual({
+      type: 'JobRefused', tenantId, jobId: 'job-3', memberId: null, capability: 'classify.category', reason: 'over_cap', heldPico: null,
+      cap: { capId: 'month', capVersion: 1n, metric: 'requests', limit: 2n, free: 0n, needed: 1n, periodStart: month.start, resetsAt: month.end },
+    })
+  })
+
+  test.each([
+    ['money, one unit too little', { metric: 'money', limit: oneDollar + 100n * 1_000_000n - 1n }, 'JobRefused'],
+    ['money, exactly enough', { metric: 'money', limit: oneDollar + 100n * 1_000_000n }, 'JobAdmitted'],
+    ['tokens, one too few', { metric: 'tokens', limit: 99n }, 'JobRefused'],
+    ['tokens, exactly enough', { metric: 'tokens', limit: 100n }, 'JobAdmitted'],
+    ['nothing allowed', { limit: 0n }, 'JobRefused'],
+    ['of another member', { limit: 0n, scopeMemberId: 'ana' }, 'JobAdmitted'],
+    ['of another capability', { limit: 0n, scopeCapability: 'generate.text' }, 'JobAdmitted'],
+    ['of this capability', { limit: 0n, scopeCapability: 'classify.category' }, 'JobRefused'],
+  ] as const)('%s', (_, more, answer) => {
+    const scene = new Scene()
+    scene.ask(cap('one', more))
+    expect(answerOf(scene.ask(submit('job-1'))).type).toBe(answer)
+  })
+
+  test('of a member counts only that member', () => {
+    const scene = new Scene()
+    scene.ask(cap('ana', { limit: 1n, scopeMemberId: 'ana' }))
+    expect(answerOf(scene.ask(submit('job-1', { memberId: 'ana' }))).type).toBe('JobAdmitted')
+    expect(answerOf(scene.ask(submit('job-2', { memberId: 'ben' }))).type).toBe('JobAdmitted')
+    expect(answerOf(scene.ask(submit('job-3', { memberId: 'ana' })))).toMatchObject({ reason: 'over_cap' })
+  })
+
+  test('the first of several by id is named, and a refused job holds nothing under the others', () => {
+    const scene = new Scene()
+    scene.ask(cap('a-tokens', { metric: 'tokens', limit: 1_000n }))
+    scene.ask(cap('b-requests', { limit: 0n }))
+    scene.ask(cap('c-requests', { limit: 0n }))
+    expect(answerOf(scene.ask(submit('job-1')))).toMatchObject({ reason: 'over_cap', cap: { capId: 'b-requests' } })
+    expect(capsOf(scene.state.admission, tenantId).caps.get('a-tokens')?.standings.size).toBe(0)
+  })
+
+  test('lowered below what is held admits nothing more, and frees itself as holds settle', () => {
+    const scene = new Scene()
+    scene.ask(cap('month', { limit: 3n }))
+    for (const id of ['job-1', 'job-2', 'job-3']) scene.ask(submit(id))
+    expect(scene.ask(cap('month', { limit: 1n }))).toMatchObject([{ type: 'CapSet', version: 2n }])
+    expect(answerOf(scene.ask(submit('job-4')))).toMatchObject({ cap: { limit: 1n, free: 0n, capVersion: 2n } })
+    scene.ask(cap('month', { limit: 4n }))
+    expect(answerOf(scene.ask(submit('job-5'))).type).toBe('JobAdmitted')
+    expect(answerOf(scene.ask(submit('job-6'))).type).toBe('JobRefused')
+  })
+
+  test('keeps its count when only the limit changes, and begins anew when anything else does', () => {
+    const scene = new Scene()
+    const [first] = scene.ask(cap('month'))
+    scene.ask(submit('job-1'))
+    const [raised] = scene.ask(cap('month', { limit: 5n }))
+    expect(raised).toMatchObject({ version: 2n, countsFrom: first?.type === 'CapSet' ? first.countsFrom : null })
+    expect(capsOf(scene.state.admission, tenantId).caps.get('month')?.standings.get(month.start)).toEqual({ settled: 0n, held: 1n })
+    scene.ask(cap('month', { limit: 5n, metric: 'tokens' }))
+    expect(capsOf(scene.state.admission, tenantId).caps.get('month')?.standings.size).toBe(0)
+  })
+
+  test('set anew is not changed by holds of its earlier life', () => {
+    const scene = new Scene()
+    scene.ask(cap('month', { limit: 1n }))
+    scene.ask(submit('job-1'))
+    scene.ask({ type: 'RemoveCap', capId: 'month' })
+    scene.ask(cap('month', { limit: 1n }))
+    scene.ask(submit('job-2'))
+    const held = { capId: 'month', capVersion: 1n, periodStart: month.start, metric: 'requests', held: 1n, settled: 0n } as const
+    scene.take({ type: 'JobCancelled', jobId: 'job-1', attempts: 0 })
+    scene.take({
+      type: 'JobRated', jobId: 'job-1', memberId: null, capability: 'classify.category', outcome: 'cancelled', attempts: 0, currency: 'USD',
+      priceBookHash: book.hash, billingPeriod: '2026-11', admittedAt: 0n, usageEventId: null, provider: null, model: null, keyOwner: null,
+      chargedPico: 0n, providerCostPico: null, lines: [], heldPico: 0n, settlements: [held],
+    })
+    expect(capsOf(scene.state.admission, tenantId).caps.get('month')?.standings.get(month.start)).toEqual({ settled: 0n, held: 1n })
+    expect(answerOf(scene.ask(submit('job-3'))).type).toBe('JobRefused')
+  })
+
+  test('begins a new period at the tenant\'s own midnight', () => {
+    const scene = new Scene('Africa/Lagos') // UTC+1: the day begins at 23:00 UTC
+    scene.ask(cap('day', { period: 'day', limit: 1n }))
+    scene.ask(submit('job-1'))
+    expect(answerOf(scene.ask(submit('job-2'))).type).toBe('JobRefused')
+    scene.now = 1_794_351_599_000_000n - 1_000_000n // decided at 22:59:59
+    expect(answerOf(scene.ask(submit('job-3'))).type).toBe('JobRefused')
+    scene.now = 1_794_351_600_000_000n - 1_000_000n // decided at 23:00:00
+    expect(answerOf(scene.ask(submit('job-4')))).toMatchObject({ type: 'JobAdmitted', billingPeriod: '2026-11' })
+  })
+
+  test.each([
+    ['removed when it is not there', { type: 'RemoveCap', capId: 'x' }, 'cap_unknown'],
+  ] as const)('%s is refused', (_, request, reason) => {
+    expect(new Scene().ask(request)).toMatchObject([{ type: 'RequestRefused', reason }])
+  })
+
+  test('the hundred and first of a tenant is refused', () => {
+    const scene = new Scene()
+    for (let index = 0; index < 100; index++) scene.ask(cap(`cap-${index}`))
+    expect(scene.ask(cap('one-more'))).toMatchObject([{ type: 'RequestRefused', reason: 'too_many' }])
+  })
+})
