@@ -2,7 +2,7 @@
  * The rules of execution: who starts next, what an outcome leads to, when a job is given up. Pure: the moment, the
  * outcome and the fraction of jitter come in as parameters.
  */
-import type { CallFailureCode, TokenBuckets, UsageReport } from '../../capabilities/index.ts'
+import type { CallFailureCode, TokenBuckets, UsageReport } from '../../capabilities/capability.ts'
 import { attemptIdFrom } from '../../schemas/ids.ts'
 import type { EpochMicros } from '../../schemas/units.ts'
 import type { Draft, Moment, Requested } from '../processor.ts'
