@@ -42,6 +42,8 @@ export type OwnerOptions = Pick<RequestContext, 'routeFor' | 'openJobsPerTenantM
   snapshotEveryFacts: bigint
   /** How long a stopping owner waits for calls that are under way, in milliseconds. */
   drainMsMax: number
+  /** Between losing a tenure to a fault and acquiring the partition again, in milliseconds. */
+  reacquireWaitMs: number
 }
 
 export type OwnerParts = {
@@ -78,7 +80,6 @@ export type Owner = {
   stop(): Promise<void>
 }
 
-const reacquireWaitMs = 200
 const readWaitMs = 1_000
 const restoreRecordsMax = 2_000
 
@@ -105,7 +106,7 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
           return
         }
         health.phase = 'acquiring'
-        await sleep(clock, reacquireWaitMs, stopping.signal)
+        await sleep(clock, options.reacquireWaitMs, stopping.signal)
       }
     }
     health.phase = 'stopped'
@@ -146,7 +147,7 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
     const reading = current.readRequests()
     try {
       current.settleUnderWay()
-      await current.commit()
+      await current.step() // Jobs that waited under the last owner have nobody else to wake this one.
       health.phase = 'serving'
       delete health.problem
       while (!stopping.signal.aborted) {
@@ -173,6 +174,7 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
     let takenTo = tenure.committed.intakeOffset
     let facts: FactRecord[] = []
     let afterCommit: (() => void)[] = []
+    let filledAt: EpochMicros = 0n
     let snapshotSeq = cursor.seq
     let isSaving = false
     let wake: () => void = () => {}
@@ -201,7 +203,7 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
           }
         } catch (error) {
           onFault({ partition, error, isStopped: false, doing: 'reading intake' })
-          await sleep(clock, reacquireWaitMs, ended.signal)
+          await sleep(clock, options.reacquireWaitMs, ended.signal)
         }
       }
     }
@@ -225,9 +227,9 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
       })
     }
 
+    /** What became ready after the places were filled, be it already due: nobody has looked at it yet. */
     const earliestRetry = (): EpochMicros | undefined => {
-      const now = microsFromMs(clock.nowMs())
-      const times = (['local', 'remote'] as const).flatMap((pool) => nextReadyAt(state.execution.queues[pool], now) ?? [])
+      const times = (['local', 'remote'] as const).flatMap((pool) => nextReadyAt(state.execution.queues[pool], filledAt) ?? [])
       return times.length === 0 ? undefined : times.reduce((a, b) => (a < b ? a : b))
     }
 
@@ -290,6 +292,7 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
     }
 
     function fillPlaces(): void {
+      filledAt = moment()
       for (const pool of ['local', 'remote'] satisfies Pool[]) {
         for (let started = 0; started < options.limits.places[pool]; started++) {
           const now = moment()

@@ -5,8 +5,9 @@
 import type { FactStream } from '../../schemas/streams.ts'
 import type { Clock, Random } from '../clock.ts'
 import { PlatformError } from '../errors.ts'
-import type {
-  AssignmentListener, Committed, FactCursor, FactRecord, IntakeRecord, Log, Position, ReadOptions, StoredDirectoryFact, StoredFact, StoredRequest, Tenure,
+import {
+  type AssignmentListener, type Committed, type FactCursor, type FactRecord, type IntakeRecord, type Log, type Position, type ReadOptions, startOfFacts,
+  type StoredDirectoryFact, type StoredFact, type StoredRequest, type Tenure,
 } from './log.ts'
 import { partitionOf } from './partitioner.ts'
 
@@ -43,14 +44,14 @@ export type SimulatedLog = Log & {
   setFaults(faults: Partial<SimulatedFaults>): void
 }
 
-type Partition = { intake: StoredRequest[]; facts: StoredFact[]; epoch: bigint; committed: Committed }
+type Partition = { intake: StoredRequest[]; facts: StoredFact[]; ends: Record<FactStream, bigint>; epoch: bigint; committed: Committed }
 
 export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
   const { partitionCount, clock, random, recordBytesMax = 1_000_000 } = options
   let faults: SimulatedFaults = { ...noFaults, ...options.faults }
   let isClosed = false
   const partitions = Array.from({ length: partitionCount }, (): Partition => ({
-    intake: [], facts: [], epoch: 0n, committed: { intakeOffset: 0n, seq: 0n },
+    intake: [], facts: [], ends: { ...startOfFacts.offsets }, epoch: 0n, committed: { intakeOffset: 0n, seq: 0n },
   }))
   const directory: StoredDirectoryFact[] = []
   const waiting = new Set<() => void>()
@@ -115,7 +116,8 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
 
     function apply(facts: readonly FactRecord[], intakeOffset: bigint): void {
       for (const fact of facts) {
-        const offset = BigInt(fact.stream === 'directory' ? directory.length : countOf(home, fact.stream))
+        const offset = home.ends[fact.stream]
+        home.ends[fact.stream] += 1n
         home.facts.push({ ...fact, offset })
         if (fact.stream === 'directory') directory.push({ offset, value: fact.value, seq: fact.seq })
       }
@@ -204,8 +206,6 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     },
   }
 }
-
-const countOf = ({ facts }: Partition, stream: FactStream): number => facts.reduce((count, fact) => count + (fact.stream === stream ? 1 : 0), 0)
 
 function advance(cursor: FactCursor, facts: readonly StoredFact[]): FactCursor {
   const offsets = { ...cursor.offsets }

@@ -1,0 +1,200 @@
+import { describe, expect, test } from 'vitest'
+import type { CallOutcome } from '../capabilities/index.ts'
+import { noTokens } from '../capabilities/index.ts'
+import type { Fact } from '../schemas/events.generated.ts'
+import { cap, submit } from './testing/given.ts'
+import { checkHistory, tally, world } from './testing/world.ts'
+
+const rated = (count: number) => (facts: Fact[]) => facts.filter((f) => f.type === 'JobRated').length >= count
+const ids = (count: number, prefix = 'job') => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+const usage = { ...noTokens, inputUncachedTokens: 7n, source: 'counted' as const }
+
+describe('the owner', () => {
+  test('leads a job from request to charge, in two commits and in order', async () => {
+    const w = world()
+    const owner = w.start()
+    await w.begin()
+    await w.ask(submit('job-1'))
+    const facts = await w.until(rated(1))
+    await owner.end()
+    expect(facts.slice(2).map((f) => f.type)).toEqual(['JobSubmitted', 'JobAdmitted', 'AttemptStarted', 'JobSucceeded', 'UsageMetered', 'JobRated'])
+    const [submitted, admitted] = facts.slice(2)
+    expect(submitted).toMatchObject({ causedBy: 'req_3', actor: 'token:t', correlationId: 'c_3', intakeOffset: 2n })
+    expect(admitted?.occurredAt).toBe(submitted?.occurredAt)
+    expect(facts.at(-1)).toMatchObject({ type: 'JobRated', chargedPico: 1_000_000_000_000n + 8n * 1_000_000n, actor: 'owner', intakeOffset: null })
+    checkHistory(facts)
+  })
+
+  test('a thousand jobs at once against a cap of k: exactly k run', async () => {
+    const w = world({ faults: { duplicateAppend: 0.3 } })
+    const owner = w.start()
+    await w.begin()
+    await w.ask(cap('limit', { limit: 137n }))
+    await Promise.all(ids(1_000).map((id) => w.ask(submit(id))))
+    const facts = await w.until((all) => rated(137)(all) && all.filter((f) => f.type === 'JobRefused').length >= 863)
+    await owner.end()
+    checkHistory(facts)
+    expect(tally(facts)).toMatchObject({ JobSubmitted: 1_000, JobAdmitted: 137, JobRefused: 863, JobSucceeded: 137, JobRated: 137 })
+  })
+
+  test('a call leaves only after the commit that says so', async () => {
+    const w = world({ faults: { commitUnknownLost: 0.2, commitUnknownDurable: 0.2 } })
+    const owner = w.start()
+    await w.begin()
+    await w.ask(...ids(40).map((id) => submit(id)))
+    const facts = await w.until(rated(40))
+    w.log.setFaults({ commitUnknownLost: 0, commitUnknownDurable: 0 })
+    await owner.end()
+    checkHistory(facts)
+    const started = facts.flatMap((f) => (f.type === 'AttemptStarted' ? [f.attemptId] : []))
+    expect(w.calls.filter((id) => !started.includes(id))).toEqual([])
+    expect(new Set(w.calls).size).toBe(w.calls.length)
+  })
+
+  test.each([11, 12, 13, 14, 15, 16])('loses nothing and charges nothing twice through every fault of the log, seed %i', async (seed) => {
+    const w = world({ seed, faults: { duplicateAppend: 0.2, appendLost: 0.1, appendUnacknowledged: 0.1, commitUnknownLost: 0.1, commitUnknownDurable: 0.1, delayMsMax: 3 } })
+    const owner = w.start()
+    await w.begin()
+    await w.ask(cap('money', { metric: 'money', limit: 60_000_000_000_000n }))
+    await Promise.all(ids(100).map((id) => w.ask(submit(id))))
+    const facts = await w.until((all) => {
+      const { JobRefused = 0, JobRated = 0 } = tally(all)
+      return JobRefused + JobRated === 100
+    })
+    w.log.setFaults({ commitUnknownLost: 0, commitUnknownDurable: 0, delayMsMax: 0 })
+    await owner.end()
+    checkHistory(facts)
+    expect(owner.health().phase).toBe('stopped')
+  })
+
+  test('two owners of one partition: the first is fenced, stops, and leaves nothing behind', async () => {
+    const w = world({ call: async () => new Promise(() => {}) })
+    const first = w.start()
+    await w.begin()
+    await w.ask(submit('job-1'))
+    await w.until((all) => all.some((f) => f.type === 'AttemptStarted'))
+    const second = w.start()
+    await w.until((all) => all.some((f) => f.type === 'AttemptFailed'))
+    await w.ask(submit('job-2'))
+    const facts = await w.until((all) => all.some((f) => f.type === 'AttemptStarted' && f.jobId === 'job-2'))
+    expect(first.health().phase).toBe('stopped')
+    expect(w.problems.filter((p) => p.isStopped)).toHaveLength(1)
+    checkHistory(facts)
+    expect(facts.find((f) => f.type === 'AttemptFailed')).toMatchObject({ code: 'OUTCOME_UNKNOWN', indeterminate: true })
+    await Promise.all([first.end(), second.end()])
+  })
+
+  test('goes on from a snapshot, and from the log alone when the snapshot is spoilt, with the same end', async () => {
+    const w = world()
+    const first = w.start({ snapshotEveryFacts: 20n })
+    await w.begin()
+    await w.ask(...ids(30).map((id) => submit(id)))
+    await w.until(rated(30))
+    await first.end()
+    const kept = w.snapshots.kept.get(0) ?? []
+    expect(kept.length).toBe(2)
+
+    const second = w.start()
+    await w.ask(submit('job-a'))
+    await w.until(rated(31))
+    expect(second.health().restoredFacts).toBe(0)
+    await second.end()
+
+    for (const snapshot of w.snapshots.kept.get(0) ?? []) snapshot.body[9] = (snapshot.body[9] ?? 0) ^ 1
+    const third = w.start()
+    await w.ask(submit('job-b'), submit('job-3'))
+    const facts = await w.until(rated(32))
+    expect(third.health().restoredFacts).toBeGreaterThan(100)
+    await third.end()
+    checkHistory(facts)
+    expect(tally(facts).JobSubmitted).toBe(32)
+  })
+
+  test('cancels a job that waits and one that runs; what was used is metered', async () => {
+    const w = world({
+      options: { limits: { places: { local: 1, remote: 1 }, attemptMsMax: 5_000, retryBaseMs: 1, retryMsMax: 5 } },
+      call: (_, signal) => new Promise<CallOutcome>((resolve) => signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED', usage }))),
+    })
+    const owner = w.start()
+    await w.begin()
+    await w.ask(submit('running'), submit('waiting'))
+    await w.until((all) => all.some((f) => f.type === 'AttemptStarted'))
+    await w.ask({ type: 'RequestCancel', jobId: 'waiting' }, { type: 'RequestCancel', jobId: 'running' })
+    const facts = await w.until(rated(2))
+    await owner.end()
+    checkHistory(facts)
+    const bills = facts.flatMap((f) => (f.type === 'JobRated' ? [[f.jobId, f.outcome, f.attempts, f.chargedPico]] : []))
+    expect(bills).toEqual([['waiting', 'cancelled', 0, 0n], ['running', 'cancelled', 1, 1_000_000_000_000n + 7_000_000n]])
+  })
+
+  test('gives a job up at its deadline, waiting or running', async () => {
+    const w = world({
+      options: { limits: { places: { local: 1, remote: 1 }, attemptMsMax: 5_000, retryBaseMs: 1, retryMsMax: 5 } },
+      call: (_, signal) => new Promise<CallOutcome>((resolve) => signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED' }))),
+    })
+    const owner = w.start()
+    await w.begin()
+    await w.ask(submit('running', { deadlineMs: 60n }), submit('waiting', { deadlineMs: 30n }))
+    const facts = await w.until(rated(2))
+    await owner.end()
+    checkHistory(facts)
+    expect(facts.flatMap((f) => (f.type === 'JobFailed' ? [[f.jobId, f.code]] : []))).toEqual([['waiting', 'DEADLINE_PASSED'], ['running', 'DEADLINE_PASSED']])
+  })
+
+  test('tries again what failed for now, and gives up after the last attempt', async () => {
+    let calls = 0
+    const w = world({ call: async ({ jobId }) => (jobId === 'never' || calls++ < 2 ? { ok: false, code: 'PROVIDER_UNAVAILABLE' } : { ok: true, result: 1, usage }) })
+    const owner = w.start()
+    await w.begin()
+    await w.ask(submit('late'))
+    await w.until(rated(1))
+    await w.ask(submit('never'))
+    const facts = await w.until(rated(2))
+    await owner.end()
+    checkHistory(facts)
+    expect(tally(facts)).toMatchObject({ AttemptStarted: 3 + 4, AttemptFailed: 2 + 4, JobSucceeded: 1, JobFailed: 1 })
+    expect(facts.at(-1)).toMatchObject({ type: 'JobRated', outcome: 'failed', chargedPico: 0n, attempts: 4 })
+  })
+
+  test('more used than held is charged, told, and counted', async () => {
+    const w = world({ call: async () => ({ ok: true, result: 1, usage: { ...noTokens, inputUncachedTokens: 90n, outputTokens: 15n, source: 'provider' } }) })
+    const owner = w.start()
+    await w.begin()
+    await w.ask(cap('tokens', { metric: 'tokens', limit: 100n }), submit('job-1'), submit('job-2'))
+    const facts = await w.until(rated(1))
+    await owner.end()
+    expect(facts.filter((f) => f.type === 'HoldExceeded')).toMatchObject([{ metric: 'tokens', held: 100n, actual: 105n, excess: 5n }, { metric: 'money', excess: 5_000_000n }])
+    expect(facts.find((f) => f.type === 'JobRefused')).toMatchObject({ jobId: 'job-2', reason: 'over_cap' })
+  })
+
+  test('a request nobody can read is told and passed over; the next one is answered', async () => {
+    const w = world()
+    const owner = w.start()
+    await w.begin()
+    await w.log.append([{ key: 'harbor', value: Uint8Array.of(0, 0, 0, 9, 9, 1, 2) }])
+    await w.ask(submit('job-1'))
+    await w.until(rated(1))
+    await owner.end()
+    expect(w.problems).toMatchObject([{ isStopped: false, doing: 'reading the request at intake offset 2' }])
+  })
+
+  test('stopping lets calls end, and starts none', async () => {
+    const release: (() => void)[] = []
+    const w = world({ call: () => new Promise((resolve) => release.push(() => resolve({ ok: true, result: 1, usage }))) })
+    const owner = w.start()
+    await w.begin()
+    await w.ask(submit('job-1'))
+    await w.until((all) => all.some((f) => f.type === 'AttemptStarted'))
+    const stopped = owner.end()
+    await w.ask(submit('job-2'))
+    for (const go of release) go()
+    await stopped
+    const facts = await w.facts()
+    expect(tally(facts)).toMatchObject({ JobSucceeded: 1, JobRated: 1, JobSubmitted: 1 })
+    const next = w.start()
+    await w.until((all) => all.some((f) => f.type === 'AttemptStarted' && f.jobId === 'job-2'))
+    for (const go of release) go()
+    await w.until(rated(2))
+    await next.end()
+  })
+})
