@@ -26,6 +26,7 @@ export const failures = {
   RECORD_DAMAGED: { httpStatus: 500, canRetry: false, means: 'A record cannot be read.' },
   DATABASE_UNAVAILABLE: { httpStatus: 503, canRetry: true, means: 'The database does not answer.' },
   DATA_DIR_LOCKED: { httpStatus: 503, canRetry: false, means: 'Another process uses this data directory.' },
+  MIGRATION_CHANGED: { httpStatus: 500, canRetry: false, means: 'A recorded schema change is not the one this build carries.' },
   VAULT_MISSING: { httpStatus: 410, canRetry: false, means: 'The content is no longer kept.' },
   VAULT_DAMAGED: { httpStatus: 500, canRetry: false, means: 'Stored content does not match its seal.' },
   ANSWER_PENDING: { httpStatus: 202, canRetry: true, means: 'The request is in the log; its answer is not out yet.' },

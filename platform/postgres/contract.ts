@@ -1,0 +1,176 @@
+/** What every database adapter must do; run by embedded.test.ts and postgres.pg.test.ts. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Database } from './database.ts'
+import { isolationSql } from './isolation.ts'
+import { migrate } from './migrate.ts'
+
+export type OpenedForTest = {
+  database: Database
+  /** A second client of the same database, as another process would have it. */
+  another: () => Promise<Database>
+  close: () => Promise<void>
+}
+
+export function databaseContract(name: string, open: () => Promise<OpenedForTest>): void {
+  describe(name, () => {
+    let opened: OpenedForTest
+    let database: Database
+
+    beforeAll(async () => {
+      opened = await open()
+      database = opened.database
+      await database.asOwner((tx) =>
+        tx.query(`
+          CREATE TABLE note (tenant_id text NOT NULL, id int NOT NULL, big bigint, exact numeric, raw bytea, PRIMARY KEY (tenant_id, id));
+          ${isolationSql('note')}
+          ${isolationSql('public.note')}
+          INSERT INTO note VALUES ('a', 1), ('a', 2), ('b', 1);
+        `),
+      )
+    }, 60_000)
+    afterAll(() => opened.close())
+
+    const idsAsTenant = (tenantId: string): Promise<number[]> =>
+      database.asTenant(tenantId, async (tx) => {
+        const { rows } = await tx.query<{ id: number }>('SELECT id FROM note ORDER BY id')
+        return rows.map((row) => row.id)
+      })
+
+    const countAsService = (where: string): Promise<bigint | undefined> =>
+      database.asService(async (tx) => (await tx.query<{ n: bigint }>(`SELECT count(*) AS n FROM note WHERE ${where}`)).rows[0]?.n)
+
+    test('a tenant sees its own rows and no others', async () => {
+      expect(await idsAsTenant('a')).toEqual([1, 2])
+      expect(await idsAsTenant('b')).toEqual([1])
+      expect(await idsAsTenant('nobody')).toEqual([])
+      expect(await idsAsTenant('')).toEqual([])
+    })
+
+    test('a tenant id is a value, whatever it spells', async () => {
+      const nasty = `a'; RESET ROLE; SELECT set_config('pf3.tenant', 'b', false); -- \\ "`
+      expect(await idsAsTenant(nasty)).toEqual([])
+      await database.asTenant(nasty, (tx) => tx.query('INSERT INTO note (tenant_id, id) VALUES ($1, 1)', [nasty]))
+      expect(await idsAsTenant(nasty)).toEqual([1])
+    })
+
+    test('a tenant can neither read, write, move nor delete the rows of another', async () => {
+      await expect(database.asTenant('a', (tx) => tx.query("INSERT INTO note (tenant_id, id) VALUES ('b', 9)"))).rejects.toThrow(/row-level security/)
+      await expect(database.asTenant('a', (tx) => tx.query("UPDATE note SET tenant_id = 'b' WHERE id = 1"))).rejects.toThrow(/row-level security/)
+      expect((await database.asTenant('a', (tx) => tx.query("DELETE FROM note WHERE tenant_id = 'b'"))).rowCount).toBe(0)
+      expect((await database.asTenant('a', (tx) => tx.query("SELECT 1 AS x FROM note WHERE tenant_id = 'b'"))).rowCount).toBe(0)
+      expect(await idsAsTenant('b')).toEqual([1])
+    })
+
+    test('with no tenant set the tenant role sees nothing, also on a connection that once had one', async () => {
+      await idsAsTenant('a')
+      const { rows } = await database.asOwner(async (tx) => {
+        await tx.query('SET LOCAL ROLE pf3_tenant')
+        return tx.query('SELECT * FROM note')
+      })
+      expect(rows).toEqual([])
+    })
+
+    test('neither role nor tenant leaks from one transaction into the next', async () => {
+      const standing = async (run: <T>(f: Parameters<Database['asOwner']>[0]) => Promise<unknown>) =>
+        run((tx) => tx.query("SELECT current_user AS role, current_setting('pf3.tenant', true) AS tenant"))
+      await idsAsTenant('a')
+      const service = await standing((f) => database.asService(f))
+      expect(service).toMatchObject({ rows: [{ role: 'pf3_service' }] })
+      expect(service).not.toMatchObject({ rows: [{ tenant: 'a' }] })
+      await expect(database.asTenant('a', () => Promise.reject(new Error('stop')))).rejects.toThrow('stop')
+      expect(await standing((f) => database.asOwner(f))).not.toMatchObject({ rows: [{ role: 'pf3_tenant' }] })
+      expect(await standing((f) => database.asTenant('b', f))).toMatchObject({ rows: [{ role: 'pf3_tenant', tenant: 'b' }] })
+    })
+
+    test('the service sees all tenants, and neither role is an owner or a superuser', async () => {
+      expect(await countAsService("tenant_id IN ('a', 'b')")).toBe(3n)
+      await expect(database.asService((tx) => tx.query('DROP TABLE note'))).rejects.toThrow(/owner/)
+      await expect(database.asTenant('a', (tx) => tx.query('ALTER TABLE note DISABLE ROW LEVEL SECURITY'))).rejects.toThrow(/owner/)
+      const { rows } = await database.asService((tx) =>
+        tx.query("SELECT rolsuper OR rolbypassrls OR rolcanlogin AS mighty FROM pg_roles WHERE rolname LIKE 'pf3_%'"),
+      )
+      expect(rows).toEqual([{ mighty: false }, { mighty: false }])
+    })
+
+    test('a throw rolls everything back, and the next transaction works', async () => {
+      const attempt = database.asTenant('a', async (tx) => {
+        await tx.query("INSERT INTO note (tenant_id, id) VALUES ('a', 50)")
+        throw new Error('changed my mind')
+      })
+      await expect(attempt).rejects.toThrow('changed my mind')
+      expect(await countAsService('id = 50')).toBe(0n)
+    })
+
+    test('a failed statement that was swallowed cannot pass for a commit', async () => {
+      const attempt = database.asService(async (tx) => {
+        await tx.query("INSERT INTO note (tenant_id, id) VALUES ('a', 51)")
+        await tx.query('SELECT nonsense').catch(() => undefined)
+      })
+      await expect(attempt).rejects.toMatchObject({ code: 'INTERNAL' })
+      expect(await countAsService('id = 51')).toBe(0n)
+    })
+
+    test('a transaction inside another is refused instead of waiting for ever', async () => {
+      const attempt = database.asService(() => database.asTenant('a', async () => 1))
+      await expect(attempt).rejects.toMatchObject({ code: 'INTERNAL' })
+    })
+
+    test('a statement after the end of its transaction is refused', async () => {
+      const kept = await database.asTenant('a', async (tx) => [tx])
+      await expect(kept[0]?.query('SELECT 1')).rejects.toMatchObject({ code: 'INTERNAL' })
+    })
+
+    test('bigint comes back as bigint, numeric as text, bytes as bytes', async () => {
+      const big = 2n ** 63n - 1n
+      const raw = Buffer.from([0, 1, 255, 92, 39])
+      const { rows } = await database.asTenant('a', async (tx) => {
+        await tx.query('INSERT INTO note VALUES ($1, $2, $3, $4, $5)', ['a', 60, big, '12345678901234567890.000000000001', raw])
+        return tx.query('SELECT big, exact, raw, ARRAY[big, NULL, -1] AS bigs FROM note WHERE id = 60')
+      })
+      expect(rows).toEqual([{ big, exact: '12345678901234567890.000000000001', raw, bigs: [big, null, -1n] }])
+    })
+
+    test('statements of several clients at once never mix', async () => {
+      const clients = [database, await opened.another(), await opened.another()]
+      const work = clients.flatMap((client, index) =>
+        Array.from({ length: 40 }, (_, round) => {
+          const tenantId = `mix-${index}-${round}`
+          return client.asTenant(tenantId, async (tx) => {
+            await tx.query('INSERT INTO note (tenant_id, id, big) VALUES ($1, $2, $3)', [tenantId, round, BigInt(index)])
+            const { rows } = await tx.query('SELECT tenant_id, id, big FROM note')
+            return rows.length === 1 && rows[0]?.['tenant_id'] === tenantId && rows[0]['big'] === BigInt(index)
+          })
+        }),
+      )
+      expect((await Promise.all(work)).filter((isRight) => !isRight)).toEqual([])
+      await Promise.all(clients.slice(1).map((client) => client.close()))
+    })
+
+    test('migrations run once, in order, also when two processes race', async () => {
+      const migrations = [
+        { name: 'first', sql: 'CREATE TABLE step (n int); INSERT INTO step VALUES (1)' },
+        { name: 'second', sql: 'INSERT INTO step VALUES (2)' },
+      ]
+      const another = await opened.another()
+      await Promise.all([migrate(database, migrations), migrate(another, migrations)])
+      await migrate(database, [...migrations, { name: 'third', sql: 'INSERT INTO step VALUES (3)' }])
+      await another.close()
+      const { rows } = await database.asOwner((tx) => tx.query<{ n: number }>('SELECT n FROM step'))
+      expect(rows.map((row) => row.n)).toEqual([1, 2, 3])
+    })
+
+    test('a recorded migration that changed is refused before anything is run', async () => {
+      await migrate(database, [{ name: 'kept', sql: 'CREATE TABLE kept (n int)' }])
+      const changed = [{ name: 'new', sql: 'CREATE TABLE never (n int)' }, { name: 'kept', sql: 'CREATE TABLE kept (n bigint)' }]
+      await expect(migrate(database, changed)).rejects.toMatchObject({ code: 'MIGRATION_CHANGED', facts: { migration: 'kept' } })
+      await expect(database.asOwner((tx) => tx.query('SELECT * FROM never'))).rejects.toThrow(/never/)
+    })
+
+    test('a migration that fails leaves nothing and is not recorded', async () => {
+      const broken = { name: 'broken', sql: 'CREATE TABLE half (n int); SELECT nonsense' }
+      await expect(migrate(database, [broken])).rejects.toThrow(/nonsense/)
+      await migrate(database, [{ name: 'broken', sql: 'CREATE TABLE half (n int)' }])
+      expect((await database.asOwner((tx) => tx.query('SELECT * FROM half'))).rowCount).toBe(0)
+    })
+  })
+}

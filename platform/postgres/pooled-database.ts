@@ -1,0 +1,128 @@
+/** The database port over the ordinary `pg` driver; whether a PostgreSQL or PGlite's socket answers makes no difference here. */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import pg from 'pg'
+import { PlatformError } from '../errors.ts'
+import type { Database, Tx } from './database.ts'
+import { serviceRole, tenantRole } from './isolation.ts'
+
+export type PoolOptions = {
+  /** Where to connect: host (a directory for a UNIX socket), port, user, password, database, or a connection string. */
+  connection: pg.ClientConfig
+  /** Connections open at once; at least 1. A transaction beyond them waits. */
+  poolMax: number
+  /** A transaction waits this long for its connection, then fails with DATABASE_UNAVAILABLE. */
+  connectWaitMs: number
+  /** A statement may take this long, then its connection is given up and DATABASE_UNAVAILABLE reported. */
+  statementWaitMs: number
+  /** The same for schema changes and rebuilds, which run as the owner. */
+  ownerStatementWaitMs: number
+}
+
+export const poolDefaults = { connectWaitMs: 30_000, statementWaitMs: 60_000, ownerStatementWaitMs: 600_000 }
+
+/** Idle connections are closed after this; the next transaction opens one again. */
+const poolIdleMs = 30_000
+
+type Transaction = { isOpen: boolean }
+
+/** Connects lazily, with the first transaction. */
+export function pooledDatabase(options: PoolOptions): Database {
+  const pool = new pg.Pool({
+    ...options.connection,
+    types: { getTypeParser },
+    max: options.poolMax,
+    connectionTimeoutMillis: options.connectWaitMs,
+    idleTimeoutMillis: poolIdleMs,
+    application_name: 'pf3',
+  })
+  // A connection that breaks while idle is replaced by the next transaction; one in use reports to its user.
+  pool.on('error', () => undefined)
+  const running = new AsyncLocalStorage<Transaction>()
+  let closing: Promise<void> | undefined
+
+  async function transact<T>(begin: string, query_timeout: number, run: (tx: Tx) => Promise<T>): Promise<T> {
+    // With one connection the inner transaction would wait for the outer one for ever.
+    if (running.getStore()?.isOpen) throw new PlatformError('INTERNAL', { problem: 'a transaction was begun inside another' })
+    const client = await pool.connect().catch((error: unknown) => {
+      throw new PlatformError('DATABASE_UNAVAILABLE', { during: 'connect' }, { cause: error })
+    })
+    const transaction: Transaction = { isOpen: true }
+    const noteError = () => undefined // The statement under way reports it; without a listener it would end the process.
+    client.on('error', noteError)
+    let isBroken = false
+
+    async function send(during: string, text: string, values?: readonly unknown[]): Promise<pg.QueryResult> {
+      try {
+        // Without values the simple protocol is used, which takes several statements at once; the last one's result counts.
+        const config = values === undefined ? { text, query_timeout } : { text, values: [...values], query_timeout }
+        const answer: pg.QueryResult | pg.QueryResult[] = await client.query(config)
+        const last = Array.isArray(answer) ? answer.at(-1) : answer
+        if (last === undefined) throw new PlatformError('INTERNAL', { problem: 'the database answered no result' })
+        return last
+      } catch (error) {
+        if (!isConnectionFailure(error)) throw error
+        isBroken = true
+        throw new PlatformError('DATABASE_UNAVAILABLE', { during }, { cause: error })
+      }
+    }
+
+    const tx: Tx = {
+      async query(text, values) {
+        if (!transaction.isOpen) throw new PlatformError('INTERNAL', { problem: 'a statement came after its transaction had ended' })
+        const { rows, rowCount } = await send('statement', text, values)
+        return { rows, rowCount: rowCount ?? 0 }
+      },
+    }
+
+    try {
+      await send('begin', begin)
+      const result = await running.run(transaction, () => run(tx))
+      transaction.isOpen = false
+      const { command } = await send('commit', 'COMMIT')
+      // A statement failed and `run` went on as if nothing had happened: PostgreSQL then rolls back without an error.
+      if (command !== 'COMMIT') throw new PlatformError('INTERNAL', { problem: 'the transaction had failed and was rolled back' })
+      return result
+    } catch (error) {
+      transaction.isOpen = false
+      if (!isBroken) await send('rollback', 'ROLLBACK').catch(() => (isBroken = true))
+      throw error
+    } finally {
+      client.off('error', noteError)
+      client.release(isBroken)
+    }
+  }
+
+  return {
+    asTenant: (tenantId, run) => transact(beginAsTenant(tenantId), options.statementWaitMs, run),
+    asService: (run) => transact(beginAsService, options.statementWaitMs, run),
+    asOwner: (run) => transact('BEGIN', options.ownerStatementWaitMs, run),
+    close: () => (closing ??= pool.end()),
+  }
+}
+
+const beginAsService = `BEGIN; SET LOCAL ROLE ${serviceRole}`
+const beginAsTenant = (tenantId: string): string =>
+  `BEGIN; SET LOCAL ROLE ${tenantRole}; SET LOCAL pf3.tenant = ${pg.escapeLiteral(tenantId)}`
+
+const int8 = 20
+const int8Array = 1016
+
+/** Eight-byte integers are bigint; numeric stays text, as the driver has it. Nothing is set globally. */
+function getTypeParser(oid: number, format?: 'text' | 'binary') {
+  if (format !== 'binary' && oid === int8) return BigInt
+  if (format !== 'binary' && oid === int8Array) return bigintArray
+  return format === undefined ? pg.types.getTypeParser(oid) : pg.types.getTypeParser(oid, format)
+}
+
+const bigintArray = (text: string): (bigint | null)[] =>
+  text === '{}' ? [] : text.slice(1, -1).split(',').map((item) => (item === 'NULL' ? null : BigInt(item)))
+
+/** Classes of SQLSTATE in which the server says that the connection is of no use. */
+const unavailableStates = /^(08|57P0|53300)/
+
+function isConnectionFailure(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  if (error instanceof pg.DatabaseError) return unavailableStates.test(code)
+  return /^E[A-Z]+$/.test(code) || /connection|timeout|not queryable/i.test(error.message)
+}
