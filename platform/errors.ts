@@ -21,6 +21,7 @@ export const failures = {
   LOG_COMMIT_UNKNOWN: { httpStatus: 503, canRetry: true, means: 'Nobody knows whether the commit happened; acquire the partition again to learn it.' },
   LOG_RECORD_TOO_LARGE: { httpStatus: 413, canRetry: false, means: 'A record is larger than the log takes.' },
   LOG_GAP: { httpStatus: 500, canRetry: false, means: 'The log is not what was committed: a sequence number or offset is missing.' },
+  LOG_PARTITIONS_FIXED: { httpStatus: 500, canRetry: false, means: 'The log was created with another number of partitions, which cannot change.' },
   SCHEMA_UNKNOWN: { httpStatus: 500, canRetry: false, means: 'A record names a schema this build does not know.' },
   SCHEMA_INCOMPATIBLE: { httpStatus: 500, canRetry: false, means: 'A schema was changed in a way old or new readers cannot follow.' },
   RECORD_DAMAGED: { httpStatus: 500, canRetry: false, means: 'A record cannot be read.' },
