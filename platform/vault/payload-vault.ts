@@ -1,0 +1,185 @@
+/**
+ * The payload vault on PostgreSQL. Content is sealed before it reaches the database, under a key that only the key
+ * chain can open; the seal binds it to its tenant, ref, class and day, so no row can stand in for another.
+ */
+import { createHmac } from 'node:crypto'
+import type { Clock, Random } from '../clock.ts'
+import { PlatformError } from '../errors.ts'
+import type { Database, Tx } from '../postgres/database.ts'
+import { isolationSql, tenantRole } from '../postgres/isolation.ts'
+import type { Migration } from '../postgres/migrate.ts'
+import { keyChain, keyId, type KeyName } from './key-chain.ts'
+import type { MasterKey } from './master-key.ts'
+import { derivedKey, open, seal } from './sealing.ts'
+import type { Payload, PayloadClass, PayloadVault, SealedPayload } from './vault.ts'
+
+export const vaultMigrations: readonly Migration[] = [
+  {
+    name: 'vault-0001-payload-and-key',
+    sql: `
+CREATE TABLE vault_key (
+  tenant_id text NOT NULL,
+  -- tenant, day or kept.
+  kind text NOT NULL,
+  -- The UTC day YYYY-MM-DD; '' for the others, of which a tenant has one each.
+  name text NOT NULL,
+  -- Master key at the top of its chain.
+  master_id text NOT NULL,
+  -- Encrypted: a tenant's key by the master key, the others by their tenant's key.
+  wrapped bytea NOT NULL,
+  PRIMARY KEY (tenant_id, kind, name)
+);
+${isolationSql('vault_key')}
+REVOKE ALL ON vault_key FROM ${tenantRole};
+CREATE TABLE vault_payload (
+  tenant_id text NOT NULL,
+  ref text NOT NULL,
+  -- day or kept.
+  class text NOT NULL,
+  -- UTC day YYYY-MM-DD whose key seals it; '' for kept.
+  day text NOT NULL,
+  version integer NOT NULL,
+  -- nonce, ciphertext, tag.
+  sealed bytea NOT NULL,
+  PRIMARY KEY (tenant_id, ref)
+);
+CREATE INDEX ON vault_payload (tenant_id, day);
+ALTER TABLE vault_payload ALTER COLUMN sealed SET STORAGE EXTERNAL; -- Ciphertext does not compress.
+${isolationSql('vault_payload')}
+REVOKE UPDATE, DELETE ON vault_payload FROM ${tenantRole};`,
+  },
+]
+
+export type StoredPayloadVault = PayloadVault & {
+  /**
+   * Destroys the tenant's day keys before `beforeDay` (YYYY-MM-DD, UTC, at most today) and the content under them:
+   * retention and erasure. A key still remembered by another process opens nothing, because the content is gone with
+   * it; a backup of the content opens no more either, because backups leave vault_key out. Safe to repeat. Throws
+   * REQUEST_INVALID for another day.
+   */
+  destroyDayKeys(tenantId: string, beforeDay: string): Promise<{ keys: number; payloads: number }>
+  /** Deletes one kept payload; its key, which all kept content of the tenant shares, stays. False when there is none. */
+  deleteKept(tenantId: string, ref: string): Promise<boolean>
+}
+
+const version = 1
+/** Rows in one INSERT: six parameters each, and PostgreSQL takes 65,535. */
+const rowsPerInsertMax = 1_000
+
+type SealedRow = { tenant_id: string; ref: string; class: PayloadClass; day: string; version: number; sealed: Uint8Array }
+
+export function payloadVault(parts: { database: Database; masterKey: MasterKey; clock: Clock; random: Random }): StoredPayloadVault {
+  const { database, clock, random } = parts
+  const chain = keyChain(parts)
+
+  const today = (): string => new Date(clock.nowMs()).toISOString().slice(0, 10)
+
+  async function sealAll(payloads: readonly Payload[]): Promise<SealedPayload[]> {
+    const day = today()
+    const places = payloads.map((payload) => ({ ...payload, day: payload.class === 'day' ? day : '' }))
+    const keys = await chain.keys(places.map(keyNameOf), true)
+    return places.map(({ tenantId, ref, class: payloadClass, day, content }) => {
+      const key = keys.get(keyId(keyNameOf({ tenantId, class: payloadClass, day })))
+      if (!key) throw new PlatformError('INTERNAL', { problem: 'a payload key was neither found nor made', tenantId, ref })
+      const sealed = seal(key, content, contextOf({ tenantId, ref, class: payloadClass, day, version }), random)
+      const row: SealedRow = { tenant_id: tenantId, ref, class: payloadClass, day, version, sealed }
+      return { receipt: { ref, bytes: content.byteLength, mac: macOf(key, ref, content) }, row }
+    })
+  }
+
+  async function store(tx: Tx, sealed: readonly SealedPayload[]): Promise<void> {
+    for (let from = 0; from < sealed.length; from += rowsPerInsertMax) {
+      const rows = sealed.slice(from, from + rowsPerInsertMax).map(({ row }) => row)
+      const places = rows.map((_, i) => `(${columns.map((__, j) => `$${i * columns.length + j + 1}`).join(', ')})`)
+      await tx.query(
+        `INSERT INTO vault_payload (${columns.join(', ')}) VALUES ${places.join(', ')} ON CONFLICT DO NOTHING`,
+        rows.flatMap((row) => columns.map((name) => row[name])),
+      )
+    }
+  }
+
+  async function openRows(rows: readonly SealedRow[]): Promise<Map<string, Uint8Array>> {
+    const named = rows.map((row) => ({ row, name: keyNameOf({ tenantId: row.tenant_id, ...row }) }))
+    const keys = await chain.keys(named.map(({ name }) => name), false)
+    const contents = new Map<string, Uint8Array>()
+    for (const { row, name } of named) {
+      const key = keys.get(keyId(name))
+      if (!key) continue // Its key was destroyed, and with it the content.
+      const content = open(key, row.sealed, contextOf({ tenantId: row.tenant_id, ...row }))
+      if (!content) throw new PlatformError('VAULT_DAMAGED', { tenantId: row.tenant_id, ref: row.ref })
+      contents.set(row.ref, content)
+    }
+    return contents
+  }
+
+  return {
+    seal: sealAll,
+    store,
+    async put(payloads) {
+      const sealed = await sealAll(payloads)
+      await database.asService((tx) => store(tx, sealed))
+      return sealed.map(({ receipt }) => receipt)
+    },
+    async get(tenantId, refs) {
+      if (refs.length === 0) return new Map()
+      const { rows } = await database.asTenant(tenantId, (tx) =>
+        tx.query<SealedRow>(`SELECT ${columns.join(', ')} FROM vault_payload WHERE tenant_id = $1 AND ref = ANY ($2::text[])`, [tenantId, [...new Set(refs)]]),
+      )
+      return await openRows(rows)
+    },
+    async getMany(wanted) {
+      if (wanted.length === 0) return new Map()
+      refuseSharedRefs(wanted)
+      const distinct = new Map(wanted.map((w) => [w.ref, w]))
+      const { rows } = await database.asService((tx) =>
+        tx.query<SealedRow>(
+          `SELECT ${columns.map((name) => `p.${name}`).join(', ')} FROM unnest($1::text[], $2::text[]) AS w(tenant_id, ref)
+           JOIN vault_payload p ON p.tenant_id = w.tenant_id AND p.ref = w.ref`,
+          [[...distinct.values()].map((w) => w.tenantId), [...distinct.keys()]],
+        ),
+      )
+      return await openRows(rows)
+    },
+    async destroyDayKeys(tenantId, beforeDay) {
+      // Today's key may be in use by a process that has not stored its content yet.
+      if (!/^\d{4}-\d{2}-\d{2}$/.test(beforeDay) || beforeDay > today()) throw new PlatformError('REQUEST_INVALID', { beforeDay, dayMax: today() })
+      const destroyed = await database.asService(async (tx) => {
+        const keys = await tx.query("DELETE FROM vault_key WHERE tenant_id = $1 AND kind = 'day' AND name < $2", [tenantId, beforeDay])
+        const payloads = await tx.query("DELETE FROM vault_payload WHERE tenant_id = $1 AND class = 'day' AND day < $2", [tenantId, beforeDay])
+        return { keys: keys.rowCount, payloads: payloads.rowCount }
+      })
+      chain.forget((name) => name.tenantId === tenantId && name.kind === 'day' && name.name < beforeDay)
+      return destroyed
+    },
+    async deleteKept(tenantId, ref) {
+      const { rowCount } = await database.asService((tx) =>
+        tx.query("DELETE FROM vault_payload WHERE tenant_id = $1 AND class = 'kept' AND ref = $2", [tenantId, ref]),
+      )
+      return rowCount > 0
+    },
+  }
+}
+
+const columns = ['tenant_id', 'ref', 'class', 'day', 'version', 'sealed'] as const
+
+type Place = { tenantId: string; ref: string; class: PayloadClass; day: string }
+
+const keyNameOf = ({ tenantId, class: payloadClass, day }: Omit<Place, 'ref'>): KeyName => ({ tenantId, kind: payloadClass, name: day })
+
+const contextOf = ({ tenantId, ref, class: payloadClass, day, version }: Place & { version: number }): string[] => [
+  'pf3-payload', String(version), tenantId, ref, payloadClass, day,
+]
+
+/** Under a key of this payload alone: reveals nothing once the key is destroyed, not even that two inputs were equal. */
+const macOf = (key: Uint8Array, ref: string, content: Uint8Array): string =>
+  createHmac('sha256', derivedKey(key, ['pf3-payload-mac', String(version), ref])).update(content).digest('hex')
+
+/** The answer is keyed by ref alone, so one ref of two tenants would be answered with the content of one of them. */
+function refuseSharedRefs(wanted: readonly { tenantId: string; ref: string }[]): void {
+  const owners = new Map<string, string>()
+  for (const { tenantId, ref } of wanted) {
+    const owner = owners.get(ref)
+    if (owner !== undefined && owner !== tenantId) throw new PlatformError('INTERNAL', { problem: 'two tenants have this ref', ref })
+    owners.set(ref, tenantId)
+  }
+}
