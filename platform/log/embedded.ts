@@ -10,6 +10,7 @@ import { isFailure, PlatformError } from '../errors.ts'
 import type { Database, Tx } from '../postgres/database.ts'
 import { migrate } from '../postgres/migrate.ts'
 import { inProcessRelay, type Relay, topic } from '../relay/relay.ts'
+import { backlog, backlogDefaults, type BacklogLimits } from './backlog.ts'
 import { advance, checkCommit, checkPartition, checkRead, checkSizes, recordBytesMaxDefault, type Shape } from './checks.ts'
 import {
   type Committed, type FactRecord, type IntakeRecord, type Log, type Position, type ReadOptions, startOfFacts, type StoredDirectoryFact, type StoredFact,
@@ -19,7 +20,7 @@ import { pack } from './pack.ts'
 import { partitionOf } from './partitioner.ts'
 import { type Ends, tails } from './tails.ts'
 
-export type EmbeddedLogOptions = {
+export type EmbeddedLogOptions = Partial<BacklogLimits> & {
   /** Shared with others; `close` leaves it open. */
   database: Database
   /** Fixed when the log is created; another number is refused with LOG_PARTITIONS_FIXED. */
@@ -31,15 +32,9 @@ export type EmbeddedLogOptions = {
   pollMs?: number
   /** Largest record value; default 1,000,000 bytes. */
   recordBytesMax?: number
-  /** Records not yet written before append answers LOG_BUSY; default 20,000. */
-  waitingRecordsMax?: number
-  /** The same in bytes of their values; default 16 MiB. */
-  waitingBytesMax?: number
 }
 
 const pollMsDefault = 50
-const waitingRecordsMaxDefault = 20_000
-const waitingBytesMaxDefault = 16 * 1024 * 1024
 /** One transaction of appends carries at most this much; more calls share the next. */
 const appendRecordsMax = 2_000
 const appendBytesMax = 4 * 1024 * 1024
@@ -53,7 +48,7 @@ const endsTopic = topic('log-ends')
 /** Creates the tables when they are missing. Throws DATABASE_UNAVAILABLE, MIGRATION_CHANGED, LOG_PARTITIONS_FIXED. */
 export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   const { database, partitionCount, clock, relay = inProcessRelay() } = options
-  const { waitingRecordsMax = waitingRecordsMaxDefault, waitingBytesMax = waitingBytesMaxDefault } = options
+  const { waitingRecordsMax = backlogDefaults.waitingRecordsMax, waitingBytesMax = backlogDefaults.waitingBytesMax } = options
   const shape: Shape = { partitionCount, recordBytesMax: options.recordBytesMax ?? recordBytesMaxDefault }
   const directoryHome = partitionOf(platformTenantId, partitionCount)
   await createTables(database, partitionCount)
@@ -89,8 +84,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
     }
   }
 
-  let waitingRecords = 0
-  let waitingBytes = 0
+  const waiting = backlog({ waitingRecordsMax, waitingBytesMax })
 
   type AppendCall = readonly IntakeRecord[]
   const appendBatched = batcher(appendCalls, { itemsMax: appendRecordsMax, waitingMax: waitingRecordsMax })
@@ -188,11 +182,11 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
         state = 'committing'
         try {
           await write(facts, intakeOffset)
-          state = 'alive'
+          if (state === 'committing') state = 'alive' // Not when it was released meanwhile.
         } catch (error) {
           // Refused before anything was sent, or rolled back: as before. Otherwise only the database knows.
           const isRefused = isFailure(error, 'LOG_GAP', 'LOG_RECORD_TOO_LARGE')
-          state = isRefused ? 'alive' : 'dead'
+          if (state === 'committing') state = isRefused ? 'alive' : 'dead'
           if (isRefused || isFailure(error, 'LOG_FENCED')) throw error
           throw new PlatformError('LOG_COMMIT_UNKNOWN', { partition, epoch }, { cause: error })
         }
@@ -208,18 +202,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
     async append(records) {
       checkSizes(records, shape)
       if (records.length === 0) return []
-      const bytes = records.reduce((sum, record) => sum + record.value.byteLength, 0)
-      // Alone even a call over the limits may pass, else it never could.
-      const isOver = waitingRecords + records.length > waitingRecordsMax || waitingBytes + bytes > waitingBytesMax
-      if (isOver && waitingRecords > 0) throw new PlatformError('LOG_BUSY', { waitingRecords, waitingBytes })
-      waitingRecords += records.length
-      waitingBytes += bytes
-      try {
-        return await appendBatched(records)
-      } finally {
-        waitingRecords -= records.length
-        waitingBytes -= bytes
-      }
+      return waiting.during(records, () => appendBatched(records))
     },
     async readIntake(partition, offset, readOptions) {
       checkPartition(partition, shape)

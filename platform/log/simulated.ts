@@ -2,16 +2,21 @@
  * The log in memory, for tests and the simulator: the same contract as the others, with faults drawn from a seeded
  * random source. It reaches no clock, timer or random source of its own, so a run is repeated by its seed.
  */
-import type { FactStream } from '../../schemas/streams.ts'
-import type { Clock, Random } from '../clock.ts'
+import { type FactStream, platformTenantId } from '../../schemas/streams.ts'
+import { type Clock, type Random, sleep } from '../clock.ts'
 import { PlatformError } from '../errors.ts'
+import { backlog, backlogDefaults, type BacklogLimits } from './backlog.ts'
+import { advance, checkCommit, checkPartition, checkRead, checkSizes, recordBytesMaxDefault, type Shape } from './checks.ts'
 import {
-  type AssignmentListener, type Committed, type FactCursor, type FactRecord, type IntakeRecord, type Log, type Position, type ReadOptions, startOfFacts,
+  type AssignmentListener, type Committed, type FactRecord, type IntakeRecord, type Log, type Position, type ReadOptions, startOfFacts,
   type StoredDirectoryFact, type StoredFact, type StoredRequest, type Tenure,
 } from './log.ts'
 import { partitionOf } from './partitioner.ts'
 
-/** Chances from 0 to 1, each drawn on its own. All 0 by default. */
+/**
+ * Chances from 0 to 1, each drawn on its own and only when it is above 0. All 0 by default. A new fault is a new line
+ * here and in `noFaults`, and one `happens` at the point where it strikes.
+ */
 export type SimulatedFaults = {
   /** A request is stored twice, as after a producer's retry. */
   duplicateAppend: number
@@ -23,15 +28,22 @@ export type SimulatedFaults = {
   commitUnknownDurable: number
   /** The commit does not happen, and the owner is told LOG_COMMIT_UNKNOWN. */
   commitUnknownLost: number
+  /** Another owner acquires the partition just before the commit, which is refused with LOG_FENCED. */
+  fenced: number
+  /** A read answers only some of what there is, though at least one record. */
+  shortRead: number
+  /** A read fails with LOG_UNAVAILABLE. */
+  readFailed: number
   /** Longest delay of any call, in milliseconds; each is drawn between 0 and this. */
   delayMsMax: number
 }
 
 export const noFaults: SimulatedFaults = {
-  duplicateAppend: 0, appendUnacknowledged: 0, appendLost: 0, commitUnknownDurable: 0, commitUnknownLost: 0, delayMsMax: 0,
+  duplicateAppend: 0, appendUnacknowledged: 0, appendLost: 0, commitUnknownDurable: 0, commitUnknownLost: 0, fenced: 0, shortRead: 0, readFailed: 0,
+  delayMsMax: 0,
 }
 
-export type SimulatedLogOptions = {
+export type SimulatedLogOptions = Partial<BacklogLimits> & {
   partitionCount: number
   clock: Clock
   random: Random
@@ -47,9 +59,14 @@ export type SimulatedLog = Log & {
 type Partition = { intake: StoredRequest[]; facts: StoredFact[]; ends: Record<FactStream, bigint>; epoch: bigint; committed: Committed }
 
 export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
-  const { partitionCount, clock, random, recordBytesMax = 1_000_000 } = options
+  const { partitionCount, clock, random } = options
+  const shape: Shape = { partitionCount, recordBytesMax: options.recordBytesMax ?? recordBytesMaxDefault }
+  const unwritten = backlog({
+    waitingRecordsMax: options.waitingRecordsMax ?? backlogDefaults.waitingRecordsMax,
+    waitingBytesMax: options.waitingBytesMax ?? backlogDefaults.waitingBytesMax,
+  })
   let faults: SimulatedFaults = { ...noFaults, ...options.faults }
-  let isClosed = false
+  const closing = new AbortController()
   const partitions = Array.from({ length: partitionCount }, (): Partition => ({
     intake: [], facts: [], ends: { ...startOfFacts.offsets }, epoch: 0n, committed: { intakeOffset: 0n, seq: 0n },
   }))
@@ -61,42 +78,45 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     for (const wake of [...waiting]) wake()
   }
   const of = (partition: number): Partition => {
+    checkPartition(partition, shape)
     const found = partitions[partition]
     if (!found) throw new PlatformError('INTERNAL', { partition, partitionCount })
     return found
   }
 
   async function delay(): Promise<void> {
-    if (isClosed) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'the log is closed' })
-    if (faults.delayMsMax === 0) return
-    const delayMs = random.fraction() * faults.delayMsMax
-    await new Promise<void>((resolve) => clock.after(delayMs, resolve))
+    if (faults.delayMsMax > 0) await sleep(clock, random.fraction() * faults.delayMsMax, closing.signal)
+    if (closing.signal.aborted) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'the log is closed' })
   }
 
-  /** What `look` finds, waiting for the first as long as the options say. */
-  async function read<Item>(look: () => Item[], { waitMs, signal }: ReadOptions): Promise<Item[]> {
+  /** What stands in `records` from `offset` on, waiting for the first as long as the options say. */
+  async function read<Item>(records: readonly Item[], offset: bigint, readOptions: ReadOptions): Promise<Item[]> {
+    checkRead(readOptions)
     await delay()
-    const found = look()
-    if (found.length > 0 || waitMs === 0 || signal?.aborted) return found
+    if (happens(faults.readFailed)) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'simulated' })
+    const from = Number(offset)
+    if (records.length <= from) await grown(records, from, readOptions)
+    if (readOptions.signal?.aborted) return []
+    const found = records.slice(from, from + readOptions.recordsMax)
+    return found.length > 1 && happens(faults.shortRead) ? found.slice(0, 1 + Math.floor(random.fraction() * (found.length - 1))) : found
+  }
+
+  function grown(records: readonly unknown[], length: number, { waitMs, signal }: ReadOptions): Promise<void> {
+    if (waitMs === 0 || signal?.aborted || closing.signal.aborted) return Promise.resolve()
     return new Promise((resolve) => {
       const cancel = clock.after(waitMs, end)
       signal?.addEventListener('abort', end, { once: true })
       waiting.add(wake)
       function wake() {
-        if (look().length > 0) end()
+        if (records.length > length || closing.signal.aborted) end()
       }
       function end() {
         cancel()
         waiting.delete(wake)
         signal?.removeEventListener('abort', end)
-        resolve(signal?.aborted ? [] : look())
+        resolve()
       }
     })
-  }
-
-  function refuseTooLarge(records: readonly { value: Uint8Array }[]): void {
-    const largest = records.reduce((most, { value }) => Math.max(most, value.byteLength), 0)
-    if (largest > recordBytesMax) throw new PlatformError('LOG_RECORD_TOO_LARGE', { bytes: largest, bytesMax: recordBytesMax })
   }
 
   function store({ key, value }: IntakeRecord): Position {
@@ -107,12 +127,25 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     return { partition, offset }
   }
 
+  async function append(records: readonly IntakeRecord[]): Promise<Position[]> {
+    await delay()
+    if (happens(faults.appendLost)) throw new PlatformError('LOG_UNAVAILABLE', { records: records.length, problem: 'simulated' })
+    const positions = records.map((record) => {
+      const position = store(record)
+      if (happens(faults.duplicateAppend)) store(record)
+      return position
+    })
+    wakeAll()
+    if (happens(faults.appendUnacknowledged)) throw new PlatformError('LOG_UNAVAILABLE', { records: records.length, problem: 'simulated' })
+    return positions
+  }
+
   function tenure(partition: number): Tenure {
     const home = of(partition)
     home.epoch += 1n
     const { epoch } = home
     let committed: Committed = { ...home.committed }
-    let isDead = false
+    let state: 'alive' | 'committing' | 'dead' = 'alive'
 
     function apply(facts: readonly FactRecord[], intakeOffset: bigint): void {
       for (const fact of facts) {
@@ -125,64 +158,60 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
       wakeAll()
     }
 
+    async function write(facts: readonly FactRecord[], intakeOffset: bigint): Promise<void> {
+      await delay()
+      if (happens(faults.fenced)) home.epoch += 1n
+      if (home.epoch !== epoch) throw new PlatformError('LOG_FENCED', { partition, epoch })
+      const isDurable = happens(faults.commitUnknownDurable)
+      const isLost = !isDurable && happens(faults.commitUnknownLost)
+      if (!isLost) apply(facts, intakeOffset)
+      if (isDurable || isLost) throw new PlatformError('LOG_COMMIT_UNKNOWN', { partition, problem: 'simulated' })
+    }
+
     return {
       partition,
       get committed() {
         return committed
       },
       async commit(facts, intakeOffset) {
-        await delay()
-        if (isDead || home.epoch !== epoch) throw new PlatformError('LOG_FENCED', { partition, epoch })
-        facts.forEach(({ seq }, index) => {
-          if (seq !== committed.seq + BigInt(index) + 1n) throw new PlatformError('LOG_GAP', { partition, seq, after: committed.seq })
-        })
-        if (intakeOffset < committed.intakeOffset) throw new PlatformError('LOG_GAP', { partition, intakeOffset, committed: committed.intakeOffset })
-        refuseTooLarge(facts)
-        const isDurable = happens(faults.commitUnknownDurable)
-        if (isDurable || happens(faults.commitUnknownLost)) {
-          isDead = true
-          if (isDurable) apply(facts, intakeOffset)
-          throw new PlatformError('LOG_COMMIT_UNKNOWN', { partition })
+        if (state === 'dead') throw new PlatformError('LOG_FENCED', { partition, epoch, problem: 'the tenure has ended' })
+        if (state === 'committing') throw new PlatformError('INTERNAL', { partition, problem: 'a commit is under way already' })
+        checkCommit(partition, facts, intakeOffset, committed, shape)
+        if (intakeOffset > BigInt(home.intake.length)) throw new PlatformError('LOG_GAP', { partition, intakeOffset, intakeEnd: home.intake.length })
+        state = 'committing'
+        try {
+          await write(facts, intakeOffset)
+          committed = { ...home.committed }
+          if (state === 'committing') state = 'alive' // Not when it was released meanwhile.
+        } catch (error) {
+          state = 'dead'
+          throw error
         }
-        apply(facts, intakeOffset)
-        committed = { ...home.committed }
       },
       async release() {
-        isDead = true
+        state = 'dead'
       },
     }
   }
 
   return {
-    partitionCount,
-    recordBytesMax,
+    ...shape,
     setFaults(changed) {
       faults = { ...faults, ...changed }
     },
     async append(records) {
-      await delay()
-      refuseTooLarge(records)
-      if (happens(faults.appendLost)) throw new PlatformError('LOG_UNAVAILABLE', { records: records.length })
-      const positions = records.map((record) => {
-        const position = store(record)
-        if (happens(faults.duplicateAppend)) store(record)
-        return position
-      })
-      wakeAll()
-      if (happens(faults.appendUnacknowledged)) throw new PlatformError('LOG_UNAVAILABLE', { records: records.length })
-      return positions
+      checkSizes(records, shape)
+      return records.length === 0 ? [] : unwritten.during(records, () => append(records))
     },
-    readIntake: (partition, offset, readOptions) =>
-      read(() => of(partition).intake.slice(Number(offset), Number(offset) + readOptions.recordsMax), readOptions),
+    readIntake: async (partition, offset, readOptions) => read(of(partition).intake, offset, readOptions),
     async readFacts(partition, cursor, readOptions) {
-      const from = Number(cursor.seq)
-      const facts = await read(() => of(partition).facts.slice(from, from + readOptions.recordsMax), readOptions)
-      return { facts, cursor: advance(cursor, facts) }
+      const facts = await read(of(partition).facts, cursor.seq, readOptions)
+      return { facts, cursor: advance(partition, cursor, facts) }
     },
-    readDirectory: (offset, readOptions) => read(() => directory.slice(Number(offset), Number(offset) + readOptions.recordsMax), readOptions),
+    readDirectory: (offset, readOptions) => read(directory, offset, readOptions),
     async directoryEnd() {
       await delay()
-      return BigInt(directory.length)
+      return of(partitionOf(platformTenantId, partitionCount)).ends.directory
     },
     async committed(partition) {
       await delay()
@@ -194,21 +223,15 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     },
     async join(listener: AssignmentListener) {
       for (let partition = 0; partition < partitionCount; partition++) listener.gained(partition)
-      return async () => {}
+      return async () => undefined
     },
     async acquire(partition) {
       await delay()
       return tenure(partition)
     },
     async close() {
-      isClosed = true
+      closing.abort()
       wakeAll()
     },
   }
-}
-
-function advance(cursor: FactCursor, facts: readonly StoredFact[]): FactCursor {
-  const offsets = { ...cursor.offsets }
-  for (const { stream, offset } of facts) offsets[stream] = offset + 1n
-  return { seq: facts.at(-1)?.seq ?? cursor.seq, offsets }
 }
