@@ -1,0 +1,16 @@
+/** Every test that needs only Node. Those that need a real PostgreSQL are in vitest.pg.config.ts. */
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['**/*.test.ts'],
+    exclude: ['**/node_modules/**', '**/.pf3/**', '**/*.pg.test.ts'],
+    pool: 'forks', // Tests kill child processes and open worker threads of their own.
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    reporters: ['default'],
+    allowOnly: false,
+    passWithNoTests: false,
+  },
+})
