@@ -6,15 +6,11 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { afterEach, expect, test } from 'vitest'
 import { databaseContract } from './contract.ts'
-import { connectToRunning, type EmbeddedDatabase, openEmbeddedDatabase } from './embedded.ts'
-import { pooledDatabase, poolDefaults } from './pooled-database.ts'
-
-const connectTo = (socketDir: string) =>
-  pooledDatabase({ ...poolDefaults, connection: { host: socketDir, port: 5432, user: 'postgres', database: 'postgres' }, poolMax: 1 })
+import { connectToRunning, connectToSocket, type EmbeddedDatabase, openEmbeddedDatabase } from './embedded.ts'
 
 databaseContract('PGlite', async () => {
   const database = await openEmbeddedDatabase()
-  return { database, another: async () => connectTo(database.socketDir), close: () => database.close() }
+  return { database, another: async () => connectToSocket(database.socketDir), close: () => database.close() }
 })
 
 const cleanUps: (() => Promise<unknown>)[] = []
@@ -128,7 +124,7 @@ test('one that takes too long is given up, and the next one works', async () => 
   cleanUps.push(() => database.close())
   const slow = database.asService((tx) => tx.query('SELECT count(*) FROM generate_series(1, 3000000)'))
   await expect(slow).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
-  const patient = connectTo(database.socketDir)
+  const patient = connectToSocket(database.socketDir)
   cleanUps.push(() => patient.close())
   expect((await patient.asService((tx) => tx.query('SELECT 1 AS x'))).rows).toEqual([{ x: 1 }])
 }, 60_000)

@@ -80,7 +80,7 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions = {}): Promi
     undo.push(worker.stop)
     await files.markReady()
     const waits = { ...(connectWaitMs === undefined ? {} : { connectWaitMs }), ...(statementWaitMs === undefined ? {} : { statementWaitMs }) }
-    const database = connect(socketDir, waits)
+    const database = connectToSocket(socketDir, waits)
     undo.push(database.close)
     await database.asOwner((tx) => tx.query(rolesSql))
     undo.push(keepUp(database, clock))
@@ -104,11 +104,11 @@ export async function connectToRunning(dataDir: string): Promise<Database | unde
   const [run, holder] = await Promise.all([readRunFile(dataDir), lockHolder(dataDir)])
   if (!run || run.pid !== holder?.pid) return undefined
   const isThere = await stat(join(run.socketDir, socketName)).then(() => true, () => false)
-  return isThere ? connect(run.socketDir, {}) : undefined
+  return isThere ? connectToSocket(run.socketDir) : undefined
 }
 
-/** One connection: PGlite does one thing at a time, and a second one would only wait where it holds others up. */
-const connect = (socketDir: string, waits: { connectWaitMs?: number; statementWaitMs?: number }): Database =>
+/** For a process that knows the socket. One connection: PGlite does one thing at a time, and a second one would only wait where it holds others up. */
+export const connectToSocket = (socketDir: string, waits: { connectWaitMs?: number; statementWaitMs?: number } = {}): Database =>
   pooledDatabase({
     ...poolDefaults,
     ownerStatementWaitMs,

@@ -1,0 +1,396 @@
+/** What every log adapter must do; run by simulated.test.ts, embedded.test.ts and embedded.pg.test.ts. */
+import { afterEach, describe, expect, test } from 'vitest'
+import { factStreams, type FactStream, platformTenantId } from '../../schemas/streams.ts'
+import { type FactCursor, type FactRecord, type Log, startOfFacts, type StoredFact, type StoredRequest } from './log.ts'
+import { partitionOf } from './partitioner.ts'
+
+export const contractPartitions = 3
+export const contractRecordBytesMax = 10_000
+
+export type LogForTest = {
+  /** Empty, with `contractPartitions` partitions and `contractRecordBytesMax`; 100 records may wait to be appended. */
+  log: Log
+  /** Another log on the same records, as another process has it. */
+  another(): Promise<Log>
+  /** While `run` runs, a commit reports LOG_COMMIT_UNKNOWN, whether it happens or not. */
+  losingCommits(isDurable: boolean, run: () => Promise<void>): Promise<void>
+  close(): Promise<void>
+}
+
+/** Long enough that a wait which nobody ends fails the test by its timeout. */
+const forEver = 120_000
+const atOnce = { recordsMax: 1_000, waitMs: 0 }
+
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+export const text = (value: Uint8Array): string => new TextDecoder().decode(value)
+
+/** A tenant whose home is `partition`; another for every `index`. */
+export function tenantIn(partition: number, index = 0): string {
+  for (let n = 0, found = 0; ; n++) {
+    const tenantId = `tenant-${n}`
+    if (partitionOf(tenantId, contractPartitions) === partition && found++ === index) return tenantId
+  }
+}
+
+const platformPartition = partitionOf(platformTenantId, contractPartitions)
+const otherPartition = (platformPartition + 1) % contractPartitions
+
+/** Facts of one partition from `afterSeq` on, one per stream given. */
+export function factsOf(partition: number, afterSeq: bigint, streams: readonly FactStream[]): FactRecord[] {
+  return streams.map((stream, index) => {
+    const seq = afterSeq + BigInt(index) + 1n
+    return { stream, key: stream === 'directory' ? platformTenantId : tenantIn(partition, index % 2), value: bytes(`${stream} ${seq}`), seq }
+  })
+}
+
+/** Everything that is there, read in steps of `recordsMax`. */
+export async function allFacts(log: Log, partition: number, cursor: FactCursor = startOfFacts, recordsMax = 1_000): Promise<StoredFact[]> {
+  const all: StoredFact[] = []
+  for (let at = cursor; ; ) {
+    const read = await log.readFacts(partition, at, { recordsMax, waitMs: 0 })
+    if (read.facts.length === 0) return all
+    expect(read.facts.length).toBeLessThanOrEqual(recordsMax)
+    all.push(...read.facts)
+    at = read.cursor
+  }
+}
+
+export async function allRequests(log: Log, partition: number, recordsMax = 1_000): Promise<StoredRequest[]> {
+  const all: StoredRequest[] = []
+  for (;;) {
+    const read = await log.readIntake(partition, BigInt(all.length), { recordsMax, waitMs: 0 })
+    if (read.length === 0) return all
+    all.push(...read)
+  }
+}
+
+export function logContract(name: string, open: () => Promise<LogForTest>): void {
+  describe(name, () => {
+    const opened: LogForTest[] = []
+    const openLog = async (): Promise<LogForTest> => {
+      const one = await open()
+      opened.push(one)
+      return one
+    }
+    afterEach(async () => {
+      for (const one of opened.splice(0)) await one.close()
+    })
+
+    test('requests keep their order per key, get gapless offsets, and stand in the partition of their key', async () => {
+      const { log } = await openLog()
+      const keys = Array.from({ length: 9 }, (_, n) => tenantIn(n % 3, Math.floor(n / 3)))
+      for (let round = 0; round < 3; round++) {
+        const records = Array.from({ length: 30 }, (_, n) => ({ key: keys[(n * 7) % 9] ?? '', value: bytes(`${round}-${n}`) }))
+        const positions = await log.append(records)
+        for (const [index, { partition, offset }] of positions.entries()) {
+          const record = records[index]
+          expect(partition).toBe(partitionOf(record?.key ?? '', contractPartitions))
+          const [stored] = await log.readIntake(partition, offset, { recordsMax: 1, waitMs: 0 })
+          expect(stored).toMatchObject({ key: record?.key, offset })
+          expect(stored && text(stored.value)).toBe(record && text(record.value))
+        }
+      }
+      let found = 0
+      for (let partition = 0; partition < contractPartitions; partition++) {
+        const requests = await allRequests(log, partition, 7)
+        found += requests.length
+        expect(requests.map(({ offset }) => offset)).toEqual(requests.map((_, index) => BigInt(index)))
+        expect(await log.intakeEnd(partition)).toBe(BigInt(requests.length))
+        for (const key of keys) {
+          const order = requests.filter((request) => request.key === key).map(({ value }) => text(value))
+          expect(order).toEqual([...order].sort((a, b) => rank(a) - rank(b)))
+        }
+      }
+      expect(found).toBe(90)
+    })
+
+    test('appending nothing does nothing', async () => {
+      const { log } = await openLog()
+      expect(await log.append([])).toEqual([])
+    })
+
+    test('many appends at once, by two writers, are all there, once each, and after what was acknowledged before them', async () => {
+      const { log, another } = await openLog()
+      const second = await another()
+      const key = tenantIn(1)
+      const write = async (writer: Log, who: number): Promise<bigint[]> => {
+        const offsets: bigint[] = []
+        for (let round = 0; round < 5; round++) {
+          const positions = await Promise.all(Array.from({ length: 8 }, (_, n) => writer.append([{ key, value: bytes(`${who}-${round}-${n}`) }])))
+          offsets.push(...positions.flat().map(({ offset }) => offset))
+        }
+        return offsets
+      }
+      const offsets = (await Promise.all([write(log, 0), write(second, 1)])).flat()
+      expect(new Set(offsets).size).toBe(80)
+      const values = (await allRequests(log, 1)).map(({ value }) => text(value))
+      expect(new Set(values).size).toBe(80)
+      for (const who of ['0', '1']) {
+        const rounds = values.flatMap((value) => (value.startsWith(who) ? [Number(value.split('-')[1])] : []))
+        expect(rounds).toEqual([...rounds].sort())
+      }
+    })
+
+    test('facts of all streams are merged by seq, without a gap, and replayed from any position', async () => {
+      const { log } = await openLog()
+      const tenure = await log.acquire(platformPartition)
+      const sizes = [1, 5, 13, 2]
+      for (const size of sizes) {
+        const streams = Array.from({ length: size }, (_, n) => factStreams[(n * 3 + size) % factStreams.length] ?? 'jobs')
+        await tenure.commit(factsOf(platformPartition, tenure.committed.seq, streams), 0n)
+      }
+      const all = await allFacts(log, platformPartition)
+      expect(all.map(({ seq }) => seq)).toEqual(Array.from({ length: 21 }, (_, n) => BigInt(n) + 1n))
+      for (const fact of all) expect(text(fact.value)).toBe(`${fact.stream} ${fact.seq}`)
+      for (const stream of factStreams) {
+        const offsets = all.filter((fact) => fact.stream === stream).map(({ offset }) => offset)
+        expect(offsets).toEqual(offsets.map((_, index) => BigInt(index)))
+      }
+      for (const recordsMax of [1, 2, 4, 20]) expect(await allFacts(log, platformPartition, startOfFacts, recordsMax)).toEqual(all)
+      let cursor = startOfFacts
+      for (let from = 0; from <= all.length; from++) {
+        expect(await allFacts(log, platformPartition, cursor, 5)).toEqual(all.slice(from))
+        cursor = (await log.readFacts(platformPartition, cursor, { recordsMax: 1, waitMs: 0 })).cursor
+      }
+      expect(cursor.seq).toBe(21n)
+    })
+
+    test('partitions have their own sequences', async () => {
+      const { log } = await openLog()
+      for (const partition of [0, 1, 2]) {
+        const tenure = await log.acquire(partition)
+        await tenure.commit(factsOf(partition, 0n, ['jobs', 'usage']), 0n)
+        expect((await allFacts(log, partition)).map(({ stream, seq, offset }) => ({ stream, seq, offset }))).toEqual([
+          { stream: 'jobs', seq: 1n, offset: 0n }, { stream: 'usage', seq: 2n, offset: 0n },
+        ])
+      }
+    })
+
+    test('facts and intake offset are committed together', async () => {
+      const { log, another } = await openLog()
+      const key = tenantIn(otherPartition)
+      await log.append([{ key, value: bytes('a') }, { key, value: bytes('b') }])
+      const tenure = await log.acquire(otherPartition)
+      expect(tenure.committed).toEqual({ intakeOffset: 0n, seq: 0n })
+      await tenure.commit(factsOf(otherPartition, 0n, ['jobs', 'billing']), 1n)
+      expect(tenure.committed).toEqual({ intakeOffset: 1n, seq: 2n })
+      await tenure.commit([], 2n)
+      const outside = await another()
+      expect(await outside.committed(otherPartition)).toEqual({ intakeOffset: 2n, seq: 2n })
+      expect((await outside.acquire(otherPartition)).committed).toEqual({ intakeOffset: 2n, seq: 2n })
+    })
+
+    test('what does not go on from the last commit is refused, nothing of it is written, and the tenure lives on', async () => {
+      const { log } = await openLog()
+      await log.append([{ key: tenantIn(otherPartition), value: bytes('a') }])
+      const tenure = await log.acquire(otherPartition)
+      await tenure.commit(factsOf(otherPartition, 0n, ['jobs', 'jobs']), 1n)
+      const good = factsOf(otherPartition, 2n, ['jobs', 'usage', 'billing'])
+      const stranger: FactRecord = { stream: 'jobs', key: tenantIn(platformPartition), value: bytes('x'), seq: 3n }
+      const large: FactRecord = { stream: 'jobs', key: tenantIn(otherPartition), value: new Uint8Array(contractRecordBytesMax + 1), seq: 4n }
+      await expect(tenure.commit(good.slice(1), 1n)).rejects.toMatchObject({ code: 'LOG_GAP' })
+      await expect(tenure.commit([...good].reverse(), 1n)).rejects.toMatchObject({ code: 'LOG_GAP' })
+      await expect(tenure.commit([...good, ...good], 1n)).rejects.toMatchObject({ code: 'LOG_GAP' })
+      await expect(tenure.commit(factsOf(otherPartition, 1n, ['jobs']), 1n)).rejects.toMatchObject({ code: 'LOG_GAP' })
+      await expect(tenure.commit(good, 0n)).rejects.toMatchObject({ code: 'LOG_GAP' })
+      await expect(tenure.commit(good, 2n)).rejects.toMatchObject({ code: 'LOG_GAP' })
+      await expect(tenure.commit([stranger], 1n)).rejects.toMatchObject({ code: 'INTERNAL' })
+      await expect(tenure.commit([{ ...stranger, stream: 'directory', key: platformTenantId }], 1n)).rejects.toMatchObject({ code: 'INTERNAL' })
+      await expect(tenure.commit([...good.slice(0, 1), large], 1n)).rejects.toMatchObject({
+        code: 'LOG_RECORD_TOO_LARGE', facts: { bytes: contractRecordBytesMax + 1, bytesMax: contractRecordBytesMax },
+      })
+      expect(await log.committed(otherPartition)).toEqual({ intakeOffset: 1n, seq: 2n })
+      expect((await allFacts(log, otherPartition)).length).toBe(2)
+      await tenure.commit(good, 1n)
+      expect((await allFacts(log, otherPartition)).length).toBe(5)
+    })
+
+    test('one commit at a time', async () => {
+      const { log } = await openLog()
+      const tenure = await log.acquire(0)
+      const first = tenure.commit(factsOf(0, 0n, ['jobs']), 0n)
+      await expect(tenure.commit(factsOf(0, 0n, ['jobs']), 0n)).rejects.toMatchObject({ code: 'INTERNAL' })
+      await first
+      expect(tenure.committed.seq).toBe(1n)
+    })
+
+    test('a tenure is fenced by the next one: nothing that it commits is ever visible', async () => {
+      const { log, another } = await openLog()
+      const elsewhere = await another()
+      const zombie = await log.acquire(0)
+      await zombie.commit(factsOf(0, 0n, ['jobs']), 0n)
+      const owner = await elsewhere.acquire(0)
+      expect(owner.committed.seq).toBe(1n)
+      await expect(zombie.commit(factsOf(0, 1n, ['jobs', 'billing']), 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
+      await expect(zombie.commit(factsOf(0, 1n, ['jobs', 'billing']), 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
+      await expect(zombie.commit([], 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
+      expect((await allFacts(log, 0)).length).toBe(1)
+      await owner.commit(factsOf(0, 1n, ['usage']), 0n)
+      expect((await allFacts(log, 0)).map(({ stream }) => stream)).toEqual(['jobs', 'usage'])
+      const third = await log.acquire(0)
+      expect(third.committed.seq).toBe(2n)
+      await third.release()
+      await expect(third.commit(factsOf(0, 2n, ['jobs']), 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
+    })
+
+    test('a commit under way when the next owner acquires is either in its view or never', async () => {
+      const { log, another } = await openLog()
+      const elsewhere = await another()
+      for (let round = 0; round < 10; round++) {
+        const tenure = await log.acquire(2)
+        const before = tenure.committed.seq
+        const [commit, next] = await Promise.all([
+          tenure.commit(factsOf(2, before, ['jobs', 'usage']), 0n).then(() => 'committed', (error: { code: string }) => error.code),
+          elsewhere.acquire(2),
+        ])
+        expect(commit).toBe(next.committed.seq === before + 2n ? 'committed' : 'LOG_FENCED')
+        expect((await allFacts(log, 2)).length).toBe(Number(next.committed.seq))
+      }
+    })
+
+    test.each([true, false])('after a commit of which nobody knows (it happened: %s) the next tenure knows', async (isDurable) => {
+      const { log, losingCommits } = await openLog()
+      const tenure = await log.acquire(1)
+      await tenure.commit(factsOf(1, 0n, ['jobs']), 0n)
+      await losingCommits(isDurable, () =>
+        expect(tenure.commit(factsOf(1, 1n, ['jobs', 'billing']), 0n)).rejects.toMatchObject({ code: 'LOG_COMMIT_UNKNOWN' }),
+      )
+      await expect(tenure.commit(factsOf(1, 1n, ['jobs', 'billing']), 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
+      const next = await log.acquire(1)
+      expect(next.committed.seq).toBe(isDurable ? 3n : 1n)
+      await next.commit(factsOf(1, next.committed.seq, ['usage']), 0n)
+      expect((await allFacts(log, 1)).map(({ stream }) => stream)).toEqual(isDurable ? ['jobs', 'jobs', 'billing', 'usage'] : ['jobs', 'usage'])
+    })
+
+    test('the directory is read whole, by offset', async () => {
+      const { log, another } = await openLog()
+      expect(await log.directoryEnd()).toBe(0n)
+      expect(await log.readDirectory(0n, atOnce)).toEqual([])
+      const tenure = await log.acquire(platformPartition)
+      await tenure.commit(factsOf(platformPartition, 0n, ['directory', 'accounts', 'directory']), 0n)
+      await tenure.commit(factsOf(platformPartition, 3n, ['jobs', 'directory']), 0n)
+      const outside = await another()
+      expect(await outside.directoryEnd()).toBe(3n)
+      const records = await outside.readDirectory(0n, atOnce)
+      expect(records.map(({ offset, seq, value }) => [offset, seq, text(value)])).toEqual([
+        [0n, 1n, 'directory 1'], [1n, 3n, 'directory 3'], [2n, 5n, 'directory 5'],
+      ])
+      expect(await outside.readDirectory(1n, { recordsMax: 1, waitMs: 0 })).toEqual(records.slice(1, 2))
+      expect(await outside.readDirectory(3n, atOnce)).toEqual([])
+    })
+
+    test('readers that wait wake when something is written, here or elsewhere', async () => {
+      const { log, another } = await openLog()
+      const elsewhere = await another()
+      const wait = { recordsMax: 10, waitMs: forEver }
+      for (const reader of [log, elsewhere]) {
+        const intake = reader.readIntake(platformPartition, await reader.intakeEnd(platformPartition), wait)
+        await log.append([{ key: platformTenantId, value: bytes('asked') }])
+        expect((await intake).map(({ value }) => text(value))).toEqual(['asked'])
+
+        const tenure = await log.acquire(platformPartition)
+        const { seq } = tenure.committed
+        const cursor = { ...startOfFacts, seq }
+        const facts = reader.readFacts(platformPartition, cursor, wait)
+        const directory = reader.readDirectory(await reader.directoryEnd(), wait)
+        await tenure.commit(factsOf(platformPartition, seq, ['jobs', 'directory']), 0n)
+        expect((await facts).facts.map((fact) => fact.seq)).toEqual([seq + 1n, seq + 2n])
+        expect((await directory).map((fact) => fact.seq)).toEqual([seq + 2n])
+      }
+    })
+
+    test('a wait ends with nothing when its time is over, its signal comes, or the log closes', async () => {
+      const { log } = await openLog()
+      expect(await log.readIntake(0, 0n, { recordsMax: 1, waitMs: 20 })).toEqual([])
+      expect((await log.readFacts(0, startOfFacts, { recordsMax: 1, waitMs: 20 })).facts).toEqual([])
+      const controller = new AbortController()
+      const wait = { recordsMax: 1, waitMs: forEver, signal: controller.signal }
+      const waiting = [log.readIntake(0, 0n, wait), log.readFacts(0, startOfFacts, wait).then(({ facts }) => facts), log.readDirectory(0n, wait)]
+      controller.abort()
+      expect(await Promise.all(waiting)).toEqual([[], [], []])
+      expect(await log.readIntake(0, 0n, wait)).toEqual([])
+      const last = log.readIntake(0, 0n, { recordsMax: 1, waitMs: forEver })
+      await log.intakeEnd(0)
+      await log.close()
+      expect(await last).toEqual([])
+      await expect(log.append([{ key: 'a', value: bytes('a') }])).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
+      await expect(log.acquire(0)).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
+    })
+
+    test('consumers that read while the owner writes all see the same, and each commit whole', async () => {
+      const { log, another } = await openLog()
+      const readers = [log, log, await another()]
+      const total = 120n
+      const consume = async (reader: Log, recordsMax: number): Promise<string[]> => {
+        const seen: string[] = []
+        for (let cursor = startOfFacts; cursor.seq < total; ) {
+          const read = await reader.readFacts(0, cursor, { recordsMax, waitMs: forEver })
+          seen.push(...read.facts.map(({ value }) => text(value)))
+          cursor = read.cursor
+          // Commits are of three facts: a reader who is free to take everything never stands inside one.
+          if (recordsMax === 1_000) expect(cursor.seq % 3n).toBe(0n)
+        }
+        return seen
+      }
+      const consuming = readers.map((reader, index) => consume(reader, [1_000, 7, 1_000][index] ?? 1))
+      const tenure = await log.acquire(0)
+      while (tenure.committed.seq < total) await tenure.commit(factsOf(0, tenure.committed.seq, ['jobs', 'usage', 'billing']), 0n)
+      const seen = await Promise.all(consuming)
+      const all = (await allFacts(log, 0)).map(({ value }) => text(value))
+      expect(all.length).toBe(120)
+      for (const one of seen) expect(one).toEqual(all)
+    })
+
+    test('an over-large request is refused clearly, and nothing of its call is written', async () => {
+      const { log } = await openLog()
+      const key = tenantIn(0)
+      const large = { key, value: new Uint8Array(contractRecordBytesMax + 1) }
+      await expect(log.append([{ key, value: bytes('a') }, large])).rejects.toMatchObject({
+        code: 'LOG_RECORD_TOO_LARGE', facts: { bytes: contractRecordBytesMax + 1, bytesMax: contractRecordBytesMax },
+      })
+      await expect(log.append([{ key: 'k'.repeat(2_000), value: bytes('a') }])).rejects.toMatchObject({ code: 'LOG_RECORD_TOO_LARGE' })
+      expect(await log.intakeEnd(0)).toBe(0n)
+      await log.append([{ key, value: new Uint8Array(contractRecordBytesMax) }])
+      expect(await log.intakeEnd(0)).toBe(1n)
+    })
+
+    test('when too much waits to be written the log is busy, and what it refused is not in it', async () => {
+      const { log } = await openLog()
+      const key = tenantIn(0)
+      const answers = await Promise.all(
+        Array.from({ length: 150 }, (_, n) => log.append([{ key, value: bytes(`${n}`) }]).then(() => n, (error: { code: string }) => error.code)),
+      )
+      expect(answers.filter((answer) => answer === 'LOG_BUSY').length).toBe(50)
+      const written = (await allRequests(log, 0)).map(({ value }) => Number(text(value)))
+      expect(written.sort((a, b) => a - b)).toEqual(answers.filter((answer) => typeof answer === 'number'))
+      await log.append([{ key, value: bytes('again') }])
+      expect(await log.append(Array.from({ length: 250 }, () => ({ key, value: bytes('one large call') })))).toHaveLength(250)
+      expect(await log.intakeEnd(0)).toBe(351n)
+    })
+
+    test('who joins may own every partition', async () => {
+      const { log } = await openLog()
+      const events: string[] = []
+      const leave = await log.join({ gained: (partition) => events.push(`+${partition}`), lost: (partition) => events.push(`-${partition}`) })
+      expect(events).toEqual(['+0', '+1', '+2'])
+      await leave()
+      await (await log.acquire(0)).release()
+      expect(events.length).toBe(3)
+    })
+
+    test('a partition that does not exist, or a senseless read, is a fault of the caller', async () => {
+      const { log } = await openLog()
+      for (const partition of [-1, 3, 0.5]) {
+        await expect(log.readIntake(partition, 0n, atOnce)).rejects.toMatchObject({ code: 'INTERNAL' })
+        await expect(log.acquire(partition)).rejects.toMatchObject({ code: 'INTERNAL' })
+      }
+      await expect(log.readIntake(0, 0n, { recordsMax: 0, waitMs: 0 })).rejects.toMatchObject({ code: 'INTERNAL' })
+    })
+  })
+}
+
+/** Where the n-th value of a round stands: values are `<round>-<n>`. */
+function rank(value: string): number {
+  const [round, n] = value.split('-').map(Number)
+  return (round ?? 0) * 1_000 + (n ?? 0)
+}
