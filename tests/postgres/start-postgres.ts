@@ -1,0 +1,119 @@
+/**
+ * A PostgreSQL server for one test run: made from the system's binaries, in a temporary directory, on a free loopback
+ * port, with fsync on, and gone afterwards. Set up once for all files of vitest.pg.config.ts, which find it by
+ * PF3_TEST_POSTGRES_URL; when that is set already, the server it names is used and left alone.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import pg from 'pg'
+
+const install = 'apt-get install postgresql'
+const startWaitMs = 30_000
+const stopWaitMs = 10_000
+
+export default async function setup(): Promise<() => Promise<void>> {
+  if (process.env.PF3_TEST_POSTGRES_URL) return async () => undefined
+  const { url, stop } = await startPostgres()
+  process.env.PF3_TEST_POSTGRES_URL = url
+  return stop
+}
+
+/** Starts a server and answers where it is and how to end it. Throws, naming the command to run, when there are no binaries. */
+export async function startPostgres(): Promise<{ url: string; stop: () => Promise<void> }> {
+  const bin = findBinaries()
+  const user = unprivilegedUser()
+  // Not the temporary directory of this user, which another one may not enter.
+  const dir = mkdtempSync('/tmp/pf3-postgres-')
+  chmodSync(dir, 0o700)
+  if (user) chownSync(dir, user.uid, user.gid)
+  const data = join(dir, 'data')
+  const run = { cwd: dir, ...user, env: { PATH: process.env.PATH ?? '', LC_ALL: 'C.UTF-8', TZ: 'UTC' } }
+
+  const made = spawnSync(
+    join(bin, 'initdb'),
+    ['-D', data, '-U', 'pf3_test', '--auth=trust', '-E', 'UTF8', '--no-sync'],
+    { ...run, encoding: 'utf8' },
+  )
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr || made.error}`)
+  const port = await freePort()
+  const server = spawn(
+    join(bin, 'postgres'),
+    ['-D', data, '-h', '127.0.0.1', '-p', String(port), '-k', dir, '-c', 'fsync=on', '-c', 'max_connections=60'],
+    { ...run, stdio: ['ignore', 'ignore', 'pipe'] },
+  )
+  let said = ''
+  server.stderr.setEncoding('utf8').on('data', (chunk: string) => (said = (said + chunk).slice(-4_000)))
+  const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()))
+
+  const stop = async () => {
+    server.kill('SIGINT') // Fast shutdown: rolls back what is open and ends.
+    const giveUp = setTimeout(() => server.kill('SIGKILL'), stopWaitMs)
+    await ended
+    clearTimeout(giveUp)
+    rmSync(dir, { recursive: true, force: true })
+  }
+  const url = `postgres://pf3_test@127.0.0.1:${port}/postgres`
+  try {
+    await answering(url, () => server.exitCode === null)
+  } catch (error) {
+    await stop()
+    throw new Error(`PostgreSQL did not start: ${said}`, { cause: error })
+  }
+  return { url, stop }
+}
+
+/** The newest that is installed, wherever Debian, Homebrew or PATH have it. */
+function findBinaries(): string {
+  const versions = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql') : []
+  const candidates = [
+    ...versions.sort((a, b) => Number(b) - Number(a)).map((version) => `/usr/lib/postgresql/${version}/bin`),
+    ...(process.env.PATH ?? '').split(':'),
+  ]
+  const found = candidates.find((dir) => existsSync(join(dir, 'initdb')) && existsSync(join(dir, 'postgres')))
+  if (!found)
+    throw new Error(`These tests need PostgreSQL's binaries (initdb, postgres). Install them with:\n\n  ${install}\n`)
+  return found
+}
+
+/** PostgreSQL refuses to run as root; its package brings a user for it. */
+function unprivilegedUser(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const [uid, gid] = ['-u', '-g'].map((flag) =>
+    Number.parseInt(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout, 10),
+  )
+  if (!uid || !gid)
+    throw new Error(
+      `PostgreSQL does not run as root, and there is no user postgres. Install it with:\n\n  ${install}\n`,
+    )
+  return { uid, gid }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() =>
+        address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      )
+    })
+  })
+}
+
+async function answering(url: string, isRunning: () => boolean): Promise<void> {
+  const until = Date.now() + startWaitMs
+  for (;;) {
+    const client = new pg.Client({ connectionString: url })
+    try {
+      await client.connect()
+      await client.end()
+      return
+    } catch (error) {
+      if (!isRunning() || Date.now() > until) throw error
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
