@@ -80,7 +80,8 @@ export function keyChain(parts: { database: Database; masterKey: MasterKey; cloc
     for (const row of rows) {
       if (row.kind !== 'tenant') continue
       const name = nameOf(row)
-      if (row.master_id !== masterKey.id) throw damaged(name, `wrapped under master key ${row.master_id}, not ${masterKey.id}`)
+      if (row.master_id !== masterKey.id)
+        throw damaged(name, `wrapped under master key ${row.master_id}, not ${masterKey.id}`)
       const key = await masterKey.unwrap(row.wrapped, contextOf(name))
       if (!key) throw damaged(name)
       unwrapped.set(row.tenant_id, key)
@@ -102,12 +103,18 @@ export function keyChain(parts: { database: Database; masterKey: MasterKey; cloc
   }
 
   /** Of several processes that make the same key at once, one is first; all go on with what the table has. */
-  async function make(names: readonly KeyName[], tenantKeys: Map<string, Uint8Array>): Promise<Map<string, Uint8Array>> {
+  async function make(
+    names: readonly KeyName[],
+    tenantKeys: Map<string, Uint8Array>,
+  ): Promise<Map<string, Uint8Array>> {
     if (names.length === 0) return new Map()
-    const newTenants = [...new Set(names.map((name) => name.tenantId))].filter((tenantId) => !tenantKeys.has(tenantId)).map(tenantKeyName)
+    const newTenants = [...new Set(names.map((name) => name.tenantId))]
+      .filter((tenantId) => !tenantKeys.has(tenantId))
+      .map(tenantKeyName)
     if (newTenants.length > 0) {
       const rows: KeyRow[] = []
-      for (const name of newTenants) rows.push(rowOf(name, await masterKey.wrap(random.bytes(keyBytes), contextOf(name))))
+      for (const name of newTenants)
+        rows.push(rowOf(name, await masterKey.wrap(random.bytes(keyBytes), contextOf(name))))
       const stored = await database.asService((tx) => insertRows(tx, rows, newTenants))
       for (const [tenantId, key] of await unwrapTenantKeys(stored)) tenantKeys.set(tenantId, key)
     }
@@ -120,7 +127,11 @@ export function keyChain(parts: { database: Database; masterKey: MasterKey; cloc
   }
 
   const rowOf = ({ tenantId, kind, name }: KeyName, wrapped: Uint8Array): KeyRow => ({
-    tenant_id: tenantId, kind, name, master_id: masterKey.id, wrapped,
+    tenant_id: tenantId,
+    kind,
+    name,
+    master_id: masterKey.id,
+    wrapped,
   })
 
   return {
@@ -136,7 +147,10 @@ async function insertRows(tx: Tx, rows: readonly KeyRow[], names: readonly KeyNa
     `INSERT INTO vault_key (tenant_id, kind, name, master_id, wrapped)
      SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[]) ON CONFLICT DO NOTHING`,
     [
-      rows.map((r) => r.tenant_id), rows.map((r) => r.kind), rows.map((r) => r.name), rows.map((r) => r.master_id),
+      rows.map((r) => r.tenant_id),
+      rows.map((r) => r.kind),
+      rows.map((r) => r.name),
+      rows.map((r) => r.master_id),
       rows.map((r) => Buffer.from(r.wrapped)),
     ],
   )
@@ -155,4 +169,5 @@ async function readRows(tx: Tx, names: readonly KeyName[]): Promise<KeyRow[]> {
 const tenantKeyName = (tenantId: string): KeyName => ({ tenantId, kind: 'tenant', name: '' })
 const nameOf = (row: KeyRow): KeyName => ({ tenantId: row.tenant_id, kind: row.kind, name: row.name })
 const contextOf = ({ tenantId, kind, name }: KeyName): string[] => ['pf3-vault-key', '1', tenantId, kind, name]
-const damaged = ({ tenantId, kind, name }: KeyName, problem?: string) => new PlatformError('VAULT_DAMAGED', { tenantId, key: kind, name, problem })
+const damaged = ({ tenantId, kind, name }: KeyName, problem?: string) =>
+  new PlatformError('VAULT_DAMAGED', { tenantId, key: kind, name, problem })

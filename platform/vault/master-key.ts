@@ -4,8 +4,8 @@
  */
 import { type FileHandle, link, mkdir, open as openFile, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { systemRandom } from '../clock.ts'
 import type { Random } from '../clock.ts'
+import { systemRandom } from '../clock.ts'
 import { PlatformError } from '../errors.ts'
 import { derivedKey, keyBytes, open, seal } from './sealing.ts'
 
@@ -22,7 +22,8 @@ export type MasterKey = {
 
 /** A master key held in memory; `secret` is 32 bytes. */
 export function masterKeyFrom(secret: Uint8Array, random: Random = systemRandom): MasterKey {
-  if (secret.byteLength !== keyBytes) throw new PlatformError('VAULT_DAMAGED', { problem: 'a master key has 32 bytes', bytes: secret.byteLength })
+  if (secret.byteLength !== keyBytes)
+    throw new PlatformError('VAULT_DAMAGED', { problem: 'a master key has 32 bytes', bytes: secret.byteLength })
   const wrapping = derivedKey(secret, ['pf3-master', 'wrap'])
   return {
     id: `local-${derivedKey(secret, ['pf3-master', 'id']).toString('hex').slice(0, 16)}`,
@@ -58,7 +59,8 @@ async function readKeyFile(path: string): Promise<Uint8Array | undefined> {
     const { mode, size } = await file.stat()
     const bad = (problem: string) => new PlatformError('VAULT_DAMAGED', { problem, path })
     if ((mode & 0o170_000) !== 0o100_000) throw bad('the master key is not a regular file')
-    if ((mode & 0o077) !== 0) throw bad(`the master key file has mode ${(mode & 0o777).toString(8)}; only its owner may have access (600)`)
+    if ((mode & 0o077) !== 0)
+      throw bad(`the master key file has mode ${(mode & 0o777).toString(8)}; only its owner may have access (600)`)
     if (size !== keyBytes) throw bad(`the master key file has ${size} bytes, not ${keyBytes}`)
     const secret = Buffer.alloc(keyBytes)
     const { bytesRead } = await file.read(secret, 0, keyBytes, 0)
@@ -95,4 +97,5 @@ async function makeKeyFile(path: string, random: Random): Promise<void> {
   }
 }
 
-const isErrno = (error: unknown, code: string): boolean => error instanceof Error && 'code' in error && error.code === code
+const isErrno = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code

@@ -27,7 +27,10 @@ const newTenant = (): string => `tenant-${++tenantsMade}`
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const textOf = (content: Uint8Array | undefined): string | undefined => content && new TextDecoder().decode(content)
 const payload = (tenantId: string, ref: string, text: string, payloadClass: PayloadClass = 'day') => ({
-  tenantId, ref, class: payloadClass, content: bytes(text),
+  tenantId,
+  ref,
+  class: payloadClass,
+  content: bytes(text),
 })
 const change = (set: string, where: string, values: readonly unknown[]) =>
   database.asService((tx) => tx.query(`UPDATE vault_payload SET ${set} WHERE ${where}`, values))
@@ -35,8 +38,16 @@ const change = (set: string, where: string, values: readonly unknown[]) =>
 test('what is put comes back, in this process and in another', async () => {
   const tenantId = newTenant()
   const vault = vaultOfNewProcess()
-  const receipts = await vault.put([payload(tenantId, 'b', 'second'), payload(tenantId, 'a', 'first'), payload(tenantId, 'k', 'labels', 'kept')])
-  expect(receipts.map(({ ref, bytes }) => [ref, bytes])).toEqual([['b', 6], ['a', 5], ['k', 6]])
+  const receipts = await vault.put([
+    payload(tenantId, 'b', 'second'),
+    payload(tenantId, 'a', 'first'),
+    payload(tenantId, 'k', 'labels', 'kept'),
+  ])
+  expect(receipts.map(({ ref, bytes }) => [ref, bytes])).toEqual([
+    ['b', 6],
+    ['a', 5],
+    ['k', 6],
+  ])
   for (const reader of [vault, vaultOfNewProcess()]) {
     const contents = await reader.get(tenantId, ['a', 'b', 'k', 'never'])
     expect([...contents.keys()].sort()).toEqual(['a', 'b', 'k'])
@@ -77,10 +88,12 @@ test('a transaction that rolls back stores nothing', async () => {
   const tenantId = newTenant()
   const vault = vaultOfNewProcess()
   const sealed = await vault.seal([payload(tenantId, 'r', 'text')])
-  await expect(database.asService(async (tx) => {
-    await vault.store(tx, sealed)
-    throw new Error('no')
-  })).rejects.toThrow('no')
+  await expect(
+    database.asService(async (tx) => {
+      await vault.store(tx, sealed)
+      throw new Error('no')
+    }),
+  ).rejects.toThrow('no')
   expect((await vault.get(tenantId, ['r'])).size).toBe(0)
   await database.asTenant(tenantId, (tx) => vault.store(tx, sealed))
   expect(textOf((await vault.get(tenantId, ['r'])).get('r'))).toBe('text')
@@ -103,7 +116,11 @@ test('nothing readable is in the database', async () => {
 test('equal content of one tenant shows neither in the ciphertext nor in the MAC, and the MAC depends on content and ref', async () => {
   const tenantId = newTenant()
   const vault = vaultOfNewProcess()
-  const [a, b, c] = await vault.seal([payload(tenantId, 'a', 'same'), payload(tenantId, 'b', 'same'), payload(tenantId, 'a', 'other')])
+  const [a, b, c] = await vault.seal([
+    payload(tenantId, 'a', 'same'),
+    payload(tenantId, 'b', 'same'),
+    payload(tenantId, 'a', 'other'),
+  ])
   const [again] = await vaultOfNewProcess().seal([payload(tenantId, 'a', 'same')])
   expect(new Set([a?.receipt.mac, b?.receipt.mac, c?.receipt.mac]).size).toBe(3)
   expect(again?.receipt.mac).toBe(a?.receipt.mac) // Whoever has the key can prove the content.
@@ -136,7 +153,9 @@ test('a row sealed for another day, class, ref or tenant does not open', async (
   nowMs -= 86_400_000
 
   const swap = async (set: string, ref: string) => {
-    await database.asService(async (tx) => void (await tx.query(`UPDATE vault_payload SET ${set} WHERE ref = $1`, [ref])))
+    await database.asService(
+      async (tx) => void (await tx.query(`UPDATE vault_payload SET ${set} WHERE ref = $1`, [ref])),
+    )
   }
   await swap(`day = '2026-03-11'`, 'x1') // A day whose key exists.
   await expect(vault.get(one, ['x1'])).rejects.toMatchObject({ code: 'VAULT_DAMAGED' })
@@ -154,12 +173,21 @@ test('a key put in the place of another is found', async () => {
   await vaultOfNewProcess().put([payload(one, 'p1', 'text'), payload(two, 'p2', 'text')])
   const swap = (kind: string) =>
     database.asService((tx) =>
-      tx.query('UPDATE vault_key k SET wrapped = o.wrapped FROM vault_key o WHERE k.tenant_id = $1 AND o.tenant_id = $2 AND k.kind = $3 AND o.kind = $3', [one, two, kind]),
+      tx.query(
+        'UPDATE vault_key k SET wrapped = o.wrapped FROM vault_key o WHERE k.tenant_id = $1 AND o.tenant_id = $2 AND k.kind = $3 AND o.kind = $3',
+        [one, two, kind],
+      ),
     )
   await swap('day')
-  await expect(vaultOfNewProcess().get(one, ['p1'])).rejects.toMatchObject({ code: 'VAULT_DAMAGED', facts: { key: 'day' } })
+  await expect(vaultOfNewProcess().get(one, ['p1'])).rejects.toMatchObject({
+    code: 'VAULT_DAMAGED',
+    facts: { key: 'day' },
+  })
   await swap('tenant')
-  await expect(vaultOfNewProcess().get(one, ['p1'])).rejects.toMatchObject({ code: 'VAULT_DAMAGED', facts: { key: 'tenant' } })
+  await expect(vaultOfNewProcess().get(one, ['p1'])).rejects.toMatchObject({
+    code: 'VAULT_DAMAGED',
+    facts: { key: 'tenant' },
+  })
 })
 
 test('another master key opens nothing, and says which one it would need', async () => {
@@ -176,16 +204,31 @@ test('a tenant gets neither the content of another nor any key', async () => {
   await vault.put([payload(one, 'mine', 'text')])
   expect((await vault.get(two, ['mine'])).size).toBe(0)
   await expect(database.asTenant(one, (tx) => tx.query('SELECT * FROM vault_key'))).rejects.toThrow(/permission denied/)
-  await expect(database.asTenant(one, (tx) => tx.query('DELETE FROM vault_payload'))).rejects.toThrow(/permission denied/)
+  await expect(database.asTenant(one, (tx) => tx.query('DELETE FROM vault_payload'))).rejects.toThrow(
+    /permission denied/,
+  )
 })
 
 test('content of several tenants at once', async () => {
   const [one, two] = [newTenant(), newTenant()]
   const vault = vaultOfNewProcess()
   await vault.put([payload(one, 'm1', 'of one'), payload(two, 'm2', 'of two')])
-  const contents = await vault.getMany([{ tenantId: one, ref: 'm1' }, { tenantId: two, ref: 'm2' }, { tenantId: two, ref: 'm3' }, { tenantId: one, ref: 'm1' }])
-  expect([...contents].map(([ref, content]) => [ref, textOf(content)]).sort()).toEqual([['m1', 'of one'], ['m2', 'of two']])
-  await expect(vault.getMany([{ tenantId: one, ref: 'm1' }, { tenantId: two, ref: 'm1' }])).rejects.toMatchObject({ code: 'INTERNAL' })
+  const contents = await vault.getMany([
+    { tenantId: one, ref: 'm1' },
+    { tenantId: two, ref: 'm2' },
+    { tenantId: two, ref: 'm3' },
+    { tenantId: one, ref: 'm1' },
+  ])
+  expect([...contents].map(([ref, content]) => [ref, textOf(content)]).sort()).toEqual([
+    ['m1', 'of one'],
+    ['m2', 'of two'],
+  ])
+  await expect(
+    vault.getMany([
+      { tenantId: one, ref: 'm1' },
+      { tenantId: two, ref: 'm1' },
+    ]),
+  ).rejects.toMatchObject({ code: 'INTERNAL' })
 })
 
 test('destroying day keys makes their content missing everywhere, and leaves later days and kept content alone', async () => {
@@ -196,7 +239,9 @@ test('destroying day keys makes their content missing everywhere, and leaves lat
   nowMs += 86_400_000
   await vault.put([payload(tenantId, 'day-2', 'two')])
   await other.get(tenantId, ['day-1', 'day-2']) // Remembers both keys.
-  const { rows: backup } = await database.asService((tx) => tx.query('SELECT * FROM vault_payload WHERE tenant_id = $1', [tenantId]))
+  const { rows: backup } = await database.asService((tx) =>
+    tx.query('SELECT * FROM vault_payload WHERE tenant_id = $1', [tenantId]),
+  )
 
   expect(await vault.destroyDayKeys(tenantId, '2026-03-11')).toEqual({ keys: 1, payloads: 1 })
   expect(await vault.destroyDayKeys(tenantId, '2026-03-11')).toEqual({ keys: 0, payloads: 0 })
@@ -207,9 +252,10 @@ test('destroying day keys makes their content missing everywhere, and leaves lat
   // A backup of the content, brought back without its key, stays closed.
   const old = backup.find((row) => row['ref'] === 'day-1')
   await database.asService((tx) =>
-    tx.query('INSERT INTO vault_payload (tenant_id, ref, class, day, version, sealed) VALUES ($1, $2, $3, $4, $5, $6)', [
-      tenantId, old?.['ref'], old?.['class'], old?.['day'], old?.['version'], old?.['sealed'],
-    ]),
+    tx.query(
+      'INSERT INTO vault_payload (tenant_id, ref, class, day, version, sealed) VALUES ($1, $2, $3, $4, $5, $6)',
+      [tenantId, old?.['ref'], old?.['class'], old?.['day'], old?.['version'], old?.['sealed']],
+    ),
   )
   expect((await vault.get(tenantId, ['day-1'])).size).toBe(0)
   nowMs -= 86_400_000
@@ -225,7 +271,11 @@ test('today and days to come cannot be destroyed', async () => {
 test('kept content is deleted one by one', async () => {
   const tenantId = newTenant()
   const vault = vaultOfNewProcess()
-  await vault.put([payload(tenantId, 'k1', 'labels', 'kept'), payload(tenantId, 'k2', 'labels', 'kept'), payload(tenantId, 'd', 'text')])
+  await vault.put([
+    payload(tenantId, 'k1', 'labels', 'kept'),
+    payload(tenantId, 'k2', 'labels', 'kept'),
+    payload(tenantId, 'd', 'text'),
+  ])
   expect(await vault.deleteKept(tenantId, 'k1')).toBe(true)
   expect(await vault.deleteKept(tenantId, 'k1')).toBe(false)
   expect(await vault.deleteKept(tenantId, 'd')).toBe(false)
@@ -237,18 +287,27 @@ test('kept content is deleted one by one', async () => {
 test('of many first users at once, in several processes, all seal under the one key that is kept', async () => {
   const tenantId = newTenant()
   const vaults = Array.from({ length: 8 }, () => vaultOfNewProcess())
-  await Promise.all(vaults.flatMap((vault, v) => [0, 1, 2].map((n) => vault.put([payload(tenantId, `${v}-${n}`, `text ${v} ${n}`)]))))
+  await Promise.all(
+    vaults.flatMap((vault, v) => [0, 1, 2].map((n) => vault.put([payload(tenantId, `${v}-${n}`, `text ${v} ${n}`)]))),
+  )
   const refs = vaults.flatMap((_, v) => [0, 1, 2].map((n) => `${v}-${n}`))
   const contents = await vaultOfNewProcess().get(tenantId, refs)
-  expect(refs.map((ref) => textOf(contents.get(ref)))).toEqual(vaults.flatMap((_, v) => [0, 1, 2].map((n) => `text ${v} ${n}`)))
-  const { rows } = await database.asService((tx) => tx.query('SELECT kind FROM vault_key WHERE tenant_id = $1 ORDER BY kind', [tenantId]))
+  expect(refs.map((ref) => textOf(contents.get(ref)))).toEqual(
+    vaults.flatMap((_, v) => [0, 1, 2].map((n) => `text ${v} ${n}`)),
+  )
+  const { rows } = await database.asService((tx) =>
+    tx.query('SELECT kind FROM vault_key WHERE tenant_id = $1 ORDER BY kind', [tenantId]),
+  )
   expect(rows).toEqual([{ kind: 'day' }, { kind: 'tenant' }])
 })
 
 test('a remembered key costs no round trip until it is forgotten', async () => {
   const tenantId = newTenant()
   let transactions = 0
-  const counting = { ...database, asService: <T>(run: Parameters<typeof database.asService<T>>[0]) => (transactions++, database.asService(run)) }
+  const counting = {
+    ...database,
+    asService: <T>(run: Parameters<typeof database.asService<T>>[0]) => (transactions++, database.asService(run)),
+  }
   const vault = payloadVault({ database: counting, masterKey: masterKeyFrom(secret), clock, random: systemRandom })
   await vault.seal([payload(tenantId, 'a', 'text')])
   expect(transactions).toBe(3) // What is there, the tenant's key, the day's key.
@@ -269,6 +328,11 @@ test('midnight in UTC begins another key', async () => {
   nowMs += 1
   await vault.put([payload(tenantId, 'early', 'text')])
   nowMs = before
-  const { rows } = await database.asService((tx) => tx.query('SELECT ref, day FROM vault_payload WHERE tenant_id = $1 ORDER BY ref', [tenantId]))
-  expect(rows).toEqual([{ ref: 'early', day: '2026-03-11' }, { ref: 'late', day: '2026-03-10' }])
+  const { rows } = await database.asService((tx) =>
+    tx.query('SELECT ref, day FROM vault_payload WHERE tenant_id = $1 ORDER BY ref', [tenantId]),
+  )
+  expect(rows).toEqual([
+    { ref: 'early', day: '2026-03-11' },
+    { ref: 'late', day: '2026-03-10' },
+  ])
 })

@@ -8,7 +8,7 @@ import { PlatformError } from '../errors.ts'
 import type { Database, Tx } from '../postgres/database.ts'
 import { isolationSql, tenantRole } from '../postgres/isolation.ts'
 import type { Migration } from '../postgres/migrate.ts'
-import { keyChain, keyId, type KeyName } from './key-chain.ts'
+import { type KeyName, keyChain, keyId } from './key-chain.ts'
 import type { MasterKey } from './master-key.ts'
 import { derivedKey, open, seal } from './sealing.ts'
 import type { Payload, PayloadClass, PayloadVault, SealedPayload } from './vault.ts'
@@ -66,9 +66,21 @@ const version = 1
 /** Rows in one INSERT: six parameters each, and PostgreSQL takes 65,535. */
 const rowsPerInsertMax = 1_000
 
-type SealedRow = { tenant_id: string; ref: string; class: PayloadClass; day: string; version: number; sealed: Uint8Array }
+type SealedRow = {
+  tenant_id: string
+  ref: string
+  class: PayloadClass
+  day: string
+  version: number
+  sealed: Uint8Array
+}
 
-export function payloadVault(parts: { database: Database; masterKey: MasterKey; clock: Clock; random: Random }): StoredPayloadVault {
+export function payloadVault(parts: {
+  database: Database
+  masterKey: MasterKey
+  clock: Clock
+  random: Random
+}): StoredPayloadVault {
   const { database, clock, random } = parts
   const chain = keyChain(parts)
 
@@ -80,7 +92,8 @@ export function payloadVault(parts: { database: Database; masterKey: MasterKey; 
     const keys = await chain.keys(places.map(keyNameOf), true)
     return places.map(({ tenantId, ref, class: payloadClass, day, content }) => {
       const key = keys.get(keyId(keyNameOf({ tenantId, class: payloadClass, day })))
-      if (!key) throw new PlatformError('INTERNAL', { problem: 'a payload key was neither found nor made', tenantId, ref })
+      if (!key)
+        throw new PlatformError('INTERNAL', { problem: 'a payload key was neither found nor made', tenantId, ref })
       const sealed = seal(key, content, contextOf({ tenantId, ref, class: payloadClass, day, version }), random)
       const row: SealedRow = { tenant_id: tenantId, ref, class: payloadClass, day, version, sealed }
       return { receipt: { ref, bytes: content.byteLength, mac: macOf(key, ref, content) }, row }
@@ -100,7 +113,10 @@ export function payloadVault(parts: { database: Database; masterKey: MasterKey; 
 
   async function openRows(rows: readonly SealedRow[]): Promise<Map<string, Uint8Array>> {
     const named = rows.map((row) => ({ row, name: keyNameOf({ tenantId: row.tenant_id, ...row }) }))
-    const keys = await chain.keys(named.map(({ name }) => name), false)
+    const keys = await chain.keys(
+      named.map(({ name }) => name),
+      false,
+    )
     const contents = new Map<string, Uint8Array>()
     for (const { row, name } of named) {
       const key = keys.get(keyId(name))
@@ -123,7 +139,10 @@ export function payloadVault(parts: { database: Database; masterKey: MasterKey; 
     async get(tenantId, refs) {
       if (refs.length === 0) return new Map()
       const { rows } = await database.asTenant(tenantId, (tx) =>
-        tx.query<SealedRow>(`SELECT ${columns.join(', ')} FROM vault_payload WHERE tenant_id = $1 AND ref = ANY ($2::text[])`, [tenantId, [...new Set(refs)]]),
+        tx.query<SealedRow>(
+          `SELECT ${columns.join(', ')} FROM vault_payload WHERE tenant_id = $1 AND ref = ANY ($2::text[])`,
+          [tenantId, [...new Set(refs)]],
+        ),
       )
       return await openRows(rows)
     },
@@ -142,10 +161,17 @@ export function payloadVault(parts: { database: Database; masterKey: MasterKey; 
     },
     async destroyDayKeys(tenantId, beforeDay) {
       // Today's key may be in use by a process that has not stored its content yet.
-      if (!/^\d{4}-\d{2}-\d{2}$/.test(beforeDay) || beforeDay > today()) throw new PlatformError('REQUEST_INVALID', { beforeDay, dayMax: today() })
+      if (!/^\d{4}-\d{2}-\d{2}$/.test(beforeDay) || beforeDay > today())
+        throw new PlatformError('REQUEST_INVALID', { beforeDay, dayMax: today() })
       const destroyed = await database.asService(async (tx) => {
-        const keys = await tx.query("DELETE FROM vault_key WHERE tenant_id = $1 AND kind = 'day' AND name < $2", [tenantId, beforeDay])
-        const payloads = await tx.query("DELETE FROM vault_payload WHERE tenant_id = $1 AND class = 'day' AND day < $2", [tenantId, beforeDay])
+        const keys = await tx.query("DELETE FROM vault_key WHERE tenant_id = $1 AND kind = 'day' AND name < $2", [
+          tenantId,
+          beforeDay,
+        ])
+        const payloads = await tx.query(
+          "DELETE FROM vault_payload WHERE tenant_id = $1 AND class = 'day' AND day < $2",
+          [tenantId, beforeDay],
+        )
         return { keys: keys.rowCount, payloads: payloads.rowCount }
       })
       chain.forget((name) => name.tenantId === tenantId && name.kind === 'day' && name.name < beforeDay)
@@ -164,22 +190,34 @@ const columns = ['tenant_id', 'ref', 'class', 'day', 'version', 'sealed'] as con
 
 type Place = { tenantId: string; ref: string; class: PayloadClass; day: string }
 
-const keyNameOf = ({ tenantId, class: payloadClass, day }: Omit<Place, 'ref'>): KeyName => ({ tenantId, kind: payloadClass, name: day })
+const keyNameOf = ({ tenantId, class: payloadClass, day }: Omit<Place, 'ref'>): KeyName => ({
+  tenantId,
+  kind: payloadClass,
+  name: day,
+})
 
 const contextOf = ({ tenantId, ref, class: payloadClass, day, version }: Place & { version: number }): string[] => [
-  'pf3-payload', String(version), tenantId, ref, payloadClass, day,
+  'pf3-payload',
+  String(version),
+  tenantId,
+  ref,
+  payloadClass,
+  day,
 ]
 
 /** Under a key of this payload alone: reveals nothing once the key is destroyed, not even that two inputs were equal. */
 const macOf = (key: Uint8Array, ref: string, content: Uint8Array): string =>
-  createHmac('sha256', derivedKey(key, ['pf3-payload-mac', String(version), ref])).update(content).digest('hex')
+  createHmac('sha256', derivedKey(key, ['pf3-payload-mac', String(version), ref]))
+    .update(content)
+    .digest('hex')
 
 /** The answer is keyed by ref alone, so one ref of two tenants would be answered with the content of one of them. */
 function refuseSharedRefs(wanted: readonly { tenantId: string; ref: string }[]): void {
   const owners = new Map<string, string>()
   for (const { tenantId, ref } of wanted) {
     const owner = owners.get(ref)
-    if (owner !== undefined && owner !== tenantId) throw new PlatformError('INTERNAL', { problem: 'two tenants have this ref', ref })
+    if (owner !== undefined && owner !== tenantId)
+      throw new PlatformError('INTERNAL', { problem: 'two tenants have this ref', ref })
     owners.set(ref, tenantId)
   }
 }

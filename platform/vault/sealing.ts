@@ -9,12 +9,14 @@ const cipher = 'aes-256-gcm'
 
 /** Parts with their lengths before them, so that ('a','bc') and ('ab','c') differ. */
 export const lengthPrefixed = (parts: readonly string[]): Buffer =>
-  Buffer.concat(parts.flatMap((part) => {
-    const bytes = Buffer.from(part, 'utf8')
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(bytes.length)
-    return [length, bytes]
-  }))
+  Buffer.concat(
+    parts.flatMap((part) => {
+      const bytes = Buffer.from(part, 'utf8')
+      const length = Buffer.alloc(4)
+      length.writeUInt32BE(bytes.length)
+      return [length, bytes]
+    }),
+  )
 
 /** nonce ‖ ciphertext ‖ tag. `context` is not in it, but opening needs the same one. */
 export function seal(key: Uint8Array, content: Uint8Array, context: readonly string[], random: Random): Buffer {

@@ -1,0 +1,21 @@
+CREATE TABLE {{table}} (
+  tenant_id text NOT NULL,
+  fact_seq bigint NOT NULL,
+  event_id text NOT NULL,
+  type text NOT NULL,
+  stream text NOT NULL,
+  occurred_at bigint NOT NULL,
+  actor text NOT NULL,
+  correlation_id text NOT NULL,
+  caused_by text NOT NULL,
+  -- Null when no request caused it.
+  intake_offset bigint,
+  traceparent text,
+  job_id text,
+  -- What the event says beyond the columns; eight-byte integers and amounts as text.
+  body jsonb NOT NULL,
+  seq bigint NOT NULL,
+  PRIMARY KEY (tenant_id, fact_seq)
+);
+CREATE INDEX ON {{table}} (tenant_id, job_id, fact_seq) WHERE job_id IS NOT NULL;
+CREATE INDEX ON {{table}} (tenant_id, caused_by, fact_seq) WHERE intake_offset IS NOT NULL;

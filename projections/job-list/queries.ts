@@ -1,0 +1,246 @@
+/** Jobs as the view has them. Run as the tenant; `jobsById`, which serves many tenants at once, as the service. */
+import type { Tx } from '../../platform/postgres/database.ts'
+import type { JobRefusedJobRefusal, JobRefusedMetric, UsageMeteredUsageSource } from '../../schemas/events.generated.ts'
+import type { EpochMicros, Pico } from '../../schemas/units.ts'
+import { bigintFrom, bigintOrNull, checkedLimit, pageOf, type SqlInteger } from '../rows.ts'
+
+export const jobStatuses = ['submitted', 'admitted', 'running', 'succeeded', 'failed', 'refused', 'cancelled'] as const
+export type JobStatus = (typeof jobStatuses)[number]
+
+export type Job = {
+  tenantId: string
+  jobId: string
+  status: JobStatus
+  capability: string
+  memberId: string | null
+  /** 1 (most urgent) to 5. */
+  priority: number
+  resourceId: string | null
+  resourceHash: string | null
+  /** Model the caller insisted on. */
+  requestedModel: string | null
+  submittedBy: string
+  correlationId: string
+  inputRef: string
+  inputBytes: bigint
+  inputMac: string
+  maxChargePico: Pico | null
+  submittedAt: EpochMicros
+  admittedAt: EpochMicros | null
+  startedAt: EpochMicros | null
+  retryAt: EpochMicros | null
+  cancelRequestedAt: EpochMicros | null
+  deadlineAt: EpochMicros | null
+  endedAt: EpochMicros | null
+  ratedAt: EpochMicros | null
+  attempts: number
+  provider: string | null
+  model: string | null
+  resultRef: string | null
+  resultBytes: bigint | null
+  resultMac: string | null
+  failureCode: string | null
+  refusal: JobRefusal | null
+  usage: JobUsage | null
+  currency: string | null
+  priceBookHash: string | null
+  billingPeriod: string | null
+  /** Held at admission; given up when the job is rated. */
+  heldPico: Pico | null
+  /** Null until the job is rated. */
+  chargedPico: Pico | null
+}
+
+export type JobRefusal = {
+  reason: JobRefusedJobRefusal
+  /** What the job could have cost at most, when that was the reason. */
+  neededPico: Pico | null
+  cap: {
+    capId: string
+    metric: JobRefusedMetric
+    limit: bigint
+    free: bigint
+    needed: bigint
+    periodStart: EpochMicros
+    resetsAt: EpochMicros | null
+  } | null
+}
+
+export type JobUsage = {
+  source: UsageMeteredUsageSource
+  inputUncachedTokens: bigint
+  inputCacheReadTokens: bigint
+  inputCacheWriteTokens: bigint
+  outputTokens: bigint
+  reasoningTokens: bigint
+}
+
+/** A job that no longer changes and shows its charge. */
+export const isSettled = (job: Job): boolean => job.status === 'refused' || job.ratedAt !== null
+
+export async function jobById(tx: Tx, tenantId: string, jobId: string): Promise<Job | undefined> {
+  const { rows } = await tx.query<JobRow>('SELECT * FROM job_list WHERE tenant_id = $1 AND job_id = $2', [
+    tenantId,
+    jobId,
+  ])
+  return rows[0] && fromRowJob(rows[0])
+}
+
+/** One answer per job asked for, in order; undefined where there is none. One statement, whatever the number. */
+export async function jobsById(
+  tx: Tx,
+  wanted: readonly { tenantId: string; jobId: string }[],
+): Promise<(Job | undefined)[]> {
+  const { rows } = await tx.query<JobRow & { asked: SqlInteger }>(
+    `SELECT w.asked, j.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w(tenant_id, job_id, asked)
+     JOIN job_list j ON j.tenant_id = w.tenant_id AND j.job_id = w.job_id`,
+    [wanted.map((w) => w.tenantId), wanted.map((w) => w.jobId)],
+  )
+  const found = new Map(rows.map((row) => [Number(row.asked), row]))
+  return wanted.map((_, index) => {
+    const row = found.get(index + 1)
+    return row && fromRowJob(row)
+  })
+}
+
+export type JobCursor = { submittedAt: EpochMicros; jobId: string }
+export type JobPageWish = {
+  status?: JobStatus
+  capability?: string
+  memberId?: string
+  /** 1 to 1,000. */
+  limit: number
+  /** Last job of the page before. */
+  after?: JobCursor
+}
+
+/** Newest first. Jobs submitted meanwhile never shift a later page. Throws REQUEST_INVALID for a limit out of bounds. */
+export async function jobPage(
+  tx: Tx,
+  tenantId: string,
+  wish: JobPageWish,
+): Promise<{ items: Job[]; next: JobCursor | null }> {
+  const limit = checkedLimit(wish.limit)
+  const { rows } = await tx.query<JobRow>(
+    `SELECT * FROM job_list WHERE tenant_id = $1
+       AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR capability = $3) AND ($4::text IS NULL OR member_id = $4)
+       AND ($5::bigint IS NULL OR (submitted_at, job_id) < ($5, $6::text))
+     ORDER BY submitted_at DESC, job_id DESC LIMIT $7`,
+    [
+      tenantId,
+      wish.status ?? null,
+      wish.capability ?? null,
+      wish.memberId ?? null,
+      wish.after === undefined ? null : String(wish.after.submittedAt),
+      wish.after?.jobId ?? null,
+      limit + 1,
+    ],
+  )
+  return pageOf(rows.map(fromRowJob), limit, ({ submittedAt, jobId }) => ({ submittedAt, jobId }))
+}
+
+type JobRow = {
+  tenant_id: string
+  job_id: string
+  status: JobStatus
+  capability: string
+  member_id: string | null
+  priority: number
+  resource_id: string | null
+  resource_hash: string | null
+  requested_model: string | null
+  submitted_by: string
+  correlation_id: string
+  input_ref: string
+  input_bytes: SqlInteger
+  input_mac: string
+  max_charge_pico: SqlInteger | null
+  submitted_at: SqlInteger
+  admitted_at: SqlInteger | null
+  started_at: SqlInteger | null
+  retry_at: SqlInteger | null
+  cancel_requested_at: SqlInteger | null
+  deadline_at: SqlInteger | null
+  ended_at: SqlInteger | null
+  rated_at: SqlInteger | null
+  attempts: number
+  provider: string | null
+  model: string | null
+  result_ref: string | null
+  result_bytes: SqlInteger | null
+  result_mac: string | null
+  failure_code: string | null
+  refusal: RefusalJson | null
+  usage: UsageJson | null
+  currency: string | null
+  price_book_hash: string | null
+  billing_period: string | null
+  held_pico: SqlInteger | null
+  charged_pico: SqlInteger | null
+}
+
+const fromRowJob = (row: JobRow): Job => ({
+  tenantId: row.tenant_id,
+  jobId: row.job_id,
+  status: row.status,
+  capability: row.capability,
+  memberId: row.member_id,
+  priority: row.priority,
+  resourceId: row.resource_id,
+  resourceHash: row.resource_hash,
+  requestedModel: row.requested_model,
+  submittedBy: row.submitted_by,
+  correlationId: row.correlation_id,
+  inputRef: row.input_ref,
+  inputBytes: bigintFrom(row.input_bytes),
+  inputMac: row.input_mac,
+  maxChargePico: bigintOrNull(row.max_charge_pico),
+  submittedAt: bigintFrom(row.submitted_at),
+  admittedAt: bigintOrNull(row.admitted_at),
+  startedAt: bigintOrNull(row.started_at),
+  retryAt: bigintOrNull(row.retry_at),
+  cancelRequestedAt: bigintOrNull(row.cancel_requested_at),
+  deadlineAt: bigintOrNull(row.deadline_at),
+  endedAt: bigintOrNull(row.ended_at),
+  ratedAt: bigintOrNull(row.rated_at),
+  attempts: row.attempts,
+  provider: row.provider,
+  model: row.model,
+  resultRef: row.result_ref,
+  resultBytes: bigintOrNull(row.result_bytes),
+  resultMac: row.result_mac,
+  failureCode: row.failure_code,
+  refusal: row.refusal && fromRowRefusal(row.refusal),
+  usage: row.usage && fromRowUsage(row.usage),
+  currency: row.currency,
+  priceBookHash: row.price_book_hash,
+  billingPeriod: row.billing_period,
+  heldPico: bigintOrNull(row.held_pico),
+  chargedPico: bigintOrNull(row.charged_pico),
+})
+
+type Texts<T> = { [N in keyof T]: bigint extends T[N] ? string | Exclude<T[N], bigint> : T[N] }
+type RefusalJson = Texts<Omit<JobRefusal, 'cap'>> & { cap: Texts<NonNullable<JobRefusal['cap']>> | null }
+type UsageJson = Texts<JobUsage>
+
+const fromRowRefusal = ({ reason, neededPico, cap }: RefusalJson): JobRefusal => ({
+  reason,
+  neededPico: bigintOrNull(neededPico),
+  cap: cap && {
+    ...cap,
+    limit: BigInt(cap.limit),
+    free: BigInt(cap.free),
+    needed: BigInt(cap.needed),
+    periodStart: BigInt(cap.periodStart),
+    resetsAt: bigintOrNull(cap.resetsAt),
+  },
+})
+
+const fromRowUsage = (usage: UsageJson): JobUsage => ({
+  source: usage.source,
+  inputUncachedTokens: BigInt(usage.inputUncachedTokens),
+  inputCacheReadTokens: BigInt(usage.inputCacheReadTokens),
+  inputCacheWriteTokens: BigInt(usage.inputCacheWriteTokens),
+  outputTokens: BigInt(usage.outputTokens),
+  reasoningTokens: BigInt(usage.reasoningTokens),
+})

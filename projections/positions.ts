@@ -1,0 +1,118 @@
+/**
+ * How far each view has read each partition. A position moves only from the value its runner last saw, in the
+ * transaction that writes the rows: a second runner, or one that slept through a takeover, finds 0 rows and rolls back.
+ */
+import type { FactCursor, StoredFact } from '../platform/log/log.ts'
+import type { Tx } from '../platform/postgres/database.ts'
+import { serviceRole } from '../platform/postgres/isolation.ts'
+import type { Migration } from '../platform/postgres/migrate.ts'
+
+export const positionMigration: Migration = {
+  name: 'projections-0001-position',
+  sql: `CREATE TABLE projection_position (
+    projection text NOT NULL,
+    partition integer NOT NULL,
+    -- Of the projection's code; a runner of another version never moves the row.
+    version integer NOT NULL,
+    seq bigint NOT NULL,
+    -- Next offset of every fact stream, as text by stream.
+    offsets jsonb NOT NULL,
+    PRIMARY KEY (projection, partition)
+  );
+  GRANT SELECT, INSERT, UPDATE, DELETE ON projection_position TO ${serviceRole};`,
+}
+
+export type ViewPosition = { projection: string; version: number; cursor: FactCursor }
+export type Move = { projection: string; version: number; from: bigint; to: FactCursor }
+
+type PositionRow = {
+  projection: string
+  partition: number
+  version: number
+  seq: bigint
+  offsets: Record<string, string>
+}
+
+/** Positions of all views in the partition, or in all partitions. Locked until the transaction ends when asked. */
+export async function readPositions(
+  tx: Tx,
+  partition: number | null,
+  locked = false,
+): Promise<(ViewPosition & { partition: number })[]> {
+  const { rows } = await tx.query<PositionRow>(
+    `SELECT projection, partition, version, seq, offsets FROM projection_position
+     WHERE $1::integer IS NULL OR partition = $1 ORDER BY projection, partition ${locked ? 'FOR UPDATE' : ''}`,
+    [partition],
+  )
+  return rows.map(({ projection, partition, version, seq, offsets }) => ({
+    projection,
+    partition,
+    version,
+    cursor: { seq: BigInt(seq), offsets: offsetsFrom((stream) => BigInt(offsets[stream] ?? 0)) },
+  }))
+}
+
+/** Moves every position, or answers false and the caller must roll back: somebody else has moved one. */
+export async function movePositions(tx: Tx, partition: number, moves: readonly Move[]): Promise<boolean> {
+  // Locked in one order first, so that two runners of a partition wait for each other and never deadlock.
+  const { rowCount } = await tx.query(
+    `WITH wanted AS (
+       SELECT w.*, p.projection AS found FROM jsonb_to_recordset($2::jsonb)
+         AS w(projection text, version integer, "from" bigint, seq bigint, offsets jsonb)
+       JOIN projection_position p ON p.partition = $1 AND p.projection = w.projection
+       ORDER BY p.projection FOR UPDATE OF p)
+     UPDATE projection_position p SET seq = w.seq, offsets = w.offsets FROM wanted w
+     WHERE p.partition = $1 AND p.projection = w.projection AND p.version = w.version AND p.seq = w."from"`,
+    [
+      partition,
+      JSON.stringify(
+        moves.map(({ projection, version, from, to }) => ({
+          projection,
+          version,
+          from: String(from),
+          seq: String(to.seq),
+          offsets: offsetTexts(to),
+        })),
+      ),
+    ],
+  )
+  return rowCount === moves.length
+}
+
+/** Begins a view at zero in every partition where it has no position yet. */
+export async function beginPositions(
+  tx: Tx,
+  views: readonly { projection: string; version: number }[],
+  partitionCount: number,
+): Promise<void> {
+  for (const { projection, version } of views) {
+    await tx.query(
+      `INSERT INTO projection_position (projection, partition, version, seq, offsets)
+       SELECT $1, partition, $2, 0, '{}'::jsonb FROM generate_series(0, $3::integer - 1) AS partition
+       ON CONFLICT DO NOTHING`,
+      [projection, version, partitionCount],
+    )
+  }
+}
+
+/** The cursor after these facts, which follow `cursor`. */
+export function cursorAfter(cursor: FactCursor, facts: readonly StoredFact[]): FactCursor {
+  const offsets = { ...cursor.offsets }
+  let { seq } = cursor
+  for (const fact of facts) {
+    offsets[fact.stream] = fact.offset + 1n
+    seq = fact.seq
+  }
+  return { seq, offsets }
+}
+
+export const offsetTexts = ({ offsets }: FactCursor): Record<string, string> =>
+  offsetsFrom((stream) => String(offsets[stream]))
+
+const offsetsFrom = <T>(of: (stream: keyof FactCursor['offsets']) => T) => ({
+  directory: of('directory'),
+  accounts: of('accounts'),
+  jobs: of('jobs'),
+  usage: of('usage'),
+  billing: of('billing'),
+})
