@@ -19,7 +19,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const product = [...Object.keys(mayImport), 'bin', 'bench', 'tests']
 
 /** Tests and what only tests use: the table is about the product. */
-const testCode = '(\\.test\\.ts|/testing/.*|/contract\\.ts|^tests/.*|^bench/.*|/sample-events\\.ts)$'
+const testCode = '(\\.test\\.ts|/testing/.*|/[a-z-]*contract\\.ts|^tests/.*|^bench/.*|/sample-events\\.ts)$'
 
 /** Rules without clock, chance, environment or I/O. */
 const pureRule = '^processors/[^/]+/(state|decide|evolve)\\.ts$'
