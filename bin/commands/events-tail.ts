@@ -1,0 +1,42 @@
+/** `pf3 events tail`: facts as they are committed, of all partitions, until it is stopped. */
+import type { FactCursor } from '../../platform/log/log.ts'
+import { startOfFacts } from '../../platform/log/log.ts'
+import type { Fact } from '../../schemas/events.generated.ts'
+import { isoFromMicros } from '../../schemas/units.ts'
+import { readConfig } from '../config.ts'
+import { borrowFoundation, type Foundation } from '../foundation.ts'
+import { printLine, toJson } from '../print.ts'
+
+type Given = { tenant?: string; fromStart?: boolean; json?: boolean }
+
+const recordsMax = 500
+const waitMs = 500
+
+export async function eventsTail(given: Given): Promise<void> {
+  const foundation = await borrowFoundation(readConfig(process.env))
+  const stopped = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort())
+  const partitions = Array.from({ length: foundation.log.partitionCount }, (_, partition) => partition)
+  try {
+    await Promise.all(partitions.map((partition) => follow(foundation, partition, given, stopped.signal)))
+  } finally {
+    await foundation.close()
+  }
+}
+
+async function follow({ log, codec }: Foundation, partition: number, given: Given, signal: AbortSignal): Promise<void> {
+  const { seq } = await log.committed(partition)
+  let cursor: FactCursor = startOfFacts
+  while (!signal.aborted) {
+    const read = await log.readFacts(partition, cursor, { recordsMax, waitMs, signal })
+    cursor = read.cursor
+    for (const record of read.facts) {
+      if (!given.fromStart && record.seq <= seq) continue
+      const fact = codec.decode(record.value) as Fact
+      if (given.tenant === undefined || fact.tenantId === given.tenant) printLine(given.json ? toJson({ partition, ...fact }) : line(partition, fact))
+    }
+  }
+}
+
+const line = (partition: number, fact: Fact): string =>
+  `${isoFromMicros(fact.occurredAt)} ${partition}/${fact.seq} ${fact.type} ${fact.tenantId}${'jobId' in fact ? ` ${fact.jobId}` : ''}`

@@ -1,0 +1,78 @@
+/** `pf3 replay`: derives a tenant's charges from the log again, and says where they differ. */
+import { readFile } from 'node:fs/promises'
+import { partitionOf } from '../../platform/log/partitioner.ts'
+import { type PriceBook, parsePriceBook } from '../../pricing/index.ts'
+import { type LedgerLine, type ReplayReport, replay } from '../../processors/rating/replay.ts'
+import { noChargeKind } from '../../projections/ledger/projection.ts'
+import { type LedgerCursor, ledgerPage } from '../../projections/ledger/queries.ts'
+import { platformTenantId } from '../../schemas/streams.ts'
+import { decimalFromPico } from '../../schemas/units.ts'
+import { ConfigError, readConfig } from '../config.ts'
+import { borrowFoundation, type Foundation } from '../foundation.ts'
+import { printLine, toJson } from '../print.ts'
+import { readAllFacts } from '../read-facts.ts'
+
+type Given = { tenant: string; period: string; priceBook?: string; diff?: boolean; json?: boolean }
+
+const pageRows = 1_000
+const deltasShown = 20
+
+/** Ends with 1 when `--diff` finds a difference, also between facts and ledger. */
+export async function replayCommand(given: Given): Promise<void> {
+  if (!/^\d{4}-(0[1-9]|1[0-2])$/.test(given.period)) throw new ConfigError([`--period: a month such as 2026-10 was expected, not ${JSON.stringify(given.period)}`])
+  const otherBook = given.priceBook === undefined ? undefined : bookFrom(await readFile(given.priceBook, 'utf8'), given.priceBook)
+  const foundation = await borrowFoundation(readConfig(process.env))
+  try {
+    const books = await publishedBooks(foundation)
+    const report = await replay(readAllFacts(foundation, partitionOf(given.tenant, foundation.log.partitionCount)), {
+      tenantId: given.tenant,
+      period: given.period,
+      bookByHash: (hash) => books.get(hash),
+      ...(otherBook ? { otherBook } : {}),
+      ...(given.diff && !otherBook ? { ledger: ledgerLines(foundation, given) } : {}),
+    })
+    if (given.json) printLine(toJson(report, 2))
+    else show(report, given.diff === true)
+    if (given.diff && !otherBook && report.deltaCount > 0) process.exitCode = 1
+  } finally {
+    await foundation.close()
+  }
+}
+
+function bookFrom(text: string, where: string): PriceBook {
+  const parsed = parsePriceBook(text)
+  if (!parsed.ok) throw new ConfigError(parsed.problems.map((problem) => `${where}: ${problem}`))
+  return parsed.book
+}
+
+async function publishedBooks(foundation: Foundation): Promise<Map<string, PriceBook>> {
+  const books = new Map<string, PriceBook>()
+  for await (const fact of readAllFacts(foundation, partitionOf(platformTenantId, foundation.log.partitionCount))) {
+    if (fact.type === 'PriceBookPublished') books.set(fact.hash, bookFrom(fact.book, fact.hash))
+  }
+  return books
+}
+
+async function* ledgerLines({ database }: Foundation, { tenant, period }: Given): AsyncGenerator<LedgerLine> {
+  let after: LedgerCursor | undefined
+  for (;;) {
+    const page = await database.asTenant(tenant, (tx) => ledgerPage(tx, tenant, { billingPeriod: period, limit: pageRows, ...(after ? { after } : {}) }))
+    for (const line of page.items) if (line.kind !== noChargeKind) yield line
+    if (!page.next) return
+    after = page.next
+  }
+}
+
+function show(report: ReplayReport, isDiff: boolean): void {
+  printLine(`Tenant ${report.tenantId}, ${report.period}: ${report.jobs} jobs admitted, ${report.endedJobs} ended, ${report.lines} lines derived.`)
+  for (const { currency, recordedPico, derivedPico, ledgerPico } of report.totals) {
+    const ledger = ledgerPico === null ? '' : `, in the ledger ${decimalFromPico(ledgerPico)}`
+    printLine(`${currency}: recorded ${decimalFromPico(recordedPico)}, derived ${decimalFromPico(derivedPico)}${ledger}.`)
+  }
+  if (report.underivedJobs > 0) printLine(`${report.underivedJobs} jobs have no price under this book.`)
+  if (!isDiff) return
+  printLine(report.deltaCount === 0 ? 'No differences.' : `${report.deltaCount} differences:`)
+  for (const delta of report.deltas.slice(0, deltasShown)) {
+    printLine(`  ${delta.kind} in ${delta.in}: job ${delta.jobId}, ${delta.what}: recorded ${delta.recorded ?? 'nothing'}, derived ${delta.derived ?? 'nothing'}`)
+  }
+}

@@ -1,0 +1,53 @@
+/** `pf3 start`: the service, until it is told to stop. */
+import pino from 'pino'
+import { readConfig } from '../config.ts'
+import { ConfigError } from '../config.ts'
+import { type RoleName, roles, startService } from '../service.ts'
+
+/**
+ * SIGTERM or SIGINT drains and ends with 0; a second one ends at once. When a part is lost that the rest needs, the
+ * process ends with 3, for whoever supervises it to start anew.
+ */
+export async function start(given: { roles: string; json?: boolean }): Promise<void> {
+  const wanted = rolesFrom(given.roles)
+  const config = readConfig(process.env)
+  const logger = pino({ level: config.logLevel, base: { service: 'pf3' } }, pino.destination({ fd: 2, sync: true }))
+  const service = await startService(config, wanted, logger)
+  announce(service, wanted, config.dataDir, given.json === true)
+
+  const stopped = new Promise<void>((resolve) => {
+    let isStopping = false
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (isStopping) process.exit(130)
+        isStopping = true
+        resolve()
+      })
+    }
+  })
+  const lost = await Promise.race([stopped, service.lost])
+  if (lost) {
+    logger.fatal({ err: lost }, 'the database is lost')
+    process.exit(3)
+  }
+  logger.info('draining')
+  await service.stop()
+  logger.info('stopped')
+}
+
+function rolesFrom(text: string): RoleName[] {
+  const wanted = text.split(',').map((role) => role.trim())
+  const stray = wanted.filter((role) => !(roles as readonly string[]).includes(role))
+  if (stray.length > 0 || wanted.length === 0) throw new ConfigError([`--roles: some of ${roles.join(', ')} were expected, not ${JSON.stringify(text)}`])
+  return roles.filter((role) => wanted.includes(role))
+}
+
+function announce(service: { url: string | undefined; shownOnce: string | undefined }, wanted: readonly RoleName[], dataDir: string, isJson: boolean): void {
+  const { url, shownOnce } = service
+  if (isJson) {
+    process.stdout.write(`${JSON.stringify({ ready: true, url, roles: wanted, dataDir, pid: process.pid, ...(shownOnce === undefined ? {} : { rootToken: shownOnce }) })}\n`)
+    return
+  }
+  process.stdout.write(`PF-3 is ready${url === undefined ? '' : ` at ${url}`} (${wanted.join(', ')}; data in ${dataDir}).\n`)
+  if (shownOnce !== undefined) process.stdout.write(`Root token, shown only this once: ${shownOnce}\n`)
+}

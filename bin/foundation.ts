@@ -1,0 +1,61 @@
+/** What every command stands on: database, log and codec. The service opens the data directory; commands borrow it. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { systemClock } from '../platform/clock.ts'
+import { embeddedLog } from '../platform/log/embedded.ts'
+import type { Log } from '../platform/log/log.ts'
+import type { Database } from '../platform/postgres/database.ts'
+import { connectToRunning, openEmbeddedDatabase } from '../platform/postgres/embedded.ts'
+import { openPostgres } from '../platform/postgres/postgres.ts'
+import { inProcessRelay, type Relay } from '../platform/relay/relay.ts'
+import { type Codec, codecFor } from '../schemas/codec.ts'
+import { readOwnSchemas } from '../schemas/own-schemas.ts'
+import { schemaRegistryFile } from '../schemas/registry-file.ts'
+import type { Config } from './config.ts'
+
+export type Foundation = {
+  database: Database
+  log: Log
+  codec: Codec
+  relay: Relay
+  /** Rejects never; resolves with the reason when the database has died by itself. */
+  lost: Promise<Error>
+  close(): Promise<void>
+}
+
+const postgresPoolMax = 10
+
+/** Opens everything. Throws DATA_DIR_LOCKED when another process has the data directory. */
+export async function openFoundation(config: Config): Promise<Foundation> {
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+  if (config.postgresUrl !== undefined) {
+    return build(config, await openPostgres({ url: config.postgresUrl, poolMax: postgresPoolMax }), new Promise<Error>(() => {}))
+  }
+  const database = await openEmbeddedDatabase({ dataDir: config.dataDir })
+  return build(config, database, database.lost)
+}
+
+/** For commands: beside a running service through its socket, otherwise as `openFoundation`. */
+export async function borrowFoundation(config: Config): Promise<Foundation> {
+  const running = config.postgresUrl === undefined ? await connectToRunning(config.dataDir) : undefined
+  return running ? build(config, running, new Promise<Error>(() => {})) : openFoundation(config)
+}
+
+async function build(config: Config, database: Database, lost: Promise<Error>): Promise<Foundation> {
+  try {
+    const relay = inProcessRelay()
+    const ownSchemas = readOwnSchemas()
+    const codec = codecFor(schemaRegistryFile(join(config.dataDir, 'schemas.json'), ownSchemas), ownSchemas)
+    const log = await embeddedLog({ database, partitionCount: config.partitionCount, clock: systemClock, relay })
+    return {
+      database, log, codec, relay, lost,
+      async close() {
+        await log.close()
+        await database.close()
+      },
+    }
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}

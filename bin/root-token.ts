@@ -1,0 +1,24 @@
+/** The platform administrator's token: from the environment, or made at the first start, shown once, kept as a hash. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Random } from '../platform/clock.ts'
+import { tokenHash } from '../producers/index.ts'
+
+export type RootToken = {
+  /** SHA-256 in hex. */
+  hash: string
+  /** The token itself, when it was made just now and has to be shown. */
+  shownOnce?: string
+}
+
+/** A token from the environment is used as it is and kept nowhere. */
+export async function rootToken(given: string | undefined, dataDir: string, random: Random): Promise<RootToken> {
+  if (given !== undefined) return { hash: tokenHash(given) }
+  const path = join(dataDir, 'root-token.sha256')
+  const kept = await readFile(path, 'utf8').catch(() => undefined)
+  if (kept !== undefined && /^[0-9a-f]{64}\s*$/.test(kept)) return { hash: kept.trim() }
+  const token = `pf3_${Buffer.from(random.bytes(32)).toString('base64url')}`
+  const hash = tokenHash(token)
+  await writeFile(path, `${hash}\n`, { mode: 0o600 })
+  return { hash, shownOnce: token }
+}

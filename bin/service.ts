@@ -1,0 +1,154 @@
+/** The composition root: puts the parts of the service together, by roles, and takes them apart in reverse order. */
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { startApi } from '../api/index.ts'
+import { capabilityNamed, type Provider } from '../capabilities/index.ts'
+import { systemClock as clock, systemRandom as random, sleep } from '../platform/clock.ts'
+import { PlatformError } from '../platform/errors.ts'
+import { migrate } from '../platform/postgres/migrate.ts'
+import { snapshotMigrations, snapshotStore } from '../platform/snapshots/snapshots.ts'
+import { localMasterKeyFile } from '../platform/vault/master-key.ts'
+import { payloadVault, vaultMigrations } from '../platform/vault/payload-vault.ts'
+import { parsePriceBook, starterBookJson } from '../pricing/index.ts'
+import { isAnchorDate, isTimeZone, type OwnerRole, periodAt, startOwner } from '../processors/index.ts'
+import { publishPrices, requestAppender, submissionMigrations } from '../producers/index.ts'
+import { projectionMigrations } from '../projections/index.ts'
+import { bookInForce } from '../projections/price-books/queries.ts'
+import { type Projections, startProjections } from '../projections/runner.ts'
+import { localProvider, openAiCompatibleProvider } from '../providers/index.ts'
+import { microsFromMs } from '../schemas/units.ts'
+import type { Config } from './config.ts'
+import { type Foundation, openFoundation } from './foundation.ts'
+import { metricsRegistry } from './metrics.ts'
+import { rootToken } from './root-token.ts'
+
+export const roles = ['api', 'owner', 'projections'] as const
+export type RoleName = (typeof roles)[number]
+
+export type Service = {
+  /** Where the API answers; undefined without that role. */
+  url: string | undefined
+  /** The root token, when it was made just now. */
+  shownOnce: string | undefined
+  /** Resolves with the reason when a part has died that the rest cannot do without. */
+  lost: Promise<Error>
+  /** Drains and stops everything, in reverse order of starting. */
+  stop(): Promise<void>
+}
+
+const readyWaitMs = 60_000
+const readyLookMs = 5
+const modelCacheBytesMax = 512 * 1_048_576
+const requestsPerBatchMax = 500
+const reacquireWaitMs = 200
+
+/** Resolves when every role is ready. What was started is stopped again when something fails. */
+export async function startService(config: Config, wanted: readonly RoleName[], logger: Logger): Promise<Service> {
+  const started: (() => Promise<void>)[] = []
+  const stop = async () => {
+    for (const step of started.splice(0).reverse()) await step()
+  }
+  try {
+    const foundation = await openFoundation(config)
+    started.push(foundation.close)
+    return { ...(await startRoles(config, wanted, foundation, logger, started)), lost: foundation.lost, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function startRoles(config: Config, wanted: readonly RoleName[], foundation: Foundation, logger: Logger, started: (() => Promise<void>)[]) {
+  const { database, log, codec, relay } = foundation
+  await migrate(database, [...vaultMigrations, ...snapshotMigrations, ...submissionMigrations, ...projectionMigrations()])
+  const [token, masterKey] = await Promise.all([
+    rootToken(config.rootToken, config.dataDir, random),
+    localMasterKeyFile(join(config.dataDir, 'master.key')),
+  ])
+  const vault = payloadVault({ database, masterKey, clock, random })
+  const providers = providersFor(config)
+  started.push(async () => void (await Promise.all(providers.map((provider) => provider.close()))))
+
+  const owner = wanted.includes('owner') ? await ownerRole(config, foundation, vault, providers, logger) : undefined
+  if (owner) started.push(owner.stop)
+  const views = wanted.includes('projections') ? await projectionRole(foundation, logger) : undefined
+  if (views) started.push(views.stop)
+  await until(() => (owner?.isReady() ?? true), 'the owner')
+  if (owner && views) await publishStarterBook(foundation)
+
+  if (!wanted.includes('api')) return { url: undefined, shownOnce: token.shownOnce }
+  const api = await startApi({
+    host: config.host,
+    port: config.port,
+    database, log, codec, vault, relay, clock, random, providers,
+    rootTokenHash: token.hash,
+    masterKey,
+    calendar: { periodAt, isTimeZone, isAnchorDate },
+    logger,
+    readiness: () => readiness(owner, views),
+    registry: metricsRegistry({ owners: () => owner?.health() ?? [], views: () => views?.health() ?? [] }),
+  })
+  started.push(api.stop)
+  return { url: `http://${config.host}:${api.port}`, shownOnce: token.shownOnce }
+}
+
+type Vault = ReturnType<typeof payloadVault>
+
+function ownerRole(config: Config, { database, log, codec }: Foundation, vault: Vault, providers: readonly Provider[], logger: Logger): Promise<OwnerRole> {
+  return startOwner({
+    log, codec, clock, random, vault, providers, capabilityNamed,
+    snapshots: snapshotStore(database),
+    options: {
+      limits: { places: config.places, attemptMsMax: config.attemptMsMax, retryBaseMs: config.retryBaseMs, retryMsMax: config.retryMsMax },
+      attemptsMax: config.attemptsMax,
+      openJobsPerTenantMax: config.openJobsPerTenantMax,
+      weightOf: (tenantId) => config.tenantWeights.get(tenantId) ?? 1,
+      requestsPerBatchMax,
+      snapshotEveryFacts: config.snapshotEveryFacts,
+      drainMsMax: config.shutdownWaitMs,
+      reacquireWaitMs,
+    },
+    onFault: ({ partition, error, isStopped, doing }) =>
+      logger[isStopped ? 'fatal' : 'error']({ partition, err: error, doing }, isStopped ? 'the partition stands still' : 'the owner met a fault'),
+  })
+}
+
+const projectionRole = ({ database, log, codec, relay }: Foundation, logger: Logger): Promise<Projections> =>
+  startProjections({
+    log, codec, database, relay, clock,
+    onFailure: ({ partition, seq, error, isStopped }) =>
+      logger[isStopped ? 'fatal' : 'error']({ partition, seq: seq?.toString(), err: error }, isStopped ? 'views stand still' : 'views met a fault'),
+  })
+
+function providersFor(config: Config): Provider[] {
+  const local = localProvider({ threads: config.localThreads, cacheBytesMax: modelCacheBytesMax })
+  return config.scripted ? [local, openAiCompatibleProvider({ name: 'scripted', ...config.scripted })] : [local]
+}
+
+/** A fresh installation can price its first job: the starter book is published when there is none in its currency. */
+async function publishStarterBook({ database, log, codec }: Foundation): Promise<void> {
+  const parsed = parsePriceBook(starterBookJson())
+  if (!parsed.ok) throw new PlatformError('INTERNAL', { problem: parsed.problems.join('; ') })
+  const isThere = async () => (await database.asService((tx) => bookInForce(tx, parsed.book.currency, microsFromMs(clock.nowMs())))) !== undefined
+  if (await isThere()) return
+  const caller = { actor: 'token:root', correlationId: 'first-start', traceparent: null }
+  await publishPrices(requestAppender({ log, codec, clock, random }), caller, { hash: parsed.book.hash, book: starterBookJson() })
+  await until(isThere, 'the starter price book')
+}
+
+function readiness(owner: OwnerRole | undefined, views: Projections | undefined) {
+  const waitingFor = [
+    ...(owner && !owner.isReady() ? ['owner'] : []),
+    ...(views?.health().some((view) => view.phase !== 'running') ? ['projections'] : []),
+  ]
+  return { isReady: waitingFor.length === 0, waitingFor }
+}
+
+async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const end = clock.nowMs() + readyWaitMs
+  while (!(await isSo())) {
+    if (clock.nowMs() > end) throw new PlatformError('NOT_READY', { waitingFor: what, waitedMs: readyWaitMs })
+    await sleep(clock, readyLookMs)
+  }
+}
+
