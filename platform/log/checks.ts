@@ -1,6 +1,7 @@
 /** What every adapter checks before it writes, so that all of them refuse the same, with the same words. */
-import { PlatformError } from '../errors.ts'
+
 import { platformTenantId } from '../../schemas/streams.ts'
+import { PlatformError } from '../errors.ts'
 import type { Committed, FactCursor, FactRecord, IntakeRecord, ReadOptions, StoredFact } from './log.ts'
 import { partitionOf } from './partitioner.ts'
 
@@ -13,10 +14,12 @@ export type Shape = { partitionCount: number; recordBytesMax: number }
 /** Throws LOG_RECORD_TOO_LARGE for a value or key over the limit. */
 export function checkSizes(records: readonly IntakeRecord[], { recordBytesMax }: Shape): void {
   for (const { key, value } of records) {
-    if (value.byteLength > recordBytesMax) throw new PlatformError('LOG_RECORD_TOO_LARGE', { bytes: value.byteLength, bytesMax: recordBytesMax })
+    if (value.byteLength > recordBytesMax)
+      throw new PlatformError('LOG_RECORD_TOO_LARGE', { bytes: value.byteLength, bytesMax: recordBytesMax })
     const keyBytes = Buffer.byteLength(key)
     if (keyBytes > keyBytesMax) throw new PlatformError('LOG_RECORD_TOO_LARGE', { keyBytes, keyBytesMax })
-    if (key === '' || key.includes('\0')) throw new PlatformError('INTERNAL', { problem: 'a key is empty or holds a zero byte' })
+    if (key === '' || key.includes('\0'))
+      throw new PlatformError('INTERNAL', { problem: 'a key is empty or holds a zero byte' })
   }
 }
 
@@ -24,7 +27,13 @@ export function checkSizes(records: readonly IntakeRecord[], { recordBytesMax }:
  * Throws LOG_GAP when the facts or the offset do not go on from `committed`, LOG_RECORD_TOO_LARGE for a fact over the
  * limit, INTERNAL for a fact in a partition where no reader would look for it.
  */
-export function checkCommit(partition: number, facts: readonly FactRecord[], intakeOffset: bigint, committed: Committed, shape: Shape): void {
+export function checkCommit(
+  partition: number,
+  facts: readonly FactRecord[],
+  intakeOffset: bigint,
+  committed: Committed,
+  shape: Shape,
+): void {
   checkSizes(facts, shape)
   if (intakeOffset < committed.intakeOffset) {
     throw new PlatformError('LOG_GAP', { partition, intakeOffset, committed: committed.intakeOffset })
@@ -34,7 +43,8 @@ export function checkCommit(partition: number, facts: readonly FactRecord[], int
     expected += 1n
     if (seq !== expected) throw new PlatformError('LOG_GAP', { partition, seq, expected })
     const home = partitionOf(stream === 'directory' ? platformTenantId : key, shape.partitionCount)
-    if (home !== partition) throw new PlatformError('INTERNAL', { problem: 'a fact belongs to another partition', stream, partition, home })
+    if (home !== partition)
+      throw new PlatformError('INTERNAL', { problem: 'a fact belongs to another partition', stream, partition, home })
   }
 }
 
@@ -46,7 +56,11 @@ export function checkPartition(partition: number, { partitionCount }: Shape): vo
 
 export function checkRead({ recordsMax, waitMs }: ReadOptions): void {
   if (!Number.isInteger(recordsMax) || recordsMax < 1 || !(waitMs >= 0)) {
-    throw new PlatformError('INTERNAL', { problem: 'recordsMax must be a whole number of at least 1, waitMs at least 0', recordsMax, waitMs })
+    throw new PlatformError('INTERNAL', {
+      problem: 'recordsMax must be a whole number of at least 1, waitMs at least 0',
+      recordsMax,
+      waitMs,
+    })
   }
 }
 
@@ -58,7 +72,13 @@ export function advance(partition: number, cursor: FactCursor, facts: readonly S
     seq += 1n
     if (fact.seq !== seq) throw new PlatformError('LOG_GAP', { partition, expected: seq, found: fact.seq })
     if (fact.offset < offsets[fact.stream]) {
-      throw new PlatformError('LOG_GAP', { partition, seq, stream: fact.stream, expected: offsets[fact.stream], found: fact.offset })
+      throw new PlatformError('LOG_GAP', {
+        partition,
+        seq,
+        stream: fact.stream,
+        expected: offsets[fact.stream],
+        found: fact.offset,
+      })
     }
     offsets[fact.stream] = fact.offset + 1n
   }

@@ -1,7 +1,7 @@
 /** What every log adapter must do; run by simulated.test.ts, embedded.test.ts and embedded.pg.test.ts. */
 import { afterEach, describe, expect, test } from 'vitest'
-import { factStreams, type FactStream, platformTenantId } from '../../schemas/streams.ts'
-import { type FactCursor, type FactRecord, type Log, startOfFacts, type StoredFact, type StoredRequest } from './log.ts'
+import { type FactStream, factStreams, platformTenantId } from '../../schemas/streams.ts'
+import { type FactCursor, type FactRecord, type Log, type StoredFact, type StoredRequest, startOfFacts } from './log.ts'
 import { partitionOf } from './partitioner.ts'
 
 export const contractPartitions = 3
@@ -39,12 +39,22 @@ const otherPartition = (platformPartition + 1) % contractPartitions
 export function factsOf(partition: number, afterSeq: bigint, streams: readonly FactStream[]): FactRecord[] {
   return streams.map((stream, index) => {
     const seq = afterSeq + BigInt(index) + 1n
-    return { stream, key: stream === 'directory' ? platformTenantId : tenantIn(partition, index % 2), value: bytes(`${stream} ${seq}`), seq }
+    return {
+      stream,
+      key: stream === 'directory' ? platformTenantId : tenantIn(partition, index % 2),
+      value: bytes(`${stream} ${seq}`),
+      seq,
+    }
   })
 }
 
 /** Everything that is there, read in steps of `recordsMax`. */
-export async function allFacts(log: Log, partition: number, cursor: FactCursor = startOfFacts, recordsMax = 1_000): Promise<StoredFact[]> {
+export async function allFacts(
+  log: Log,
+  partition: number,
+  cursor: FactCursor = startOfFacts,
+  recordsMax = 1_000,
+): Promise<StoredFact[]> {
   const all: StoredFact[] = []
   for (let at = cursor; ; ) {
     const read = await log.readFacts(partition, at, { recordsMax, waitMs: 0 })
@@ -80,7 +90,10 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       const { log } = await openLog()
       const keys = Array.from({ length: 9 }, (_, n) => tenantIn(n % 3, Math.floor(n / 3)))
       for (let round = 0; round < 3; round++) {
-        const records = Array.from({ length: 30 }, (_, n) => ({ key: keys[(n * 7) % 9] ?? '', value: bytes(`${round}-${n}`) }))
+        const records = Array.from({ length: 30 }, (_, n) => ({
+          key: keys[(n * 7) % 9] ?? '',
+          value: bytes(`${round}-${n}`),
+        }))
         const positions = await log.append(records)
         for (const [index, { partition, offset }] of positions.entries()) {
           const record = records[index]
@@ -116,7 +129,9 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       const write = async (writer: Log, who: number): Promise<bigint[]> => {
         const offsets: bigint[] = []
         for (let round = 0; round < 5; round++) {
-          const positions = await Promise.all(Array.from({ length: 8 }, (_, n) => writer.append([{ key, value: bytes(`${who}-${round}-${n}`) }])))
+          const positions = await Promise.all(
+            Array.from({ length: 8 }, (_, n) => writer.append([{ key, value: bytes(`${who}-${round}-${n}`) }])),
+          )
           offsets.push(...positions.flat().map(({ offset }) => offset))
         }
         return offsets
@@ -136,7 +151,10 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       const tenure = await log.acquire(platformPartition)
       const sizes = [1, 5, 13, 2]
       for (const size of sizes) {
-        const streams = Array.from({ length: size }, (_, n) => factStreams[(n * 3 + size) % factStreams.length] ?? 'jobs')
+        const streams = Array.from(
+          { length: size },
+          (_, n) => factStreams[(n * 3 + size) % factStreams.length] ?? 'jobs',
+        )
         await tenure.commit(factsOf(platformPartition, tenure.committed.seq, streams), 0n)
       }
       const all = await allFacts(log, platformPartition)
@@ -146,7 +164,8 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
         const offsets = all.filter((fact) => fact.stream === stream).map(({ offset }) => offset)
         expect(offsets).toEqual(offsets.map((_, index) => BigInt(index)))
       }
-      for (const recordsMax of [1, 2, 4, 20]) expect(await allFacts(log, platformPartition, startOfFacts, recordsMax)).toEqual(all)
+      for (const recordsMax of [1, 2, 4, 20])
+        expect(await allFacts(log, platformPartition, startOfFacts, recordsMax)).toEqual(all)
       let cursor = startOfFacts
       for (let from = 0; from <= all.length; from++) {
         expect(await allFacts(log, platformPartition, cursor, 5)).toEqual(all.slice(from))
@@ -161,7 +180,8 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
         const tenure = await log.acquire(partition)
         await tenure.commit(factsOf(partition, 0n, ['jobs', 'usage']), 0n)
         expect((await allFacts(log, partition)).map(({ stream, seq, offset }) => ({ stream, seq, offset }))).toEqual([
-          { stream: 'jobs', seq: 1n, offset: 0n }, { stream: 'usage', seq: 2n, offset: 0n },
+          { stream: 'jobs', seq: 1n, offset: 0n },
+          { stream: 'usage', seq: 2n, offset: 0n },
         ])
       }
     })
@@ -169,7 +189,10 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
     test('facts and intake offset are committed together', async () => {
       const { log, another } = await openLog()
       const key = tenantIn(otherPartition)
-      await log.append([{ key, value: bytes('a') }, { key, value: bytes('b') }])
+      await log.append([
+        { key, value: bytes('a') },
+        { key, value: bytes('b') },
+      ])
       const tenure = await log.acquire(otherPartition)
       expect(tenure.committed).toEqual({ intakeOffset: 0n, seq: 0n })
       await tenure.commit(factsOf(otherPartition, 0n, ['jobs', 'billing']), 1n)
@@ -187,7 +210,12 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       await tenure.commit(factsOf(otherPartition, 0n, ['jobs', 'jobs']), 1n)
       const good = factsOf(otherPartition, 2n, ['jobs', 'usage', 'billing'])
       const stranger: FactRecord = { stream: 'jobs', key: tenantIn(platformPartition), value: bytes('x'), seq: 3n }
-      const large: FactRecord = { stream: 'jobs', key: tenantIn(otherPartition), value: new Uint8Array(contractRecordBytesMax + 1), seq: 4n }
+      const large: FactRecord = {
+        stream: 'jobs',
+        key: tenantIn(otherPartition),
+        value: new Uint8Array(contractRecordBytesMax + 1),
+        seq: 4n,
+      }
       await expect(tenure.commit(good.slice(1), 1n)).rejects.toMatchObject({ code: 'LOG_GAP' })
       await expect(tenure.commit([...good].reverse(), 1n)).rejects.toMatchObject({ code: 'LOG_GAP' })
       await expect(tenure.commit([...good, ...good], 1n)).rejects.toMatchObject({ code: 'LOG_GAP' })
@@ -195,9 +223,12 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       await expect(tenure.commit(good, 0n)).rejects.toMatchObject({ code: 'LOG_GAP' })
       await expect(tenure.commit(good, 2n)).rejects.toMatchObject({ code: 'LOG_GAP' })
       await expect(tenure.commit([stranger], 1n)).rejects.toMatchObject({ code: 'INTERNAL' })
-      await expect(tenure.commit([{ ...stranger, stream: 'directory', key: platformTenantId }], 1n)).rejects.toMatchObject({ code: 'INTERNAL' })
+      await expect(
+        tenure.commit([{ ...stranger, stream: 'directory', key: platformTenantId }], 1n),
+      ).rejects.toMatchObject({ code: 'INTERNAL' })
       await expect(tenure.commit([...good.slice(0, 1), large], 1n)).rejects.toMatchObject({
-        code: 'LOG_RECORD_TOO_LARGE', facts: { bytes: contractRecordBytesMax + 1, bytesMax: contractRecordBytesMax },
+        code: 'LOG_RECORD_TOO_LARGE',
+        facts: { bytes: contractRecordBytesMax + 1, bytesMax: contractRecordBytesMax },
       })
       expect(await log.committed(otherPartition)).toEqual({ intakeOffset: 1n, seq: 2n })
       expect((await allFacts(log, otherPartition)).length).toBe(2)
@@ -240,7 +271,10 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
         const tenure = await log.acquire(2)
         const before = tenure.committed.seq
         const [commit, next] = await Promise.all([
-          tenure.commit(factsOf(2, before, ['jobs', 'usage']), 0n).then(() => 'committed', (error: { code: string }) => error.code),
+          tenure.commit(factsOf(2, before, ['jobs', 'usage']), 0n).then(
+            () => 'committed',
+            (error: { code: string }) => error.code,
+          ),
           elsewhere.acquire(2),
         ])
         expect(commit).toBe(next.committed.seq === before + 2n ? 'committed' : 'LOG_FENCED')
@@ -248,19 +282,28 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       }
     })
 
-    test.each([true, false])('after a commit of which nobody knows (it happened: %s) the next tenure knows', async (isDurable) => {
-      const { log, losingCommits } = await openLog()
-      const tenure = await log.acquire(1)
-      await tenure.commit(factsOf(1, 0n, ['jobs']), 0n)
-      await losingCommits(isDurable, () =>
-        expect(tenure.commit(factsOf(1, 1n, ['jobs', 'billing']), 0n)).rejects.toMatchObject({ code: 'LOG_COMMIT_UNKNOWN' }),
-      )
-      await expect(tenure.commit(factsOf(1, 1n, ['jobs', 'billing']), 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
-      const next = await log.acquire(1)
-      expect(next.committed.seq).toBe(isDurable ? 3n : 1n)
-      await next.commit(factsOf(1, next.committed.seq, ['usage']), 0n)
-      expect((await allFacts(log, 1)).map(({ stream }) => stream)).toEqual(isDurable ? ['jobs', 'jobs', 'billing', 'usage'] : ['jobs', 'usage'])
-    })
+    test.each([true, false])(
+      'after a commit of which nobody knows (it happened: %s) the next tenure knows',
+      async (isDurable) => {
+        const { log, losingCommits } = await openLog()
+        const tenure = await log.acquire(1)
+        await tenure.commit(factsOf(1, 0n, ['jobs']), 0n)
+        await losingCommits(isDurable, () =>
+          expect(tenure.commit(factsOf(1, 1n, ['jobs', 'billing']), 0n)).rejects.toMatchObject({
+            code: 'LOG_COMMIT_UNKNOWN',
+          }),
+        )
+        await expect(tenure.commit(factsOf(1, 1n, ['jobs', 'billing']), 0n)).rejects.toMatchObject({
+          code: 'LOG_FENCED',
+        })
+        const next = await log.acquire(1)
+        expect(next.committed.seq).toBe(isDurable ? 3n : 1n)
+        await next.commit(factsOf(1, next.committed.seq, ['usage']), 0n)
+        expect((await allFacts(log, 1)).map(({ stream }) => stream)).toEqual(
+          isDurable ? ['jobs', 'jobs', 'billing', 'usage'] : ['jobs', 'usage'],
+        )
+      },
+    )
 
     test('the directory is read whole, by offset', async () => {
       const { log, another } = await openLog()
@@ -273,7 +316,9 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       expect(await outside.directoryEnd()).toBe(3n)
       const records = await outside.readDirectory(0n, atOnce)
       expect(records.map(({ offset, seq, value }) => [offset, seq, text(value)])).toEqual([
-        [0n, 1n, 'directory 1'], [1n, 3n, 'directory 3'], [2n, 5n, 'directory 5'],
+        [0n, 1n, 'directory 1'],
+        [1n, 3n, 'directory 3'],
+        [2n, 5n, 'directory 5'],
       ])
       expect(await outside.readDirectory(1n, { recordsMax: 1, waitMs: 0 })).toEqual(records.slice(1, 2))
       expect(await outside.readDirectory(3n, atOnce)).toEqual([])
@@ -305,7 +350,11 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       expect((await log.readFacts(0, startOfFacts, { recordsMax: 1, waitMs: 20 })).facts).toEqual([])
       const controller = new AbortController()
       const wait = { recordsMax: 1, waitMs: forEver, signal: controller.signal }
-      const waiting = [log.readIntake(0, 0n, wait), log.readFacts(0, startOfFacts, wait).then(({ facts }) => facts), log.readDirectory(0n, wait)]
+      const waiting = [
+        log.readIntake(0, 0n, wait),
+        log.readFacts(0, startOfFacts, wait).then(({ facts }) => facts),
+        log.readDirectory(0n, wait),
+      ]
       controller.abort()
       expect(await Promise.all(waiting)).toEqual([[], [], []])
       expect(await log.readIntake(0, 0n, wait)).toEqual([])
@@ -334,7 +383,8 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       }
       const consuming = readers.map((reader, index) => consume(reader, [1_000, 7, 1_000][index] ?? 1))
       const tenure = await log.acquire(0)
-      while (tenure.committed.seq < total) await tenure.commit(factsOf(0, tenure.committed.seq, ['jobs', 'usage', 'billing']), 0n)
+      while (tenure.committed.seq < total)
+        await tenure.commit(factsOf(0, tenure.committed.seq, ['jobs', 'usage', 'billing']), 0n)
       const seen = await Promise.all(consuming)
       const all = (await allFacts(log, 0)).map(({ value }) => text(value))
       expect(all.length).toBe(120)
@@ -346,9 +396,12 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       const key = tenantIn(0)
       const large = { key, value: new Uint8Array(contractRecordBytesMax + 1) }
       await expect(log.append([{ key, value: bytes('a') }, large])).rejects.toMatchObject({
-        code: 'LOG_RECORD_TOO_LARGE', facts: { bytes: contractRecordBytesMax + 1, bytesMax: contractRecordBytesMax },
+        code: 'LOG_RECORD_TOO_LARGE',
+        facts: { bytes: contractRecordBytesMax + 1, bytesMax: contractRecordBytesMax },
       })
-      await expect(log.append([{ key: 'k'.repeat(2_000), value: bytes('a') }])).rejects.toMatchObject({ code: 'LOG_RECORD_TOO_LARGE' })
+      await expect(log.append([{ key: 'k'.repeat(2_000), value: bytes('a') }])).rejects.toMatchObject({
+        code: 'LOG_RECORD_TOO_LARGE',
+      })
       expect(await log.intakeEnd(0)).toBe(0n)
       await log.append([{ key, value: new Uint8Array(contractRecordBytesMax) }])
       expect(await log.intakeEnd(0)).toBe(1n)
@@ -358,20 +411,30 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       const { log } = await openLog()
       const key = tenantIn(0)
       const answers = await Promise.all(
-        Array.from({ length: 150 }, (_, n) => log.append([{ key, value: bytes(`${n}`) }]).then(() => n, (error: { code: string }) => error.code)),
+        Array.from({ length: 150 }, (_, n) =>
+          log.append([{ key, value: bytes(`${n}`) }]).then(
+            () => n,
+            (error: { code: string }) => error.code,
+          ),
+        ),
       )
       expect(answers.filter((answer) => answer === 'LOG_BUSY').length).toBe(50)
       const written = (await allRequests(log, 0)).map(({ value }) => Number(text(value)))
       expect(written.sort((a, b) => a - b)).toEqual(answers.filter((answer) => typeof answer === 'number'))
       await log.append([{ key, value: bytes('again') }])
-      expect(await log.append(Array.from({ length: 250 }, () => ({ key, value: bytes('one large call') })))).toHaveLength(250)
+      expect(
+        await log.append(Array.from({ length: 250 }, () => ({ key, value: bytes('one large call') }))),
+      ).toHaveLength(250)
       expect(await log.intakeEnd(0)).toBe(351n)
     })
 
     test('who joins may own every partition', async () => {
       const { log } = await openLog()
       const events: string[] = []
-      const leave = await log.join({ gained: (partition) => events.push(`+${partition}`), lost: (partition) => events.push(`-${partition}`) })
+      const leave = await log.join({
+        gained: (partition) => events.push(`+${partition}`),
+        lost: (partition) => events.push(`-${partition}`),
+      })
       expect(events).toEqual(['+0', '+1', '+2'])
       await leave()
       await (await log.acquire(0)).release()

@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { type FreshDatabase, freshDatabase } from '../../tests/postgres/fresh-database.ts'
 import type { Database } from '../postgres/database.ts'
 import { openPostgres } from '../postgres/postgres.ts'
-import { embeddedLogContract } from './embedded-contract.ts'
+import { embeddedLogContract } from './testing/embedded-contract.ts'
 
 let fresh: FreshDatabase
 let database: Database
@@ -15,4 +15,7 @@ afterAll(async () => {
   await fresh.drop()
 })
 
-embeddedLogContract('the log on PostgreSQL', { database: () => database, another: () => openPostgres({ url: fresh.url, poolMax: 2 }) })
+embeddedLogContract('the log on PostgreSQL', {
+  database: () => database,
+  another: () => openPostgres({ url: fresh.url, poolMax: 2 }),
+})

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from 'vitest'
 import { connectToSocket, type EmbeddedDatabase, openEmbeddedDatabase } from '../postgres/embedded.ts'
-import { embeddedLogContract } from './embedded-contract.ts'
+import { embeddedLogContract } from './testing/embedded-contract.ts'
 
 let opened: EmbeddedDatabase
 beforeAll(async () => {
@@ -8,4 +8,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => opened.close())
 
-embeddedLogContract('the log on PGlite', { database: () => opened, another: async () => connectToSocket(opened.socketDir) })
+embeddedLogContract('the log on PGlite', {
+  database: () => opened,
+  another: async () => connectToSocket(opened.socketDir),
+})

@@ -10,11 +10,28 @@ import { isFailure, PlatformError } from '../errors.ts'
 import type { Database, Tx } from '../postgres/database.ts'
 import { migrate } from '../postgres/migrate.ts'
 import { inProcessRelay, type Relay, topic } from '../relay/relay.ts'
-import { backlog, backlogDefaults, type BacklogLimits } from './backlog.ts'
-import { advance, checkCommit, checkPartition, checkRead, checkSizes, recordBytesMaxDefault, type Shape } from './checks.ts'
+import { type BacklogLimits, backlog, backlogDefaults } from './backlog.ts'
 import {
-  type Committed, type FactRecord, type IntakeRecord, type Log, type Position, type ReadOptions, startOfFacts, type StoredDirectoryFact, type StoredFact,
-  type StoredRequest, type Tenure,
+  advance,
+  checkCommit,
+  checkPartition,
+  checkRead,
+  checkSizes,
+  recordBytesMaxDefault,
+  type Shape,
+} from './checks.ts'
+import {
+  type Committed,
+  type FactRecord,
+  type IntakeRecord,
+  type Log,
+  type Position,
+  type ReadOptions,
+  type StoredDirectoryFact,
+  type StoredFact,
+  type StoredRequest,
+  startOfFacts,
+  type Tenure,
 } from './log.ts'
 import { pack } from './pack.ts'
 import { partitionOf } from './partitioner.ts'
@@ -48,7 +65,8 @@ const endsTopic = topic('log-ends')
 /** Creates the tables when they are missing. Throws DATABASE_UNAVAILABLE, MIGRATION_CHANGED, LOG_PARTITIONS_FIXED. */
 export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   const { database, partitionCount, clock, relay = inProcessRelay() } = options
-  const { waitingRecordsMax = backlogDefaults.waitingRecordsMax, waitingBytesMax = backlogDefaults.waitingBytesMax } = options
+  const { waitingRecordsMax = backlogDefaults.waitingRecordsMax, waitingBytesMax = backlogDefaults.waitingBytesMax } =
+    options
   const shape: Shape = { partitionCount, recordBytesMax: options.recordBytesMax ?? recordBytesMaxDefault }
   const directoryHome = partitionOf(platformTenantId, partitionCount)
   await createTables(database, partitionCount)
@@ -62,7 +80,9 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   await look()
 
   async function look(): Promise<void> {
-    const { rows } = await asService((tx) => tx.query<EndsRow>('SELECT partition, intake_end, seq, directory_end FROM log_ends'))
+    const { rows } = await asService((tx) =>
+      tx.query<EndsRow>('SELECT partition, intake_end, seq, directory_end FROM log_ends'),
+    )
     for (const row of rows) {
       const directoryEnd = row.partition === directoryHome ? row.directory_end : 0n
       known.note(row.partition, { intakeEnd: row.intake_end, seq: row.seq, directoryEnd })
@@ -113,17 +133,25 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
     const { starts, lengths, packed } = pack(records.map((record) => record.value))
     const keys = records.map((record) => record.key)
     const { rows } = await asService((tx) =>
-      tx.query<{ of_partition: number; first_offset: bigint }>('SELECT of_partition, first_offset FROM log_append($1, $2, $3, $4, $5, $6, $7, $8)', [
-        [...counts.keys()], [...counts.values()], partitions, ranks, keys, starts, lengths, packed,
-      ]),
+      tx.query<{ of_partition: number; first_offset: bigint }>(
+        'SELECT of_partition, first_offset FROM log_append($1, $2, $3, $4, $5, $6, $7, $8)',
+        [[...counts.keys()], [...counts.values()], partitions, ranks, keys, starts, lengths, packed],
+      ),
     )
     const firsts = new Map(rows.map((row) => [row.of_partition, row.first_offset]))
     for (const [partition, count] of counts) tell(partition, { intakeEnd: (firsts.get(partition) ?? 0n) + count })
-    return partitions.map((partition, index) => ({ partition, offset: (firsts.get(partition) ?? 0n) + (ranks[index] ?? 0n) }))
+    return partitions.map((partition, index) => ({
+      partition,
+      offset: (firsts.get(partition) ?? 0n) + (ranks[index] ?? 0n),
+    }))
   }
 
   /** What `find` finds; when the known end says that there is nothing yet, it waits for that to change first. */
-  async function read<Item>(isThere: () => boolean, find: () => Promise<Item[]>, readOptions: ReadOptions): Promise<Item[]> {
+  async function read<Item>(
+    isThere: () => boolean,
+    find: () => Promise<Item[]>,
+    readOptions: ReadOptions,
+  ): Promise<Item[]> {
     checkRead(readOptions)
     if (readOptions.waitMs > 0 && !(await known.wait(isThere, readOptions))) return []
     return readOptions.signal?.aborted ? [] : find()
@@ -131,7 +159,9 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
 
   async function endsOf(partition: number): Promise<EndsRow> {
     checkPartition(partition, shape)
-    const { rows } = await asService((tx) => tx.query<EndsRow>('SELECT * FROM log_ends WHERE partition = $1', [partition]))
+    const { rows } = await asService((tx) =>
+      tx.query<EndsRow>('SELECT * FROM log_ends WHERE partition = $1', [partition]),
+    )
     const found = rows[0]
     if (!found) throw new PlatformError('LOG_GAP', { partition, problem: 'the partition has no row' })
     return found
@@ -139,7 +169,9 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
 
   async function acquire(partition: number): Promise<Tenure> {
     checkPartition(partition, shape)
-    const { rows } = await asService((tx) => tx.query<TenureRow>('SELECT epoch, intake_offset, seq, fact_ends FROM log_acquire($1)', [partition]))
+    const { rows } = await asService((tx) =>
+      tx.query<TenureRow>('SELECT epoch, intake_offset, seq, fact_ends FROM log_acquire($1)', [partition]),
+    )
     const row = rows[0]
     if (!row) throw new PlatformError('LOG_GAP', { partition, problem: 'the partition has no row' })
     const { epoch } = row
@@ -155,19 +187,36 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
         return offset
       })
       const { starts, lengths, packed } = pack(facts.map((fact) => fact.value))
-      if (packed.byteLength > commitBytesMax) throw new PlatformError('LOG_RECORD_TOO_LARGE', { bytes: packed.byteLength, commitBytesMax })
+      if (packed.byteLength > commitBytesMax)
+        throw new PlatformError('LOG_RECORD_TOO_LARGE', { bytes: packed.byteLength, commitBytesMax })
       await asService(async (tx) => {
-        const { rows: answers } = await tx.query<{ wrong: string | null }>('SELECT log_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS wrong', [
-          partition, epoch, committed.seq, intakeOffset, endsToRow(newEnds),
-          facts.map((fact) => fact.stream), offsets, facts.map((fact) => fact.key), starts, lengths, packed,
-        ])
+        const { rows: answers } = await tx.query<{ wrong: string | null }>(
+          'SELECT log_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS wrong',
+          [
+            partition,
+            epoch,
+            committed.seq,
+            intakeOffset,
+            endsToRow(newEnds),
+            facts.map((fact) => fact.stream),
+            offsets,
+            facts.map((fact) => fact.key),
+            starts,
+            lengths,
+            packed,
+          ],
+        )
         const wrong = answers[0]?.wrong
         if (wrong === 'fenced') throw new PlatformError('LOG_FENCED', { partition, epoch })
         if (wrong) throw new PlatformError('LOG_GAP', { partition, wrong, seq: committed.seq, intakeOffset })
       })
       ends = newEnds
       committed = { intakeOffset, seq: facts.at(-1)?.seq ?? committed.seq }
-      if (facts.length > 0) tell(partition, { seq: committed.seq, ...(partition === directoryHome ? { directoryEnd: ends.directory } : {}) })
+      if (facts.length > 0)
+        tell(partition, {
+          seq: committed.seq,
+          ...(partition === directoryHome ? { directoryEnd: ends.directory } : {}),
+        })
     }
 
     return {
@@ -176,8 +225,10 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
         return committed
       },
       async commit(facts, intakeOffset) {
-        if (state === 'dead') throw new PlatformError('LOG_FENCED', { partition, epoch, problem: 'the tenure has ended' })
-        if (state === 'committing') throw new PlatformError('INTERNAL', { partition, problem: 'a commit is under way already' })
+        if (state === 'dead')
+          throw new PlatformError('LOG_FENCED', { partition, epoch, problem: 'the tenure has ended' })
+        if (state === 'committing')
+          throw new PlatformError('INTERNAL', { partition, problem: 'a commit is under way already' })
         checkCommit(partition, facts, intakeOffset, committed, shape)
         state = 'committing'
         try {
@@ -206,19 +257,32 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
     },
     async readIntake(partition, offset, readOptions) {
       checkPartition(partition, shape)
-      const requests = await read(() => known.of(partition).intakeEnd > offset, () => findRequests(partition, offset, readOptions), readOptions)
+      const requests = await read(
+        () => known.of(partition).intakeEnd > offset,
+        () => findRequests(partition, offset, readOptions),
+        readOptions,
+      )
       requests.forEach((request, index) => {
-        if (request.offset !== offset + BigInt(index)) throw new PlatformError('LOG_GAP', { partition, expected: offset + BigInt(index), found: request.offset })
+        if (request.offset !== offset + BigInt(index))
+          throw new PlatformError('LOG_GAP', { partition, expected: offset + BigInt(index), found: request.offset })
       })
       return requests
     },
     async readFacts(partition, cursor, readOptions) {
       checkPartition(partition, shape)
-      const facts = await read(() => known.of(partition).seq > cursor.seq, () => findFacts(partition, cursor.seq, readOptions), readOptions)
+      const facts = await read(
+        () => known.of(partition).seq > cursor.seq,
+        () => findFacts(partition, cursor.seq, readOptions),
+        readOptions,
+      )
       return { facts, cursor: advance(partition, cursor, facts) }
     },
     readDirectory: (offset, readOptions) =>
-      read(() => known.of(directoryHome).directoryEnd > offset, () => findDirectory(offset, readOptions), readOptions),
+      read(
+        () => known.of(directoryHome).directoryEnd > offset,
+        () => findDirectory(offset, readOptions),
+        readOptions,
+      ),
     directoryEnd: async () => (await endsOf(directoryHome)).directory_end,
     async committed(partition) {
       const { intake_offset, seq } = await endsOf(partition)
@@ -238,29 +302,47 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
     },
   }
 
-  async function findRequests(partition: number, offset: bigint, { recordsMax }: ReadOptions): Promise<StoredRequest[]> {
+  async function findRequests(
+    partition: number,
+    offset: bigint,
+    { recordsMax }: ReadOptions,
+  ): Promise<StoredRequest[]> {
     const { rows } = await asService((tx) =>
-      tx.query<{ record_offset: bigint; key: string; value: Buffer }>(bounded('record_offset, key, value', 'log_intake', 'partition = $1 AND record_offset >= $2', 'record_offset'), [
-        partition, offset, recordsMax, readBytesMax,
-      ]),
+      tx.query<{ record_offset: bigint; key: string; value: Buffer }>(
+        bounded('record_offset, key, value', 'log_intake', 'partition = $1 AND record_offset >= $2', 'record_offset'),
+        [partition, offset, recordsMax, readBytesMax],
+      ),
     )
     return rows.map(({ record_offset, key, value }) => ({ offset: record_offset, key, value }))
   }
 
   async function findFacts(partition: number, afterSeq: bigint, { recordsMax }: ReadOptions): Promise<StoredFact[]> {
     const { rows } = await asService((tx) =>
-      tx.query<FactRow>(bounded('seq, stream, record_offset, key, value', 'log_fact', 'partition = $1 AND seq > $2', 'seq'), [
-        partition, afterSeq, recordsMax, readBytesMax,
-      ]),
+      tx.query<FactRow>(
+        bounded('seq, stream, record_offset, key, value', 'log_fact', 'partition = $1 AND seq > $2', 'seq'),
+        [partition, afterSeq, recordsMax, readBytesMax],
+      ),
     )
-    return rows.map(({ seq, stream, record_offset, key, value }) => ({ seq, stream, offset: record_offset, key, value }))
+    return rows.map(({ seq, stream, record_offset, key, value }) => ({
+      seq,
+      stream,
+      offset: record_offset,
+      key,
+      value,
+    }))
   }
 
   async function findDirectory(offset: bigint, { recordsMax }: ReadOptions): Promise<StoredDirectoryFact[]> {
     const { rows } = await asService((tx) =>
-      tx.query<FactRow>(bounded('seq, record_offset, value', 'log_fact', "stream = 'directory' AND $1::int IS NOT NULL AND record_offset >= $2", 'record_offset'), [
-        directoryHome, offset, recordsMax, readBytesMax,
-      ]),
+      tx.query<FactRow>(
+        bounded(
+          'seq, record_offset, value',
+          'log_fact',
+          "stream = 'directory' AND $1::int IS NOT NULL AND record_offset >= $2",
+          'record_offset',
+        ),
+        [directoryHome, offset, recordsMax, readBytesMax],
+      ),
     )
     return rows.map(({ seq, record_offset, value }) => ({ offset: record_offset, seq, value }))
   }
@@ -287,7 +369,10 @@ async function createTables(database: Database, partitionCount: number): Promise
     const count = rows[0]?.partition_count
     if (count === partitionCount) {
       for (const table of ['log_tenure', 'log_intake_end']) {
-        await tx.query(`INSERT INTO ${table} (partition) SELECT generate_series(0, $1::int - 1) ON CONFLICT DO NOTHING`, [partitionCount])
+        await tx.query(
+          `INSERT INTO ${table} (partition) SELECT generate_series(0, $1::int - 1) ON CONFLICT DO NOTHING`,
+          [partitionCount],
+        )
       }
     }
     return count
@@ -324,7 +409,8 @@ function* chunks(records: readonly IntakeRecord[]): Generator<IntakeRecord[]> {
 const passingStates = /^(40|53|57)/
 
 function toLogError(error: unknown): unknown {
-  if (isFailure(error, 'DATABASE_UNAVAILABLE')) return new PlatformError('LOG_UNAVAILABLE', { cause: error.message }, { cause: error })
+  if (isFailure(error, 'DATABASE_UNAVAILABLE'))
+    return new PlatformError('LOG_UNAVAILABLE', { cause: error.message }, { cause: error })
   if (error instanceof PlatformError || !(error instanceof Error)) return error
   const state = 'code' in error && typeof error.code === 'string' ? error.code : ''
   const code = passingStates.test(state) ? 'LOG_UNAVAILABLE' : 'INTERNAL'

@@ -13,7 +13,10 @@ export type Position = { partition: number; offset: bigint }
 
 /** Where a reader of one partition's facts stands: the last `seq` it took, and the next offset of every stream. */
 export type FactCursor = { seq: bigint; offsets: Record<FactStream, bigint> }
-export const startOfFacts: FactCursor = { seq: 0n, offsets: { directory: 0n, accounts: 0n, jobs: 0n, usage: 0n, billing: 0n } }
+export const startOfFacts: FactCursor = {
+  seq: 0n,
+  offsets: { directory: 0n, accounts: 0n, jobs: 0n, usage: 0n, billing: 0n },
+}
 
 export type ReadOptions = {
   /** At most this many records; at least 1. */
@@ -66,7 +69,11 @@ export type Log = {
   /** Requests of one partition from `offset` on, in order. */
   readIntake(partition: number, offset: bigint, options: ReadOptions): Promise<StoredRequest[]>
   /** Committed facts of one partition after `cursor`, of all streams, merged by `seq` without a gap. */
-  readFacts(partition: number, cursor: FactCursor, options: ReadOptions): Promise<{ facts: StoredFact[]; cursor: FactCursor }>
+  readFacts(
+    partition: number,
+    cursor: FactCursor,
+    options: ReadOptions,
+  ): Promise<{ facts: StoredFact[]; cursor: FactCursor }>
   /** The directory, whole, from `offset` on, in order. */
   readDirectory(offset: bigint, options: ReadOptions): Promise<StoredDirectoryFact[]>
   /** Offset after the directory's last committed fact. */

@@ -1,6 +1,16 @@
 import { expect, test } from 'vitest'
 import { type Clock, type Random, systemClock } from '../clock.ts'
-import { allFacts, allRequests, bytes, contractPartitions, contractRecordBytesMax, factsOf, logContract, tenantIn, text } from './contract.ts'
+import {
+  allFacts,
+  allRequests,
+  bytes,
+  contractPartitions,
+  contractRecordBytesMax,
+  factsOf,
+  logContract,
+  tenantIn,
+  text,
+} from './contract.ts'
 import { startOfFacts } from './log.ts'
 import { noFaults, type SimulatedFaults, simulatedLog } from './simulated.ts'
 
@@ -46,7 +56,12 @@ function jumpingClock(): Clock & { run<T>(work: Promise<T>): Promise<T> } {
 
 const open = async (clock: Clock, faults: Partial<SimulatedFaults> = {}) => {
   const log = simulatedLog({
-    partitionCount: contractPartitions, clock, random: seeded(7), recordBytesMax: contractRecordBytesMax, waitingRecordsMax: 100, faults,
+    partitionCount: contractPartitions,
+    clock,
+    random: seeded(7),
+    recordBytesMax: contractRecordBytesMax,
+    waitingRecordsMax: 100,
+    faults,
   })
   return {
     log,
@@ -67,22 +82,34 @@ logContract('the simulated log, when every call takes its time', () => open(syst
 async function history(seed: number): Promise<string[]> {
   const clock = jumpingClock()
   const faults: SimulatedFaults = {
-    duplicateAppend: 0.2, appendUnacknowledged: 0.1, appendLost: 0.1, commitUnknownDurable: 0.1, commitUnknownLost: 0.1, fenced: 0.1, shortRead: 0.3,
-    readFailed: 0.1, delayMsMax: 50,
+    duplicateAppend: 0.2,
+    appendUnacknowledged: 0.1,
+    appendLost: 0.1,
+    commitUnknownDurable: 0.1,
+    commitUnknownLost: 0.1,
+    fenced: 0.1,
+    shortRead: 0.3,
+    readFailed: 0.1,
+    delayMsMax: 50,
   }
   const log = simulatedLog({ partitionCount: contractPartitions, clock, random: seeded(seed), faults })
   const events: string[] = []
-  const note = (what: string) => (error: { code: string }) => void events.push(`${what} ${error.code} at ${clock.nowMs()}`)
+  const note = (what: string) => (error: { code: string }) =>
+    void events.push(`${what} ${error.code} at ${clock.nowMs()}`)
   const write = async (who: number) => {
     for (let n = 0; n < 10; n++) {
-      await log.append([{ key: tenantIn(0, who), value: bytes(`${who}-${n}`) }]).then(([at]) => events.push(`append ${who}-${n} ${at?.offset}`), note('append'))
+      await log
+        .append([{ key: tenantIn(0, who), value: bytes(`${who}-${n}`) }])
+        .then(([at]) => events.push(`append ${who}-${n} ${at?.offset}`), note('append'))
     }
   }
   const own = async () => {
     for (let tries = 0; tries < 20; tries++) {
       const tenure = await log.acquire(0)
       for (let n = 0; n < 3; n++) {
-        const done = await tenure.commit(factsOf(0, tenure.committed.seq, ['jobs', 'usage']), 0n).then(() => true, note('commit'))
+        const done = await tenure
+          .commit(factsOf(0, tenure.committed.seq, ['jobs', 'usage']), 0n)
+          .then(() => true, note('commit'))
         if (done !== true) break
         events.push(`commit ${tenure.committed.seq}`)
       }
@@ -90,7 +117,10 @@ async function history(seed: number): Promise<string[]> {
   }
   const follow = async () => {
     for (let cursor = startOfFacts, tries = 0; tries < 60; tries++) {
-      cursor = await log.readFacts(0, cursor, { recordsMax: 5, waitMs: 100 }).then((read) => read.cursor, () => cursor)
+      cursor = await log.readFacts(0, cursor, { recordsMax: 5, waitMs: 100 }).then(
+        (read) => read.cursor,
+        () => cursor,
+      )
       events.push(`read to ${cursor.seq}`)
     }
   }

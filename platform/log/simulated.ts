@@ -5,11 +5,29 @@
 import { type FactStream, platformTenantId } from '../../schemas/streams.ts'
 import { type Clock, type Random, sleep } from '../clock.ts'
 import { PlatformError } from '../errors.ts'
-import { backlog, backlogDefaults, type BacklogLimits } from './backlog.ts'
-import { advance, checkCommit, checkPartition, checkRead, checkSizes, recordBytesMaxDefault, type Shape } from './checks.ts'
+import { type BacklogLimits, backlog, backlogDefaults } from './backlog.ts'
 import {
-  type AssignmentListener, type Committed, type FactRecord, type IntakeRecord, type Log, type Position, type ReadOptions, startOfFacts,
-  type StoredDirectoryFact, type StoredFact, type StoredRequest, type Tenure,
+  advance,
+  checkCommit,
+  checkPartition,
+  checkRead,
+  checkSizes,
+  recordBytesMaxDefault,
+  type Shape,
+} from './checks.ts'
+import {
+  type AssignmentListener,
+  type Committed,
+  type FactRecord,
+  type IntakeRecord,
+  type Log,
+  type Position,
+  type ReadOptions,
+  type StoredDirectoryFact,
+  type StoredFact,
+  type StoredRequest,
+  startOfFacts,
+  type Tenure,
 } from './log.ts'
 import { partitionOf } from './partitioner.ts'
 
@@ -39,7 +57,14 @@ export type SimulatedFaults = {
 }
 
 export const noFaults: SimulatedFaults = {
-  duplicateAppend: 0, appendUnacknowledged: 0, appendLost: 0, commitUnknownDurable: 0, commitUnknownLost: 0, fenced: 0, shortRead: 0, readFailed: 0,
+  duplicateAppend: 0,
+  appendUnacknowledged: 0,
+  appendLost: 0,
+  commitUnknownDurable: 0,
+  commitUnknownLost: 0,
+  fenced: 0,
+  shortRead: 0,
+  readFailed: 0,
   delayMsMax: 0,
 }
 
@@ -56,7 +81,13 @@ export type SimulatedLog = Log & {
   setFaults(faults: Partial<SimulatedFaults>): void
 }
 
-type Partition = { intake: StoredRequest[]; facts: StoredFact[]; ends: Record<FactStream, bigint>; epoch: bigint; committed: Committed }
+type Partition = {
+  intake: StoredRequest[]
+  facts: StoredFact[]
+  ends: Record<FactStream, bigint>
+  epoch: bigint
+  committed: Committed
+}
 
 export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
   const { partitionCount, clock, random } = options
@@ -67,9 +98,16 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
   })
   let faults: SimulatedFaults = { ...noFaults, ...options.faults }
   const closing = new AbortController()
-  const partitions = Array.from({ length: partitionCount }, (): Partition => ({
-    intake: [], facts: [], ends: { ...startOfFacts.offsets }, epoch: 0n, committed: { intakeOffset: 0n, seq: 0n },
-  }))
+  const partitions = Array.from(
+    { length: partitionCount },
+    (): Partition => ({
+      intake: [],
+      facts: [],
+      ends: { ...startOfFacts.offsets },
+      epoch: 0n,
+      committed: { intakeOffset: 0n, seq: 0n },
+    }),
+  )
   const directory: StoredDirectoryFact[] = []
   const waiting = new Set<() => void>()
 
@@ -98,7 +136,9 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     if (records.length <= from) await grown(records, from, readOptions)
     if (readOptions.signal?.aborted) return []
     const found = records.slice(from, from + readOptions.recordsMax)
-    return found.length > 1 && happens(faults.shortRead) ? found.slice(0, 1 + Math.floor(random.fraction() * (found.length - 1))) : found
+    return found.length > 1 && happens(faults.shortRead)
+      ? found.slice(0, 1 + Math.floor(random.fraction() * (found.length - 1)))
+      : found
   }
 
   function grown(records: readonly unknown[], length: number, { waitMs, signal }: ReadOptions): Promise<void> {
@@ -129,14 +169,16 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
 
   async function append(records: readonly IntakeRecord[]): Promise<Position[]> {
     await delay()
-    if (happens(faults.appendLost)) throw new PlatformError('LOG_UNAVAILABLE', { records: records.length, problem: 'simulated' })
+    if (happens(faults.appendLost))
+      throw new PlatformError('LOG_UNAVAILABLE', { records: records.length, problem: 'simulated' })
     const positions = records.map((record) => {
       const position = store(record)
       if (happens(faults.duplicateAppend)) store(record)
       return position
     })
     wakeAll()
-    if (happens(faults.appendUnacknowledged)) throw new PlatformError('LOG_UNAVAILABLE', { records: records.length, problem: 'simulated' })
+    if (happens(faults.appendUnacknowledged))
+      throw new PlatformError('LOG_UNAVAILABLE', { records: records.length, problem: 'simulated' })
     return positions
   }
 
@@ -174,10 +216,13 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
         return committed
       },
       async commit(facts, intakeOffset) {
-        if (state === 'dead') throw new PlatformError('LOG_FENCED', { partition, epoch, problem: 'the tenure has ended' })
-        if (state === 'committing') throw new PlatformError('INTERNAL', { partition, problem: 'a commit is under way already' })
+        if (state === 'dead')
+          throw new PlatformError('LOG_FENCED', { partition, epoch, problem: 'the tenure has ended' })
+        if (state === 'committing')
+          throw new PlatformError('INTERNAL', { partition, problem: 'a commit is under way already' })
         checkCommit(partition, facts, intakeOffset, committed, shape)
-        if (intakeOffset > BigInt(home.intake.length)) throw new PlatformError('LOG_GAP', { partition, intakeOffset, intakeEnd: home.intake.length })
+        if (intakeOffset > BigInt(home.intake.length))
+          throw new PlatformError('LOG_GAP', { partition, intakeOffset, intakeEnd: home.intake.length })
         state = 'committing'
         try {
           await write(facts, intakeOffset)

@@ -52,7 +52,8 @@ export function tails({ clock, pollMs, look }: TailsParts): Tails {
         directoryEnd: larger(before.directoryEnd, ends.directoryEnd),
       }
       known.set(partition, after)
-      const hasGrown = after.intakeEnd > before.intakeEnd || after.seq > before.seq || after.directoryEnd > before.directoryEnd
+      const hasGrown =
+        after.intakeEnd > before.intakeEnd || after.seq > before.seq || after.directoryEnd > before.directoryEnd
       if (hasGrown) for (const wake of [...waiting]) wake()
     },
     wait(isThere, { waitMs, signal }) {

@@ -37,7 +37,9 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
       })
 
     const countAsService = (where: string): Promise<bigint | undefined> =>
-      database.asService(async (tx) => (await tx.query<{ n: bigint }>(`SELECT count(*) AS n FROM note WHERE ${where}`)).rows[0]?.n)
+      database.asService(
+        async (tx) => (await tx.query<{ n: bigint }>(`SELECT count(*) AS n FROM note WHERE ${where}`)).rows[0]?.n,
+      )
 
     test('a tenant sees its own rows and no others', async () => {
       expect(await idsAsTenant('a')).toEqual([1, 2])
@@ -54,10 +56,18 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
     })
 
     test('a tenant can neither read, write, move nor delete the rows of another', async () => {
-      await expect(database.asTenant('a', (tx) => tx.query("INSERT INTO note (tenant_id, id) VALUES ('b', 9)"))).rejects.toThrow(/row-level security/)
-      await expect(database.asTenant('a', (tx) => tx.query("UPDATE note SET tenant_id = 'b' WHERE id = 1"))).rejects.toThrow(/row-level security/)
-      expect((await database.asTenant('a', (tx) => tx.query("DELETE FROM note WHERE tenant_id = 'b'"))).rowCount).toBe(0)
-      expect((await database.asTenant('a', (tx) => tx.query("SELECT 1 AS x FROM note WHERE tenant_id = 'b'"))).rowCount).toBe(0)
+      await expect(
+        database.asTenant('a', (tx) => tx.query("INSERT INTO note (tenant_id, id) VALUES ('b', 9)")),
+      ).rejects.toThrow(/row-level security/)
+      await expect(
+        database.asTenant('a', (tx) => tx.query("UPDATE note SET tenant_id = 'b' WHERE id = 1")),
+      ).rejects.toThrow(/row-level security/)
+      expect((await database.asTenant('a', (tx) => tx.query("DELETE FROM note WHERE tenant_id = 'b'"))).rowCount).toBe(
+        0,
+      )
+      expect(
+        (await database.asTenant('a', (tx) => tx.query("SELECT 1 AS x FROM note WHERE tenant_id = 'b'"))).rowCount,
+      ).toBe(0)
       expect(await idsAsTenant('b')).toEqual([1])
     })
 
@@ -71,7 +81,7 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
     })
 
     test('neither role nor tenant leaks from one transaction into the next', async () => {
-      const standing = async (run: <T>(f: Parameters<Database['asOwner']>[0]) => Promise<unknown>) =>
+      const standing = async (run: (f: Parameters<Database['asOwner']>[0]) => Promise<unknown>) =>
         run((tx) => tx.query("SELECT current_user AS role, current_setting('pf3.tenant', true) AS tenant"))
       await idsAsTenant('a')
       const service = await standing((f) => database.asService(f))
@@ -79,15 +89,21 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
       expect(service).not.toMatchObject({ rows: [{ tenant: 'a' }] })
       await expect(database.asTenant('a', () => Promise.reject(new Error('stop')))).rejects.toThrow('stop')
       expect(await standing((f) => database.asOwner(f))).not.toMatchObject({ rows: [{ role: 'pf3_tenant' }] })
-      expect(await standing((f) => database.asTenant('b', f))).toMatchObject({ rows: [{ role: 'pf3_tenant', tenant: 'b' }] })
+      expect(await standing((f) => database.asTenant('b', f))).toMatchObject({
+        rows: [{ role: 'pf3_tenant', tenant: 'b' }],
+      })
     })
 
     test('the service sees all tenants, and neither role is an owner or a superuser', async () => {
       expect(await countAsService("tenant_id IN ('a', 'b')")).toBe(3n)
       await expect(database.asService((tx) => tx.query('DROP TABLE note'))).rejects.toThrow(/owner/)
-      await expect(database.asTenant('a', (tx) => tx.query('ALTER TABLE note DISABLE ROW LEVEL SECURITY'))).rejects.toThrow(/owner/)
+      await expect(
+        database.asTenant('a', (tx) => tx.query('ALTER TABLE note DISABLE ROW LEVEL SECURITY')),
+      ).rejects.toThrow(/owner/)
       const { rows } = await database.asService((tx) =>
-        tx.query("SELECT rolsuper OR rolbypassrls OR rolcanlogin AS mighty FROM pg_roles WHERE rolname IN ('pf3_tenant', 'pf3_service')"),
+        tx.query(
+          "SELECT rolsuper OR rolbypassrls OR rolcanlogin AS mighty FROM pg_roles WHERE rolname IN ('pf3_tenant', 'pf3_service')",
+        ),
       )
       expect(rows).toEqual([{ mighty: false }, { mighty: false }])
     })
@@ -124,7 +140,13 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
       const big = 2n ** 63n - 1n
       const raw = Buffer.from([0, 1, 255, 92, 39])
       const { rows } = await database.asTenant('a', async (tx) => {
-        await tx.query('INSERT INTO note VALUES ($1, $2, $3, $4, $5)', ['a', 60, big, '12345678901234567890.000000000001', raw])
+        await tx.query('INSERT INTO note VALUES ($1, $2, $3, $4, $5)', [
+          'a',
+          60,
+          big,
+          '12345678901234567890.000000000001',
+          raw,
+        ])
         return tx.query('SELECT big, exact, raw, ARRAY[big, NULL, -1] AS bigs FROM note WHERE id = 60')
       })
       expect(rows).toEqual([{ big, exact: '12345678901234567890.000000000001', raw, bigs: [big, null, -1n] }])
@@ -136,7 +158,11 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
         Array.from({ length: 40 }, (_, round) => {
           const tenantId = `mix-${index}-${round}`
           return client.asTenant(tenantId, async (tx) => {
-            await tx.query('INSERT INTO note (tenant_id, id, big) VALUES ($1, $2, $3)', [tenantId, round, BigInt(index)])
+            await tx.query('INSERT INTO note (tenant_id, id, big) VALUES ($1, $2, $3)', [
+              tenantId,
+              round,
+              BigInt(index),
+            ])
             const { rows } = await tx.query('SELECT tenant_id, id, big FROM note')
             return rows.length === 1 && rows[0]?.['tenant_id'] === tenantId && rows[0]['big'] === BigInt(index)
           })
@@ -161,8 +187,14 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
 
     test('a recorded migration that changed is refused before anything is run', async () => {
       await migrate(database, [{ name: 'kept', sql: 'CREATE TABLE kept (n int)' }])
-      const changed = [{ name: 'new', sql: 'CREATE TABLE never (n int)' }, { name: 'kept', sql: 'CREATE TABLE kept (n bigint)' }]
-      await expect(migrate(database, changed)).rejects.toMatchObject({ code: 'MIGRATION_CHANGED', facts: { migration: 'kept' } })
+      const changed = [
+        { name: 'new', sql: 'CREATE TABLE never (n int)' },
+        { name: 'kept', sql: 'CREATE TABLE kept (n bigint)' },
+      ]
+      await expect(migrate(database, changed)).rejects.toMatchObject({
+        code: 'MIGRATION_CHANGED',
+        facts: { migration: 'kept' },
+      })
       await expect(database.asOwner((tx) => tx.query('SELECT * FROM never'))).rejects.toThrow(/never/)
     })
 

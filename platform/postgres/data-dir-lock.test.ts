@@ -31,7 +31,7 @@ test('the lock of a dead process, or of another process that had our id, is take
   }
 })
 
-test('of many processes that want a dead one\'s lock at once exactly one gets it', async () => {
+test("of many processes that want a dead one's lock at once exactly one gets it", async () => {
   const dir = await freshDir()
   await writeFile(join(dir, 'lock.7'), '999999999 ')
   const program = `
@@ -41,7 +41,14 @@ test('of many processes that want a dead one\'s lock at once exactly one gets it
   const children = Array.from({ length: 6 }, () => spawn(process.execPath, ['--input-type=module', '-e', program]))
   const said = await Promise.all(children.map(async (child) => String((await once(child.stdout, 'data'))[0]).trim()))
   for (const child of children) child.kill('SIGKILL')
-  expect(said.sort()).toEqual(['DATA_DIR_LOCKED', 'DATA_DIR_LOCKED', 'DATA_DIR_LOCKED', 'DATA_DIR_LOCKED', 'DATA_DIR_LOCKED', 'mine'])
+  expect(said.sort()).toEqual([
+    'DATA_DIR_LOCKED',
+    'DATA_DIR_LOCKED',
+    'DATA_DIR_LOCKED',
+    'DATA_DIR_LOCKED',
+    'DATA_DIR_LOCKED',
+    'mine',
+  ])
 }, 60_000)
 
 test('of many takers in one process, over many generations, never two hold the lock', async () => {

@@ -35,7 +35,9 @@ export async function lockDataDir(dataDir: string): Promise<() => Promise<void>>
       await rm(lockPath(dataDir, number), { force: true })
       continue
     }
-    await Promise.all(after.filter((other) => other < number).map((other) => rm(lockPath(dataDir, other), { force: true })))
+    await Promise.all(
+      after.filter((other) => other < number).map((other) => rm(lockPath(dataDir, other), { force: true })),
+    )
     return () => replace(dataDir, number, 'free')
   }
   throw new PlatformError('DATA_DIR_LOCKED', { dataDir, problem: 'other processes keep taking the lock' })

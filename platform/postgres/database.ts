@@ -5,7 +5,10 @@
 
 export type Tx = {
   /** `rowCount` is the number of rows affected or returned. Values are bound, never spliced into the text. */
-  query<Row extends Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<{ rows: Row[]; rowCount: number }>
+  query<Row extends Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<{ rows: Row[]; rowCount: number }>
 }
 
 export type Database = {

@@ -36,7 +36,9 @@ async function openInChild(dataDir: string): Promise<{ pid: number; kill: () => 
     const { openEmbeddedDatabase } = await import(${JSON.stringify(new URL('./embedded.ts', import.meta.url).href)})
     await openEmbeddedDatabase({ dataDir: ${JSON.stringify(dataDir)} })
     console.log('open')`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const ended = once(child, 'exit')
   const kill = async () => {
     child.kill('SIGKILL')
@@ -71,7 +73,10 @@ test('a second opener is refused and told the process; other processes connect t
   const dataDir = await freshDir()
   expect(await connectToRunning(dataDir)).toBeUndefined()
   const child = await openInChild(dataDir)
-  await expect(openEmbeddedDatabase({ dataDir })).rejects.toMatchObject({ code: 'DATA_DIR_LOCKED', facts: { pid: child.pid } })
+  await expect(openEmbeddedDatabase({ dataDir })).rejects.toMatchObject({
+    code: 'DATA_DIR_LOCKED',
+    facts: { pid: child.pid },
+  })
   expect(JSON.parse(await readFile(join(dataDir, 'run.json'), 'utf8'))).toMatchObject({ pid: child.pid })
   const beside = await connectToRunning(dataDir)
   expect((await beside?.asService((tx) => tx.query("SELECT 'here' AS x")))?.rows).toEqual([{ x: 'here' }])
@@ -85,7 +90,10 @@ test('a second opener is refused and told the process; other processes connect t
   const successor = await open(dataDir)
   expect((await successor.asOwner((tx) => tx.query('SELECT n FROM kept'))).rows).toEqual([{ n: 1 }])
   await expect(stat(left.socketDir)).rejects.toThrow('ENOENT')
-  await expect(openEmbeddedDatabase({ dataDir })).rejects.toMatchObject({ code: 'DATA_DIR_LOCKED', facts: { pid: process.pid } })
+  await expect(openEmbeddedDatabase({ dataDir })).rejects.toMatchObject({
+    code: 'DATA_DIR_LOCKED',
+    facts: { pid: process.pid },
+  })
   await successor.close()
   expect((await readdir(dataDir)).filter((name) => !name.startsWith('lock.')).sort()).toEqual(['postgres'])
 }, 60_000)

@@ -16,7 +16,7 @@ import { lockDataDir, lockHolder } from './data-dir-lock.ts'
 import type { Database } from './database.ts'
 import { rolesSql } from './isolation.ts'
 import type { WorkerInput } from './pglite-worker.ts'
-import { pooledDatabase, poolDefaults } from './pooled-database.ts'
+import { poolDefaults, pooledDatabase } from './pooled-database.ts'
 import { readRunFile, removeRunFile, writeRunFile } from './run-file.ts'
 
 export type EmbeddedOptions = {
@@ -79,7 +79,10 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions = {}): Promi
     })
     undo.push(worker.stop)
     await files.markReady()
-    const waits = { ...(connectWaitMs === undefined ? {} : { connectWaitMs }), ...(statementWaitMs === undefined ? {} : { statementWaitMs }) }
+    const waits = {
+      ...(connectWaitMs === undefined ? {} : { connectWaitMs }),
+      ...(statementWaitMs === undefined ? {} : { statementWaitMs }),
+    }
     const database = connectToSocket(socketDir, waits)
     undo.push(database.close)
     await database.asOwner((tx) => tx.query(rolesSql))
@@ -103,12 +106,18 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions = {}): Promi
 export async function connectToRunning(dataDir: string): Promise<Database | undefined> {
   const [run, holder] = await Promise.all([readRunFile(dataDir), lockHolder(dataDir)])
   if (!run || run.pid !== holder?.pid) return undefined
-  const isThere = await stat(join(run.socketDir, socketName)).then(() => true, () => false)
+  const isThere = await stat(join(run.socketDir, socketName)).then(
+    () => true,
+    () => false,
+  )
   return isThere ? connectToSocket(run.socketDir) : undefined
 }
 
 /** For a process that knows the socket. One connection: PGlite does one thing at a time, and a second one would only wait where it holds others up. */
-export const connectToSocket = (socketDir: string, waits: { connectWaitMs?: number; statementWaitMs?: number } = {}): Database =>
+export const connectToSocket = (
+  socketDir: string,
+  waits: { connectWaitMs?: number; statementWaitMs?: number } = {},
+): Database =>
   pooledDatabase({
     ...poolDefaults,
     ownerStatementWaitMs,
@@ -132,13 +141,18 @@ async function prepareFiles(dataDir: string): Promise<Files> {
   return { dir, isNew, markReady: () => rm(mark, { force: true }) }
 }
 
-const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false)
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
 
 /** What a killed process left behind; only called while this process holds the lock. */
 async function removeLeftovers(dataDir: string): Promise<void> {
   const left = await readRunFile(dataDir)
   if (!left) return
-  const isOurs = basename(left.socketDir).startsWith(socketDirPrefix) && socketParents().includes(dirname(left.socketDir))
+  const isOurs =
+    basename(left.socketDir).startsWith(socketDirPrefix) && socketParents().includes(dirname(left.socketDir))
   if (isOurs) await rm(left.socketDir, { recursive: true, force: true })
   await removeRunFile(dataDir)
 }
@@ -147,7 +161,9 @@ const socketParents = (): string[] => [tmpdir(), '/tmp']
 
 /** PGlite's socket asks nobody for a password, so its directory must be closed to others: mkdtemp makes it 0700. */
 async function makeSocketDir(): Promise<string> {
-  const parent = socketParents().find((dir) => Buffer.byteLength(join(dir, `${socketDirPrefix}XXXXXX`, socketName)) <= socketPathBytesMax)
+  const parent = socketParents().find(
+    (dir) => Buffer.byteLength(join(dir, `${socketDirPrefix}XXXXXX`, socketName)) <= socketPathBytesMax,
+  )
   return mkdtemp(join(parent ?? '/tmp', socketDirPrefix))
 }
 
@@ -160,7 +176,11 @@ function startWorker(workerData: WorkerInput): Promise<RunningWorker> {
   return new Promise((started, failed) => {
     const lost = new Promise<PlatformError>((report) => {
       const end = (cause: unknown) => {
-        const error = new PlatformError('DATABASE_UNAVAILABLE', { problem: 'PGlite ended', cause: String(cause) }, { cause })
+        const error = new PlatformError(
+          'DATABASE_UNAVAILABLE',
+          { problem: 'PGlite ended', cause: String(cause) },
+          { cause },
+        )
         failed(error)
         if (!isStopping) report(error)
       }
@@ -190,9 +210,11 @@ function keepUp(database: Database, clock: Clock): () => Promise<void> {
 
   function tick() {
     // A failure here is nobody's answer; whoever uses the database meets it, too.
-    running = checkpoint().catch(() => undefined).then(() => {
-      if (!isStopped) cancel = clock.after(upkeepEveryMs, tick)
-    })
+    running = checkpoint()
+      .catch(() => undefined)
+      .then(() => {
+        if (!isStopped) cancel = clock.after(upkeepEveryMs, tick)
+      })
   }
   let isStopped = false
 

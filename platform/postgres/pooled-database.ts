@@ -42,7 +42,8 @@ export function pooledDatabase(options: PoolOptions): Database {
 
   async function transact<T>(begin: string, query_timeout: number, run: (tx: Tx) => Promise<T>): Promise<T> {
     // With one connection the inner transaction would wait for the outer one for ever.
-    if (running.getStore()?.isOpen) throw new PlatformError('INTERNAL', { problem: 'a transaction was begun inside another' })
+    if (running.getStore()?.isOpen)
+      throw new PlatformError('INTERNAL', { problem: 'a transaction was begun inside another' })
     const client = await pool.connect().catch((error: unknown) => {
       throw new PlatformError('DATABASE_UNAVAILABLE', { during: 'connect' }, { cause: error })
     })
@@ -68,7 +69,8 @@ export function pooledDatabase(options: PoolOptions): Database {
 
     const tx: Tx = {
       async query(text, values) {
-        if (!transaction.isOpen) throw new PlatformError('INTERNAL', { problem: 'a statement came after its transaction had ended' })
+        if (!transaction.isOpen)
+          throw new PlatformError('INTERNAL', { problem: 'a statement came after its transaction had ended' })
         const { rows, rowCount } = await send('statement', text, values)
         return { rows, rowCount: rowCount ?? 0 }
       },
@@ -80,7 +82,8 @@ export function pooledDatabase(options: PoolOptions): Database {
       transaction.isOpen = false
       const { command } = await send('commit', 'COMMIT')
       // A statement failed and `run` went on as if nothing had happened: PostgreSQL then rolls back without an error.
-      if (command !== 'COMMIT') throw new PlatformError('INTERNAL', { problem: 'the transaction had failed and was rolled back' })
+      if (command !== 'COMMIT')
+        throw new PlatformError('INTERNAL', { problem: 'the transaction had failed and was rolled back' })
       return result
     } catch (error) {
       transaction.isOpen = false
@@ -115,7 +118,12 @@ function getTypeParser(oid: number, format?: 'text' | 'binary') {
 }
 
 const bigintArray = (text: string): (bigint | null)[] =>
-  text === '{}' ? [] : text.slice(1, -1).split(',').map((item) => (item === 'NULL' ? null : BigInt(item)))
+  text === '{}'
+    ? []
+    : text
+        .slice(1, -1)
+        .split(',')
+        .map((item) => (item === 'NULL' ? null : BigInt(item)))
 
 /** Classes of SQLSTATE in which the server says that the connection is of no use. */
 const unavailableStates = /^(08|57P0|53300)/

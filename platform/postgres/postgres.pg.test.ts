@@ -16,7 +16,9 @@ databaseContract('PostgreSQL', async () => {
 })
 
 test('a server that does not answer is DATABASE_UNAVAILABLE', async () => {
-  await expect(openPostgres({ url: 'postgres://nobody@127.0.0.1:1/nothing', connectWaitMs: 2_000 })).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
+  await expect(
+    openPostgres({ url: 'postgres://nobody@127.0.0.1:1/nothing', connectWaitMs: 2_000 }),
+  ).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
 })
 
 test('a connection that is cut in a transaction is DATABASE_UNAVAILABLE, nothing is written, and the next one works', async () => {
@@ -39,7 +41,9 @@ test('a connection that is cut in a transaction is DATABASE_UNAVAILABLE, nothing
 test('many processes may open a new database at once', async () => {
   const opened = await Promise.all(Array.from({ length: 6 }, () => openPostgres({ url: fresh.url, poolMax: 1 })))
   for (const database of opened) {
-    expect((await database.asService((tx) => tx.query('SELECT current_user AS role'))).rows).toEqual([{ role: 'pf3_service' }])
+    expect((await database.asService((tx) => tx.query('SELECT current_user AS role'))).rows).toEqual([
+      { role: 'pf3_service' },
+    ])
     await database.close()
   }
 })

@@ -1,7 +1,7 @@
 /** A PostgreSQL server by URL. */
 import type { Database } from './database.ts'
 import { rolesSql } from './isolation.ts'
-import { pooledDatabase, poolDefaults } from './pooled-database.ts'
+import { poolDefaults, pooledDatabase } from './pooled-database.ts'
 
 export type PostgresOptions = {
   /** postgres://user:password@host:port/database; the user owns the tables and must be able to become PF-3's two roles. */

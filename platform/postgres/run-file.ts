@@ -30,5 +30,9 @@ export async function readRunFile(dataDir: string): Promise<RunFile | undefined>
 export const removeRunFile = (dataDir: string): Promise<void> => rm(pathOf(dataDir), { force: true })
 
 const isRunFile = (found: unknown): found is RunFile =>
-  typeof found === 'object' && found !== null && 'pid' in found && typeof found.pid === 'number' &&
-  'socketDir' in found && typeof found.socketDir === 'string'
+  typeof found === 'object' &&
+  found !== null &&
+  'pid' in found &&
+  typeof found.pid === 'number' &&
+  'socketDir' in found &&
+  typeof found.socketDir === 'string'

@@ -19,8 +19,13 @@ export async function freshDatabase(): Promise<FreshDatabase> {
     `CREATE DATABASE ${name} OWNER ${name}`,
   ])
   // Roles belong to the server: another file may have made them, and since PostgreSQL 16 only their maker can grant them.
-  await asAdmin(serverUrl, ['pf3_tenant', 'pf3_service'].map((role) => `
-    DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '${role}') THEN GRANT ${role} TO ${name}; END IF; END $$`))
+  await asAdmin(
+    serverUrl,
+    ['pf3_tenant', 'pf3_service'].map(
+      (role) => `
+    DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '${role}') THEN GRANT ${role} TO ${name}; END IF; END $$`,
+    ),
+  )
   const adminUrl = withPath(serverUrl, name)
   const url = new URL(adminUrl)
   url.username = name

@@ -13,11 +13,19 @@ const install = 'apt-get install postgresql'
 const startWaitMs = 30_000
 const stopWaitMs = 10_000
 
-export default async function setup(): Promise<() => Promise<void>> {
-  if (process.env.PF3_TEST_POSTGRES_URL) return async () => undefined
+let stopServer: (() => Promise<void>) | undefined
+
+/** Called by vitest before the first file. */
+export async function setup(): Promise<void> {
+  if (process.env.PF3_TEST_POSTGRES_URL) return
   const { url, stop } = await startPostgres()
   process.env.PF3_TEST_POSTGRES_URL = url
-  return stop
+  stopServer = stop
+}
+
+/** Called by vitest after the last one. */
+export async function teardown(): Promise<void> {
+  await stopServer?.()
 }
 
 /** Starts a server and answers where it is and how to end it. Throws, naming the command to run, when there are no binaries. */

@@ -1,11 +1,22 @@
 /** What the log on a database must do beyond the contract; run on PGlite and on PostgreSQL. */
 import { expect, test } from 'vitest'
-import { systemClock } from '../clock.ts'
-import { PlatformError } from '../errors.ts'
-import type { Database } from '../postgres/database.ts'
-import { allFacts, allRequests, bytes, contractPartitions, contractRecordBytesMax, factsOf, logContract, type LogForTest, tenantIn, text } from './contract.ts'
-import { embeddedLog, type EmbeddedLogOptions } from './embedded.ts'
-import { startOfFacts } from './log.ts'
+import { systemClock } from '../../clock.ts'
+import { PlatformError } from '../../errors.ts'
+import type { Database } from '../../postgres/database.ts'
+import {
+  allFacts,
+  allRequests,
+  bytes,
+  contractPartitions,
+  contractRecordBytesMax,
+  factsOf,
+  type LogForTest,
+  logContract,
+  tenantIn,
+  text,
+} from '../contract.ts'
+import { type EmbeddedLogOptions, embeddedLog } from '../embedded.ts'
+import { startOfFacts } from '../log.ts'
 
 export type DatabasesForTest = {
   database: () => Database
@@ -18,7 +29,13 @@ const emptySql = 'DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE 
 export function embeddedLogContract(name: string, databases: DatabasesForTest): void {
   const open = (database: Database, more: Partial<EmbeddedLogOptions> = {}) =>
     embeddedLog({
-      database, partitionCount: contractPartitions, clock: systemClock, recordBytesMax: contractRecordBytesMax, waitingRecordsMax: 100, pollMs: 5, ...more,
+      database,
+      partitionCount: contractPartitions,
+      clock: systemClock,
+      recordBytesMax: contractRecordBytesMax,
+      waitingRecordsMax: 100,
+      pollMs: 5,
+      ...more,
     })
 
   const openEmpty = async (): Promise<LogForTest> => {
@@ -33,7 +50,10 @@ export function embeddedLogContract(name: string, databases: DatabasesForTest): 
       async another() {
         const other = await databases.another()
         const otherLog = await open(other)
-        closing.push(() => otherLog.close(), () => other.close())
+        closing.push(
+          () => otherLog.close(),
+          () => other.close(),
+        )
         return otherLog
       },
       async close() {
@@ -57,14 +77,18 @@ export function embeddedLogContract(name: string, databases: DatabasesForTest): 
     const next = await again.acquire(0)
     expect(next.committed).toEqual({ intakeOffset: 1n, seq: 2n })
     await next.commit(factsOf(0, 2n, ['jobs', 'billing']), 1n)
-    expect((await allFacts(again, 0)).slice(2).map(({ stream, offset }) => [stream, offset])).toEqual([['jobs', 1n], ['billing', 0n]])
+    expect((await allFacts(again, 0)).slice(2).map(({ stream, offset }) => [stream, offset])).toEqual([
+      ['jobs', 1n],
+      ['billing', 0n],
+    ])
     await again.close()
   })
 
   test(`${name}: the number of partitions is fixed`, async () => {
     const { close } = await openEmpty()
     await expect(open(databases.database(), { partitionCount: 4 })).rejects.toMatchObject({
-      code: 'LOG_PARTITIONS_FIXED', facts: { found: contractPartitions, wanted: 4 },
+      code: 'LOG_PARTITIONS_FIXED',
+      facts: { found: contractPartitions, wanted: 4 },
     })
     await close()
   })
@@ -74,8 +98,12 @@ export function embeddedLogContract(name: string, databases: DatabasesForTest): 
     await log.append([1, 2, 3].map((n) => ({ key: tenantIn(0), value: bytes(`${n}`) })))
     const tenure = await log.acquire(0)
     await tenure.commit(factsOf(0, 0n, ['jobs', 'usage', 'billing']), 0n)
-    await databases.database().asOwner((tx) => tx.query('DELETE FROM log_fact WHERE seq = 2; DELETE FROM log_intake WHERE record_offset = 1'))
-    await expect(log.readFacts(0, startOfFacts, { recordsMax: 10, waitMs: 0 })).rejects.toMatchObject({ code: 'LOG_GAP' })
+    await databases
+      .database()
+      .asOwner((tx) => tx.query('DELETE FROM log_fact WHERE seq = 2; DELETE FROM log_intake WHERE record_offset = 1'))
+    await expect(log.readFacts(0, startOfFacts, { recordsMax: 10, waitMs: 0 })).rejects.toMatchObject({
+      code: 'LOG_GAP',
+    })
     await expect(log.readIntake(0, 0n, { recordsMax: 10, waitMs: 0 })).rejects.toMatchObject({ code: 'LOG_GAP' })
     await close()
   })
@@ -84,7 +112,12 @@ export function embeddedLogContract(name: string, databases: DatabasesForTest): 
     const { log, close } = await openEmpty()
     await log.append([{ key: tenantIn(0), value: bytes('asked') }])
     const database = databases.database()
-    for (const sql of ['SELECT * FROM log_intake', 'SELECT * FROM log_fact', 'SELECT * FROM log_ends', 'SELECT * FROM log_acquire(0)']) {
+    for (const sql of [
+      'SELECT * FROM log_intake',
+      'SELECT * FROM log_fact',
+      'SELECT * FROM log_ends',
+      'SELECT * FROM log_acquire(0)',
+    ]) {
       await expect(database.asTenant(tenantIn(0), (tx) => tx.query(sql))).rejects.toThrow(/permission denied/)
     }
     for (const sql of ["UPDATE log_intake SET key = 'x'", 'DELETE FROM log_fact', 'TRUNCATE log_fact']) {
