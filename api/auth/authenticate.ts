@@ -1,0 +1,48 @@
+/** From a bearer token to whom it speaks for. Nothing is remembered: a token that is revoked no longer works at once. */
+import { timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../../platform/clock.ts'
+import { tokenHash } from '../../producers/index.ts'
+import { tokenState } from '../../projections/token-list/queries.ts'
+import { microsFromMs } from '../../schemas/units.ts'
+import { Problem } from '../http/problem.ts'
+import type { Views } from '../views.ts'
+import { type Principal, type Role, roles, rootPrincipal } from './principal.ts'
+
+export type AuthenticateParts = {
+  views: Pick<Views, 'token'>
+  clock: Clock
+  /** SHA-256, in hex, of the token that acts as the platform's administrator; null when there is none. */
+  rootTokenHash: string | null
+}
+
+const bearerForm = /^Bearer ([\x21-\x7e]{8,512})$/i
+
+/** Throws UNAUTHENTICATED, without saying which of missing, unknown, expired or revoked it was. */
+export async function authenticate(authorization: string | undefined, parts: AuthenticateParts): Promise<Principal> {
+  const token = bearerForm.exec(authorization ?? '')?.[1]
+  if (token === undefined)
+    throw new Problem('UNAUTHENTICATED', { detail: 'Send a token in the header Authorization: Bearer <token>.' })
+  const secretHash = tokenHash(token)
+  if (parts.rootTokenHash !== null && isSame(secretHash, parts.rootTokenHash)) return rootPrincipal
+  const found = await parts.views.token(secretHash)
+  const role = roles.find((known) => known === found?.role)
+  if (!found || !role || !isSame(secretHash, found.secretHash)) throw new Problem('UNAUTHENTICATED', { detail })
+  if (tokenState(found, microsFromMs(parts.clock.nowMs())) !== 'active')
+    throw new Problem('UNAUTHENTICATED', { detail })
+  return { tenantId: found.tenantId, memberId: found.memberId, tokenId: found.tokenId, role }
+}
+
+const detail = 'The token is not known, has expired or was revoked.'
+
+export function checkRole({ role }: Principal, allowed: readonly Role[]): void {
+  if (allowed.includes(role)) return
+  throw new Problem('FORBIDDEN', {
+    detail: `A token of the role ${role} may not do this.`,
+    members: { role, roles: allowed.join(', ') },
+  })
+}
+
+function isSame(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}

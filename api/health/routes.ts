@@ -1,0 +1,43 @@
+/** Whether the process lives, whether it does its work, and its figures. None of it names a tenant. */
+import { z } from 'zod'
+import { none } from '../http/forms.ts'
+import { Problem } from '../http/problem.ts'
+import { publicRoute, type Route } from '../route.ts'
+
+export const healthRoutes: readonly Route[] = [
+  publicRoute({
+    method: 'get',
+    path: '/healthz',
+    summary: 'The process lives.',
+    params: none,
+    query: none,
+    replies: { 200: z.strictObject({ status: z.literal('ok') }) },
+    handle: async () => ({ status: 200, body: { status: 'ok' } }),
+  }),
+  publicRoute({
+    method: 'get',
+    path: '/readyz',
+    summary: 'Every role of the process does its work; 503 while one does not.',
+    params: none,
+    query: none,
+    replies: { 200: z.strictObject({ status: z.literal('ready') }) },
+    async handle({ readiness }) {
+      const { isReady, waitingFor } = readiness()
+      if (!isReady) throw new Problem('NOT_READY', { members: { waitingFor: waitingFor.join(', ') } })
+      return { status: 200, body: { status: 'ready' } }
+    },
+  }),
+  publicRoute({
+    method: 'get',
+    path: '/metrics',
+    summary: 'Figures in the Prometheus text format.',
+    params: none,
+    query: none,
+    replies: { 200: z.string() },
+    handle: async ({ metricsText }) => ({
+      status: 200,
+      body: await metricsText(),
+      headers: { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' },
+    }),
+  }),
+]

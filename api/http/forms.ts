@@ -1,0 +1,46 @@
+/** Forms that fields of several resources share. The text of a rule says what is expected, because callers read it. */
+import { z } from 'zod'
+import { picoFromDecimal } from '../../schemas/units.ts'
+
+const idText = '1 to 100 letters, digits or any of . _ : @ -, beginning with a letter or digit'
+/** Ids that callers choose. */
+export const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}$/, idText)
+
+export const name = z.string().regex(/^[^\p{C}\s](?:[^\p{C}]{0,198}[^\p{C}\s])?$/u, '1 to 200 printable characters')
+export const currency = z.string().regex(/^[A-Z]{3}$/, 'three capital letters of ISO 4217, such as USD')
+export const hash = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hex, 64 lower-case characters')
+export const day = z.iso.date('a date of the calendar, such as 2026-01-31')
+export const time = z.iso.datetime({ error: 'a time in UTC, such as 2026-01-31T12:00:00Z' })
+export const billingPeriod = z.string().regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'a month, such as 2026-01')
+
+/** An amount of money in main units, exact; read with picoFromDecimal. */
+export const money = z
+  .string()
+  .regex(/^(0|[1-9]\d{0,14})(\.\d{1,12})?$/, 'a decimal in main units as text, such as "12.50"')
+  .refine((text) => picoFromDecimal(text) !== undefined, 'a decimal in main units as text, such as "12.50"')
+/** An amount in an answer. */
+export const amount = z.string()
+/** A count that JSON carries exactly. */
+export const count = z.int().min(0)
+
+/** A whole number in a query. */
+export const wholeNumber = (min: number, max: number) => {
+  const text = `a whole number from ${min} to ${max}`
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, text)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, text)
+}
+
+export const waitSMax = 60
+/** How many seconds to wait for the end of a job. */
+export const wait = wholeNumber(0, waitSMax).optional()
+export const limit = wholeNumber(1, 1_000).optional()
+export const limitDefault = 100
+export const cursor = z.string().max(1_000).optional()
+
+export const none = z.strictObject({})
+export const optionalTime = z.string().nullable()
+/** The answer's cursor for the next page; null on the last. */
+export const next = z.string().nullable()

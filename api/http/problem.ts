@@ -1,0 +1,82 @@
+/** What a caller is told when something is wrong: RFC 9457 problem details with a stable code from the one table. */
+import { type FailureCode, failures, isFailure } from '../../platform/errors.ts'
+
+/** One thing that is wrong with a request: where, what, what was expected, and what to do. */
+export type FieldError = { where: string; problem: string; expected: string; remedy: string }
+
+export type ProblemParts = {
+  /** What is wrong this time, without internals. */
+  detail?: string
+  errors?: readonly FieldError[]
+  /** Further members of the document, such as the reason of a refusal. */
+  members?: Readonly<Record<string, string | number | boolean | null>>
+  headers?: Readonly<Record<string, string>>
+}
+
+/** Thrown by handlers; becomes the answer as it stands. */
+export class Problem extends Error {
+  readonly code: FailureCode
+  readonly parts: ProblemParts
+  constructor(code: FailureCode, parts: ProblemParts = {}, options?: ErrorOptions) {
+    super(parts.detail ?? failures[code].means, options)
+    this.name = 'Problem'
+    this.code = code
+    this.parts = parts
+  }
+}
+
+export const invalid = (...errors: readonly FieldError[]): Problem =>
+  new Problem('REQUEST_INVALID', {
+    detail: `${errors.length} ${errors.length === 1 ? 'field is' : 'fields are'} wrong.`,
+    errors,
+  })
+
+export const notFound = (what: string): Problem => new Problem('NOT_FOUND', { detail: `There is no such ${what}.` })
+
+export type ProblemDocument = {
+  type: string
+  title: string
+  status: number
+  code: FailureCode
+  detail?: string
+  /** This occurrence; the same id is in the header X-Request-Id and in the facts that the request led to. */
+  instance: string
+  errors?: readonly FieldError[]
+  [member: string]: unknown
+}
+
+export type ProblemReply = { status: number; headers: Record<string, string>; document: ProblemDocument }
+
+const retryAfterS = 1
+
+/** Faults of PF-3 itself are told by their code alone: what went wrong inside is for the log. */
+export function replyOf(error: unknown, correlationId: string): ProblemReply {
+  const { code, parts } = known(error)
+  const { httpStatus: status, canRetry, means } = failures[code]
+  const { detail, errors, members, headers } = parts
+  return {
+    status,
+    headers: {
+      ...(status === 503 && { 'Retry-After': String(retryAfterS) }),
+      ...(status === 401 && { 'WWW-Authenticate': 'Bearer realm="pf3"' }),
+      ...headers,
+    },
+    document: {
+      ...members,
+      type: `urn:pf3:problem:${code.toLowerCase().replaceAll('_', '-')}`,
+      title: means,
+      status,
+      code,
+      ...(detail !== undefined && { detail }),
+      ...(status === 500 || canRetry ? { canRetry } : {}),
+      instance: `urn:pf3:request:${correlationId}`,
+      ...(errors !== undefined && errors.length > 0 && { errors }),
+    },
+  }
+}
+
+function known(error: unknown): { code: FailureCode; parts: ProblemParts } {
+  if (error instanceof Problem) return error
+  if (isFailure(error)) return { code: error.code, parts: {} }
+  return { code: 'INTERNAL', parts: {} }
+}

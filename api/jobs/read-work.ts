@@ -1,0 +1,65 @@
+/** From what a caller asks for to work that can be bounded, priced and routed. */
+import {
+  type Bounds,
+  type Capability,
+  capabilities,
+  capabilityNamed,
+  type RouteChoice,
+  routeFor,
+} from '../../capabilities/index.ts'
+import type { Principal } from '../auth/principal.ts'
+import { fieldErrors } from '../http/field-errors.ts'
+import { invalid, Problem } from '../http/problem.ts'
+import type { Parts } from '../parts.ts'
+
+export type Work = {
+  capability: Capability
+  input: unknown
+  params: unknown
+  model: string | undefined
+  resourceId: string | undefined
+  bounds: Bounds
+  /** Steps that can serve it here, in order; empty when nobody can. */
+  steps: RouteChoice[]
+}
+
+type AskedWork = { capability: string; input?: unknown; params?: unknown; model?: string | undefined }
+
+/** Throws REQUEST_INVALID for an unknown capability, and for input and params that are not as it wants them. */
+export function readWork(asked: AskedWork, { providers }: Pick<Parts, 'providers'>): Work {
+  const capability = capabilityNamed(asked.capability)
+  if (!capability) throw invalid(unknownCapability())
+  const input = capability.inputSchema.safeParse(asked.input, { reportInput: true })
+  const params = capability.paramsSchema.safeParse(asked.params ?? {}, { reportInput: true })
+  if (!input.success || !params.success) {
+    throw invalid(
+      ...(input.error ? fieldErrors('body.input', input.error) : []),
+      ...(params.error ? fieldErrors('body.params', params.error) : []),
+    )
+  }
+  return {
+    capability,
+    input: input.data,
+    params: params.data,
+    model: asked.model,
+    resourceId: capability.resourceOf(params.data),
+    bounds: capability.bounds({ input: input.data, params: params.data }),
+    steps: routeFor(capability.name, asked.model, providers),
+  }
+}
+
+/** The member a job is for: the token's own, or the one a tenant admin names. Throws FORBIDDEN. */
+export function memberOf({ memberId, role }: Principal, named: string | undefined): string | null {
+  if (named === undefined || named === memberId) return memberId
+  if (memberId === null && role === 'tenant_admin') return named
+  throw new Problem('FORBIDDEN', {
+    detail: 'Only a token of a tenant admin that speaks for no member itself may name a member.',
+  })
+}
+
+const unknownCapability = () => ({
+  where: 'body.capability',
+  problem: 'There is no such capability.',
+  expected: `One of ${capabilities.map(({ name }) => name).join(', ')}.`,
+  remedy: 'Choose one of them.',
+})

@@ -1,0 +1,202 @@
+/** Jobs: submitted once per idempotency key, read, waited for, listed and cancelled. */
+import { z } from 'zod'
+import { jobEndedTopic } from '../../platform/relay/relay.ts'
+import { canonicalJson, type Json } from '../../pricing/index.ts'
+import { type JobRequest, randomText, requestCancel } from '../../producers/index.ts'
+import { isSettled, jobPage, jobStatuses } from '../../projections/job-list/queries.ts'
+import { jobIdFrom } from '../../schemas/ids.ts'
+import { microsFromMs, picoFromDecimal } from '../../schemas/units.ts'
+import type { Principal } from '../auth/principal.ts'
+import { awaitReadable, type Wish } from '../await-readable.ts'
+import { fromCursor, idForm, toCursor, wholeForm } from '../http/cursor.ts'
+import { cursor, id, limit, limitDefault, none, wait } from '../http/forms.ts'
+import { notFound } from '../http/problem.ts'
+import type { Parts } from '../parts.ts'
+import { type Reply, type Route, route } from '../route.ts'
+import type { FoundJob } from '../views.ts'
+import {
+  type ApiJob,
+  type ApiJobBody,
+  jobBody,
+  jobReply,
+  jobsReply,
+  toApiEarlyJob,
+  toApiFoundJob,
+  toApiJob,
+} from './convert.ts'
+import { memberOf, readWork } from './read-work.ts'
+
+/** Input of 1 MiB, its escapes and the rest of the request. */
+export const jobBytesMax = 1_258_291
+
+export const jobRoutes: readonly Route[] = [
+  route({
+    method: 'post',
+    path: '/v1/jobs',
+    summary: 'Submits a job, once per Idempotency-Key; with wait, answers with its end if that comes in time.',
+    roles: ['tenant_admin', 'submitter'],
+    params: none,
+    query: z.strictObject({ wait }),
+    body: jobBody,
+    bodyBytesMax: jobBytesMax,
+    takesIdempotencyKey: true,
+    replies: { 200: jobReply, 202: jobReply },
+    async handle({ query, body, who, caller, idempotencyKey, gone }, parts) {
+      const job = toJobRequest(body, who, idempotencyKey ?? randomText(parts.random), parts)
+      const { tenantId } = job
+      const jobId = jobIdFrom(tenantId, job.idempotencyKey)
+      const waitMs = (query.wait ?? 0) * 1_000
+      const submit = () => parts.submitter.submitJob(caller, job)
+      if (waitMs === 0) {
+        const { isNew } = await submit()
+        const found = isNew ? undefined : await parts.views.job({ tenantId, jobId })
+        return found ? replyWith(found, tenantId, parts) : { status: 202, body: earlyJob(jobId, job, parts) }
+      }
+      const found = await awaitEnd({ tenantId, jobId }, waitMs, gone, parts, async () => ({
+        mayBeThere: !(await submit()).isNew,
+      }))
+      return found ? replyWith(found, tenantId, parts) : { status: 202, body: earlyJob(jobId, job, parts) }
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/jobs/{jobId}',
+    summary: 'A job with its result; with wait, answers as soon as it has ended.',
+    roles: ['tenant_admin', 'submitter', 'reader'],
+    params: z.strictObject({ jobId: id }),
+    query: z.strictObject({ wait }),
+    replies: { 200: jobReply },
+    async handle({ params, query, who, gone }, parts) {
+      const { tenantId } = who
+      const found = await awaitEnd({ tenantId, jobId: params.jobId }, (query.wait ?? 0) * 1_000, gone, parts)
+      if (!found) throw notFound('job')
+      return { ...(await replyWith(found, tenantId, parts)), status: 200 }
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/jobs',
+    summary: 'Jobs of the own tenant without their results, newest first.',
+    roles: ['tenant_admin', 'submitter', 'reader'],
+    params: none,
+    query: z.strictObject({
+      status: z.enum(jobStatuses).optional(),
+      capability: z.string().max(100).optional(),
+      memberId: id.optional(),
+      limit,
+      cursor,
+    }),
+    replies: { 200: jobsReply },
+    async handle({ query, who }, { database }) {
+      const { status, capability, memberId } = query
+      const after = fromCursor(query.cursor, wholeForm, idForm)
+      const wish = {
+        limit: query.limit ?? limitDefault,
+        ...(status !== undefined && { status }),
+        ...(capability !== undefined && { capability }),
+        ...(memberId !== undefined && { memberId }),
+        ...(after !== undefined && { after: { submittedAt: BigInt(after[0]), jobId: after[1] } }),
+      }
+      const { items, next } = await database.asTenant(who.tenantId, (tx) => jobPage(tx, who.tenantId, wish))
+      return {
+        status: 200,
+        body: { jobs: items.map(toApiJob), next: toCursor(next && [String(next.submittedAt), next.jobId]) },
+      }
+    },
+  }),
+  route({
+    method: 'delete',
+    path: '/v1/jobs/{jobId}',
+    summary:
+      'Asks that a job be given up; one that has ended stays as it is. With wait, answers as soon as it has ended.',
+    roles: ['tenant_admin', 'submitter'],
+    params: z.strictObject({ jobId: id }),
+    query: z.strictObject({ wait }),
+    replies: { 200: jobReply, 202: jobReply },
+    async handle({ params, query, who, caller, gone }, parts) {
+      const key = { tenantId: who.tenantId, jobId: params.jobId }
+      const before = await parts.views.job(key)
+      if (!before) throw notFound('job')
+      if (hasEnded(before)) return replyWith(before, key.tenantId, parts)
+      await requestCancel(parts.appender, caller, key)
+      const found = await awaitEnd(key, (query.wait ?? 0) * 1_000, gone, parts)
+      return replyWith(found ?? before, key.tenantId, parts)
+    },
+  }),
+]
+
+/** Ended and rated, so that nothing of it changes any more. */
+const hasEnded = (found: FoundJob | undefined): boolean => found?.kind === 'job' && isSettled(found.job)
+
+function awaitEnd(
+  key: { tenantId: string; jobId: string },
+  waitMs: number,
+  signal: AbortSignal,
+  { relay, clock, views }: Parts,
+  cause?: Wish<unknown>['cause'],
+): Promise<FoundJob | undefined> {
+  if (waitMs === 0) return views.job(key)
+  return awaitReadable(
+    { relay, clock },
+    {
+      topic: jobEndedTopic(key.tenantId, key.jobId),
+      look: () => views.job(key),
+      // One that does not exist will not end.
+      isThere: (found) => hasEnded(found) || (found === undefined && cause === undefined),
+      waitMs,
+      signal,
+      ...(cause && { cause }),
+    },
+  )
+}
+
+/** 200 for a job that has ended, 202 for one that goes on. */
+async function replyWith(found: FoundJob, tenantId: string, parts: Parts): Promise<Reply> {
+  const status = hasEnded(found) ? 200 : 202
+  const body = toApiFoundJob(found)
+  if (found.kind !== 'job' || found.job.status !== 'succeeded' || found.job.resultRef === null) return { status, body }
+  const content = await parts.views.content({ tenantId, ref: found.job.resultRef })
+  return { status, body: { ...body, ...toApiResult(content) } }
+}
+
+const toApiResult = (content: Uint8Array | undefined): Pick<ApiJob, 'result' | 'resultExpired'> =>
+  content === undefined ? { resultExpired: true } : { result: JSON.parse(new TextDecoder().decode(content)) as unknown }
+
+const earlyJob = (jobId: string, job: JobRequest, { clock }: Parts): ApiJob =>
+  toApiEarlyJob({ ...job, jobId, submittedAt: microsFromMs(clock.nowMs()) })
+
+function toJobRequest(
+  body: ApiJobBody,
+  who: Principal,
+  idempotencyKey: string,
+  parts: Parts,
+): JobRequest & { idempotencyKey: string } {
+  const work = readWork(body, parts)
+  const memberId = memberOf(who, body.memberId)
+  const { priority, deadlineMs } = body
+  const { input, params } = work
+  const asked = {
+    capability: work.capability.name,
+    input,
+    params,
+    memberId,
+    priority,
+    deadlineMs,
+    model: body.model ?? null,
+    maxCharge: body.maxCharge ?? null,
+  }
+  return {
+    tenantId: who.tenantId,
+    idempotencyKey,
+    body: Buffer.from(canonicalJson(asked as Json)),
+    payload: Buffer.from(JSON.stringify({ input, params })),
+    memberId,
+    capability: work.capability.name,
+    resourceId: work.resourceId ?? null,
+    model: body.model ?? null,
+    priority,
+    ...work.bounds,
+    maxCharge: body.maxCharge === undefined ? null : (picoFromDecimal(body.maxCharge) ?? null),
+    deadlineMs: BigInt(deadlineMs),
+  }
+}

@@ -1,0 +1,25 @@
+/** The one table of routes: requests are served by it, and whatever describes the API is made from it. */
+import { billingRoutes } from './billing/routes.ts'
+import { capRoutes } from './caps/routes.ts'
+import { estimateRoutes } from './estimate/routes.ts'
+import { healthRoutes } from './health/routes.ts'
+import { jobRoutes } from './jobs/routes.ts'
+import { labelSetRoutes } from './label-sets/routes.ts'
+import { priceBookRoutes } from './price-books/routes.ts'
+import type { Route } from './route.ts'
+import { tenantRoutes } from './tenants/routes.ts'
+import { tokenRoutes } from './tokens/routes.ts'
+import { usageRoutes } from './usage/routes.ts'
+
+export const routeTable: readonly Route[] = [
+  ...tenantRoutes,
+  ...tokenRoutes,
+  ...capRoutes,
+  ...priceBookRoutes,
+  ...labelSetRoutes,
+  ...estimateRoutes,
+  ...jobRoutes,
+  ...usageRoutes,
+  ...billingRoutes,
+  ...healthRoutes,
+]

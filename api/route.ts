@@ -1,0 +1,106 @@
+/** What a route is: one row of the table that requests are served by and the documentation is made from. */
+import type { z } from 'zod'
+import type { Caller } from '../producers/index.ts'
+import type { Principal, Role } from './auth/principal.ts'
+import { fieldErrors } from './http/field-errors.ts'
+import { Problem } from './http/problem.ts'
+import type { Parts } from './parts.ts'
+
+export type Method = 'get' | 'post' | 'put' | 'delete'
+
+export type Reply = { status: number; body?: unknown; headers?: Readonly<Record<string, string>> }
+
+type Shape<Params, Query, Body> = {
+  method: Method
+  /** As in OpenAPI: `/v1/jobs/{jobId}`. */
+  path: string
+  /** One sentence for the documentation. */
+  summary: string
+  params: z.ZodType<Params>
+  query: z.ZodType<Query>
+  /** Undefined: the request has none, and one that has is refused. */
+  body?: z.ZodType<Body>
+  bodyBytesMax?: number
+  /** Whether the header Idempotency-Key is looked at. */
+  takesIdempotencyKey?: boolean
+  /** Schema by status; null for an answer without a body. Problems are not listed: every route has them. */
+  replies: Readonly<Record<number, z.ZodType | null>>
+}
+
+export type Asked<Params, Query, Body> = {
+  params: Params
+  query: Query
+  body: Body
+  who: Principal
+  caller: Caller
+  idempotencyKey: string | undefined
+  /** Aborts when nobody waits for the answer any more, or the service stops: waits then end at once. */
+  gone: AbortSignal
+}
+
+export type RawAsked = {
+  params: unknown
+  query: unknown
+  body: unknown
+  who: Principal | undefined
+  caller: Caller
+  idempotencyKey: string | undefined
+  gone: AbortSignal
+}
+
+export type Route = Shape<unknown, unknown, unknown> & {
+  roles: readonly Role[] | 'public'
+  /** Checks the request against the schemas and answers it. Throws Problem or PlatformError. */
+  answer(asked: RawAsked, parts: Parts): Promise<Reply>
+}
+
+/** A route for callers with a token of one of the roles. */
+export function route<Params, Query, Body>(
+  row: Shape<Params, Query, Body> & {
+    roles: readonly Role[]
+    handle(asked: Asked<Params, Query, Body>, parts: Parts): Promise<Reply>
+  },
+): Route {
+  const { handle, ...shape } = row
+  return {
+    ...shape,
+    async answer(raw, parts) {
+      const { who, caller, idempotencyKey, gone } = raw
+      if (!who) throw new Problem('UNAUTHENTICATED')
+      const asked = { ...checked(row, raw), who, caller, idempotencyKey, gone }
+      return handle(asked, parts)
+    },
+  }
+}
+
+/** A route for everybody. */
+export function publicRoute(
+  row: Omit<Shape<unknown, unknown, unknown>, 'body'> & { handle(parts: Parts): Promise<Reply> },
+): Route {
+  const { handle, ...shape } = row
+  return { ...shape, roles: 'public', answer: (_, parts) => handle(parts) }
+}
+
+function checked<Params, Query, Body>(
+  shape: Shape<Params, Query, Body>,
+  raw: RawAsked,
+): { params: Params; query: Query; body: Body } {
+  const params = shape.params.safeParse(raw.params, reporting)
+  const query = shape.query.safeParse(raw.query, reporting)
+  const body = shape.body?.safeParse(raw.body, reporting)
+  if (params.success && query.success && (body === undefined || body.success)) {
+    return { params: params.data, query: query.data, body: body?.data as Body }
+  }
+  const errors = [
+    ...(params.error ? fieldErrors('path', params.error) : []),
+    ...(query.error ? fieldErrors('query', query.error) : []),
+    ...(body?.error ? fieldErrors('body', body.error) : []),
+  ]
+  throw new Problem('REQUEST_INVALID', {
+    detail: `${errors.length} ${errors.length === 1 ? 'thing is' : 'things are'} wrong with the request.`,
+    errors,
+  })
+}
+
+// The input is looked at for one thing only: whether a field is missing or has another type.
+const reporting = { reportInput: true }

@@ -1,0 +1,149 @@
+/** Serves one request: who asks, whether they may, what exactly they ask, and the answer or the problem. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Clock, Random } from '../platform/clock.ts'
+import { failures, isFailure } from '../platform/errors.ts'
+import { authenticate, checkRole } from './auth/authenticate.ts'
+import { actorOf } from './auth/principal.ts'
+import { correlationIdOf, traceparentOf } from './http/follow.ts'
+import { type FieldError, invalid, Problem, replyOf } from './http/problem.ts'
+import { type BodyBudget, hasBody, readJson } from './http/read-json.ts'
+import type { ApiMetrics } from './metrics.ts'
+import type { Logger, Parts } from './parts.ts'
+import type { Reply, Route } from './route.ts'
+
+export type ServeParts = {
+  parts: Parts
+  clock: Clock
+  random: Random
+  logger: Logger
+  metrics: ApiMetrics
+  rootTokenHash: string | null
+  bodyBudget: BodyBudget
+  /** Of every request that is being answered, so that a stop can end their waits. */
+  underWay: Set<AbortController>
+  isStopping(): boolean
+}
+
+/** Bytes of a body where the route does not say. */
+export const bodyBytesMaxDefault = 64 * 1024
+
+type Request = IncomingMessage & { params?: Readonly<Record<string, string | readonly string[]>> }
+
+/** Answers the request and never rejects. `route` undefined: the caller has the problem to answer with in `refuse`. */
+export async function serve(
+  request: Request,
+  response: ServerResponse,
+  served: { route: Route } | { refuse: Problem },
+  serveParts: ServeParts,
+): Promise<void> {
+  const { clock, metrics, underWay, logger } = serveParts
+  const startedMs = clock.nowMs()
+  const correlationId = correlationIdOf(request.headers, serveParts.random)
+  const path = 'route' in served ? served.route.path : 'none'
+  const gone = new AbortController()
+  underWay.add(gone)
+  response.on('close', () => gone.abort())
+  metrics.began()
+  let status = 500
+  try {
+    response.setHeader('X-Request-Id', correlationId)
+    if ('refuse' in served) throw served.refuse
+    const reply = await answer(request, served.route, correlationId, gone.signal, serveParts)
+    status = reply.status
+    send(response, reply, serveParts.isStopping())
+  } catch (error) {
+    const problem = replyOf(error, correlationId)
+    status = problem.status
+    if (status >= 500) note(logger, error, { correlationId, route: path, code: problem.document.code })
+    const headers = { ...problem.headers, 'Content-Type': 'application/problem+json' }
+    send(response, { status, body: problem.document, headers }, serveParts.isStopping())
+  } finally {
+    underWay.delete(gone)
+    metrics.ended({ method: request.method ?? '', route: path, status, durationMs: clock.nowMs() - startedMs })
+  }
+}
+
+async function answer(
+  request: Request,
+  route: Route,
+  correlationId: string,
+  gone: AbortSignal,
+  serveParts: ServeParts,
+): Promise<Reply> {
+  const { parts, rootTokenHash, clock, bodyBudget } = serveParts
+  const { headers } = request
+  const who =
+    route.roles === 'public'
+      ? undefined
+      : await authenticate(headers.authorization, { views: parts.views, clock, rootTokenHash })
+  if (who && route.roles !== 'public') checkRole(who, route.roles)
+  const query = queryOf(request)
+  const idempotencyKey = route.takesIdempotencyKey ? idempotencyKeyOf(headers['idempotency-key']) : undefined
+  const body = await bodyOf(request, route, bodyBudget)
+  const caller = { actor: who ? actorOf(who) : 'nobody', correlationId, traceparent: traceparentOf(headers) }
+  return route.answer({ params: { ...request.params }, query, body, who, caller, idempotencyKey, gone }, parts)
+}
+
+async function bodyOf(request: Request, route: Route, budget: BodyBudget): Promise<unknown> {
+  if (route.body) return readJson(request, route.bodyBytesMax ?? bodyBytesMaxDefault, budget)
+  if (!hasBody(request)) return undefined
+  throw new Problem('REQUEST_INVALID', { detail: 'This request has no body.', headers: { Connection: 'close' } })
+}
+
+/** Each name once: which of two values counts would be anybody's guess. */
+function queryOf({ url = '' }: Request): Record<string, string> {
+  const at = url.indexOf('?')
+  const given = at < 0 ? [] : [...new URLSearchParams(url.slice(at + 1))]
+  const seen = new Set<string>()
+  const twice = given.filter(([name]) => seen.has(name) || !seen.add(name))
+  if (twice.length > 0) throw invalid(...twice.map(([name]) => givenTwice(name.slice(0, 100))))
+  return Object.fromEntries(given)
+}
+
+const givenTwice = (name: string): FieldError => ({
+  where: `query.${name}`,
+  problem: 'It is given more than once.',
+  expected: 'One value.',
+  remedy: 'Give it once.',
+})
+
+function idempotencyKeyOf(given: string | string[] | undefined): string | undefined {
+  if (given === undefined) return undefined
+  if (typeof given === 'string' && /^[\x20-\x7e]{1,255}$/.test(given)) return given
+  throw invalid({
+    where: 'header.Idempotency-Key',
+    problem: 'It does not have the expected form.',
+    expected: '1 to 255 printable ASCII characters.',
+    remedy: 'Use a random key for every job, and the same key for a retry.',
+  })
+}
+
+function send(response: ServerResponse, { status, body, headers = {} }: Reply, isStopping: boolean): void {
+  if (response.destroyed || response.headersSent) return
+  response.statusCode = status
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+  if (isStopping) response.setHeader('Connection', 'close')
+  if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', 'no-store')
+  if (body === undefined) {
+    response.end()
+    return
+  }
+  if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json')
+  const text = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
+  response.setHeader('Content-Length', text.byteLength)
+  response.end(response.req.method === 'HEAD' ? undefined : text)
+}
+
+/** Machines that do not answer are expected to fail now and then; faults of our own are not. */
+function note(
+  logger: Logger,
+  error: unknown,
+  facts: { correlationId: string; route: string; code: keyof typeof failures },
+): void {
+  const isExpected = isFailure(error) && failures[error.code].canRetry
+  if (isExpected || error instanceof Problem)
+    logger.warn({ ...facts, error: messageOf(error) }, 'a request could not be served')
+  else logger.error({ ...facts, err: error }, 'a request failed')
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

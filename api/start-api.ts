@@ -1,0 +1,177 @@
+/** The door of PF-3: HTTP in, requests to the log, views out. Starts listening, and stops without cutting anybody off. */
+import { createServer, type Server } from 'node:http'
+import express from 'express'
+import type { Registry } from 'prom-client'
+import type { Provider } from '../capabilities/index.ts'
+import { type Clock, type Random, sleep } from '../platform/clock.ts'
+import type { Database } from '../platform/postgres/database.ts'
+import type { Relay } from '../platform/relay/relay.ts'
+import type { MasterKey } from '../platform/vault/master-key.ts'
+import type { PayloadVault } from '../platform/vault/vault.ts'
+import { type AppenderParts, jobSubmitter, requestAppender } from '../producers/index.ts'
+import type { Codec } from '../schemas/codec.ts'
+import { Problem } from './http/problem.ts'
+import { apiMetrics } from './metrics.ts'
+import type { Calendar, Logger, Parts, Readiness } from './parts.ts'
+import { routeTable } from './route-table.ts'
+import { type ServeParts, serve } from './serve.ts'
+import { batchedViews } from './views.ts'
+
+export type ApiOptions = {
+  /** 0 takes any free port. */
+  port: number
+  /** Address to listen on; plain text, so loopback or behind a terminating proxy. */
+  host: string
+  database: Database
+  log: AppenderParts['log']
+  codec: Codec
+  vault: PayloadVault
+  masterKey: Pick<MasterKey, 'derive'>
+  relay: Relay
+  clock: Clock
+  random: Random
+  logger: Logger
+  /** SHA-256, in hex, of the token that acts as the platform's administrator; null for none. */
+  rootTokenHash: string | null
+  providers: readonly Provider[]
+  calendar: Calendar
+  readiness(): Readiness
+  /** Where the door's figures go, beside those of other roles; default a registry of its own. */
+  registry?: Registry
+  /** How long a request that changes what is allowed waits for its answer before 202; default 10 s. */
+  answerWaitMs?: number
+  /** How long a stop waits for requests under way before it cuts them off; default 10 s. */
+  drainMsMax?: number
+}
+
+export type Api = {
+  readonly port: number
+  /** Takes no more connections, ends waits early, lets what runs finish within the bound. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+const answerWaitMsDefault = 10_000
+const drainMsMaxDefault = 10_000
+const connectionsMax = 20_000
+const bodyBytesInMemoryMax = 512 * 1024 * 1024
+/** A label set of 64 MiB over a slow line; the head of a request has no such excuse. */
+const requestTimeoutMs = 300_000
+const headersTimeoutMs = 20_000
+/** Longer than the idle time of common load balancers, so that it is they who close. */
+const keepAliveTimeoutMs = 65_000
+
+/** Throws when the port cannot be had. */
+export async function startApi(options: ApiOptions): Promise<Api> {
+  const { database, log, codec, vault, relay, clock, random, logger } = options
+  const metrics = apiMetrics(options.registry)
+  const appender = requestAppender({ log, codec, clock, random })
+  const submitter = jobSubmitter({
+    appender,
+    database,
+    vault,
+    clock,
+    random,
+    bodyKey: await options.masterKey.derive('submission body'),
+    onFault: (error) =>
+      logger.warn({ err: error }, 'submissions could not be marked as appended; retries append them again'),
+  })
+  const parts: Parts = {
+    database,
+    vault,
+    relay,
+    clock,
+    random,
+    appender,
+    submitter,
+    views: batchedViews({ database, vault }),
+    providers: options.providers,
+    calendar: options.calendar,
+    readiness: () => (isStopping ? { isReady: false, waitingFor: ['stopping'] } : options.readiness()),
+    metricsText: () => metrics.registry.metrics(),
+    answerWaitMs: options.answerWaitMs ?? answerWaitMsDefault,
+  }
+  let isStopping = false
+  const underWay = new Set<AbortController>()
+  const server = serverOf({
+    parts,
+    clock,
+    random,
+    logger,
+    metrics,
+    underWay,
+    rootTokenHash: options.rootTokenHash,
+    bodyBudget: { bytes: 0, bytesMax: bodyBytesInMemoryMax },
+    isStopping: () => isStopping,
+  })
+  const port = await listen(server, options.port, options.host)
+  let stopping: Promise<void> | undefined
+
+  async function stop(): Promise<void> {
+    isStopping = true
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    for (const request of underWay) request.abort()
+    server.closeIdleConnections()
+    const bound = new AbortController()
+    const late = sleep(clock, options.drainMsMax ?? drainMsMaxDefault, bound.signal)
+    await Promise.race([closed.then(() => submitter.settled()), late])
+    bound.abort()
+    server.closeAllConnections()
+    await closed
+  }
+
+  return { port, stop: () => (stopping ??= stop()) }
+}
+
+function serverOf(serveParts: ServeParts): Server {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.set('query parser', false)
+  app.enable('case sensitive routing')
+  app.enable('strict routing')
+  for (const route of routeTable) {
+    app[route.method](toExpressPath(route.path), (request, response) => serve(request, response, { route }, serveParts))
+  }
+  for (const path of new Set(routeTable.map((route) => toExpressPath(route.path)))) {
+    const allow = routeTable
+      .filter((route) => toExpressPath(route.path) === path)
+      .map((route) => route.method.toUpperCase())
+      .join(', ')
+    const refuse = new Problem('METHOD_NOT_ALLOWED', {
+      detail: `This address takes ${allow}.`,
+      headers: { Allow: allow },
+    })
+    app.all(path, (request, response) => serve(request, response, { refuse }, serveParts))
+  }
+  app.use((request, response) =>
+    serve(request, response, { refuse: new Problem('NOT_FOUND', { detail: 'There is no such address.' }) }, serveParts),
+  )
+  // Reached only for what the router itself cannot read, such as a broken percent-encoding in the path.
+  app.use((_error: unknown, request: express.Request, response: express.Response, _next: express.NextFunction) =>
+    serve(
+      request,
+      response,
+      { refuse: new Problem('REQUEST_INVALID', { detail: 'The address is not well-formed.' }) },
+      serveParts,
+    ),
+  )
+  const server = createServer(
+    { requestTimeout: requestTimeoutMs, headersTimeout: headersTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs },
+    app,
+  )
+  server.maxConnections = connectionsMax
+  return server
+}
+
+const toExpressPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
+
+function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      const address = server.address()
+      resolve(typeof address === 'object' && address !== null ? address.port : port)
+    })
+  })
+}

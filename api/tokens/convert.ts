@@ -1,0 +1,47 @@
+/** Tokens between the API and the rest. The token itself is in one answer only: that of the call which issued it. */
+import { z } from 'zod'
+import { type Token, tokenState } from '../../projections/token-list/queries.ts'
+import { type EpochMicros, isoFromMicros, microsFromMs } from '../../schemas/units.ts'
+import { roles } from '../auth/principal.ts'
+import { id, next, optionalTime, time } from '../http/forms.ts'
+
+export const tokenBody = z.strictObject({ role: z.enum(roles), memberId: id.optional(), expiresAt: time.optional() })
+export type ApiTokenBody = z.infer<typeof tokenBody>
+
+const role = z.enum([...roles, 'unknown'])
+export const issuedReply = z.strictObject({
+  id: z.string(),
+  token: z.string(),
+  tenantId: z.string(),
+  role,
+  memberId: z.string().nullable(),
+  expiresAt: optionalTime,
+})
+const tokenReply = z.strictObject({
+  id: z.string(),
+  role,
+  memberId: z.string().nullable(),
+  state: z.enum(['active', 'expired', 'revoked']),
+  issuedAt: time,
+  issuedBy: z.string(),
+  expiresAt: optionalTime,
+  revokedAt: optionalTime,
+})
+export const tokensReply = z.strictObject({ tokens: z.array(tokenReply), next })
+
+export const fromApiToken = ({ role, memberId, expiresAt }: ApiTokenBody) => ({
+  role,
+  memberId: memberId ?? null,
+  expiresAt: expiresAt === undefined ? null : microsFromMs(Date.parse(expiresAt)),
+})
+
+export const toApiToken = (token: Token, now: EpochMicros): z.infer<typeof tokenReply> => ({
+  id: token.tokenId,
+  role: token.role,
+  memberId: token.memberId,
+  state: tokenState(token, now),
+  issuedAt: isoFromMicros(token.issuedAt),
+  issuedBy: token.issuedBy,
+  expiresAt: token.expiresAt === null ? null : isoFromMicros(token.expiresAt),
+  revokedAt: token.revokedAt === null ? null : isoFromMicros(token.revokedAt),
+})

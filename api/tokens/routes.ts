@@ -1,0 +1,97 @@
+/** Tokens: issued, listed and revoked for a tenant. */
+import { z } from 'zod'
+import { issueToken, revokeToken } from '../../producers/index.ts'
+import { tokenPage } from '../../projections/token-list/queries.ts'
+import { platformTenantId } from '../../schemas/streams.ts'
+import { microsFromMs } from '../../schemas/units.ts'
+import { checkReach } from '../auth/access.ts'
+import { awaitAnswer } from '../await-answer.ts'
+import { fromCursor, idForm, toCursor } from '../http/cursor.ts'
+import { cursor, id, limit, limitDefault, none } from '../http/forms.ts'
+import { invalid, Problem } from '../http/problem.ts'
+import { type Route, route } from '../route.ts'
+import { fromApiToken, issuedReply, toApiToken, tokenBody, tokensReply } from './convert.ts'
+
+export const tokenRoutes: readonly Route[] = [
+  route({
+    method: 'post',
+    path: '/v1/tenants/{t}/tokens',
+    summary: 'Issues a token; it is shown in this answer and never again, and works when the call returns.',
+    roles: ['platform_admin', 'tenant_admin'],
+    params: z.strictObject({ t: id }),
+    query: none,
+    body: tokenBody,
+    replies: { 201: issuedReply },
+    async handle({ params, body, who, caller, gone }, parts) {
+      await checkReach(parts.database, who, params.t, 'subtree')
+      const wanted = fromApiToken(body)
+      if (wanted.role === 'platform_admin' && who.role !== 'platform_admin') {
+        throw new Problem('FORBIDDEN', {
+          detail: 'Only a platform admin may issue a token of the role platform_admin.',
+        })
+      }
+      if (wanted.role === 'platform_admin' && params.t !== platformTenantId) throw invalid(adminElsewhere)
+      if (wanted.expiresAt !== null && wanted.expiresAt <= microsFromMs(parts.clock.nowMs()))
+        throw invalid(expiredAlready)
+      const tenantId = params.t
+      const { requestId, tokenId, token } = await issueToken(parts.appender, parts.random, caller, {
+        tenantId,
+        ...wanted,
+      })
+      await awaitAnswer({ tenantId, requestId }, parts, gone)
+      const { role, memberId, expiresAt } = body
+      return {
+        status: 201,
+        body: { id: tokenId, token, tenantId, role, memberId: memberId ?? null, expiresAt: expiresAt ?? null },
+      }
+    },
+  }),
+  route({
+    method: 'get',
+    path: '/v1/tenants/{t}/tokens',
+    summary: 'Tokens of a tenant, without the tokens themselves, in order of id.',
+    roles: ['platform_admin', 'tenant_admin'],
+    params: z.strictObject({ t: id }),
+    query: z.strictObject({ limit, cursor }),
+    replies: { 200: tokensReply },
+    async handle({ params, query, who }, { database, clock }) {
+      await checkReach(database, who, params.t, 'own')
+      const after = fromCursor(query.cursor, idForm)?.[0]
+      const wish = { limit: query.limit ?? limitDefault, ...(after !== undefined && { after }) }
+      const { items, next } = await database.asTenant(params.t, (tx) => tokenPage(tx, params.t, wish))
+      const now = microsFromMs(clock.nowMs())
+      return {
+        status: 200,
+        body: { tokens: items.map((token) => toApiToken(token, now)), next: toCursor(next === null ? null : [next]) },
+      }
+    },
+  }),
+  route({
+    method: 'delete',
+    path: '/v1/tenants/{t}/tokens/{tokenId}',
+    summary: 'Revokes a token; it no longer works when the call returns.',
+    roles: ['platform_admin', 'tenant_admin'],
+    params: z.strictObject({ t: id, tokenId: id }),
+    query: none,
+    replies: { 204: null },
+    async handle({ params, who, caller, gone }, parts) {
+      await checkReach(parts.database, who, params.t, 'subtree')
+      const asked = await revokeToken(parts.appender, caller, { tenantId: params.t, tokenId: params.tokenId })
+      await awaitAnswer({ tenantId: params.t, requestId: asked.requestId }, parts, gone)
+      return { status: 204 }
+    },
+  }),
+]
+
+const adminElsewhere = {
+  where: 'body.role',
+  problem: 'A platform admin belongs to the tenant platform.',
+  expected: 'tenant_admin, submitter or reader.',
+  remedy: 'Choose another role, or issue the token for the tenant platform.',
+}
+const expiredAlready = {
+  where: 'body.expiresAt',
+  problem: 'It is not in the future.',
+  expected: 'A time in the future.',
+  remedy: 'Choose a later time, or leave it out for a token that does not expire.',
+}

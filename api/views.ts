@@ -1,0 +1,79 @@
+/**
+ * Look-ups that every request needs, grouped: whatever waits while one query runs is answered by the next.
+ *
+ * They run as the service, over several tenants in one statement, and each row is found by its tenant and id together:
+ * the database cannot check a tenant here, so the pair does, and nobody is handed a row but who asked for that pair.
+ * One transaction per tenant instead would cost a busy door as many transactions as it has tenants waiting. Everything
+ * that is read for one tenant alone runs as that tenant, under row-level security.
+ */
+import { type BatcherOptions, batcher } from '../platform/batcher.ts'
+import { isFailure } from '../platform/errors.ts'
+import type { Database } from '../platform/postgres/database.ts'
+import type { PayloadVault } from '../platform/vault/vault.ts'
+import { type SubmittedJob, submittedJobs } from '../producers/index.ts'
+import { type AuditFact, answersToMany } from '../projections/audit-trail/queries.ts'
+import { type Job, jobsById } from '../projections/job-list/queries.ts'
+import { type Token, tokensByHash } from '../projections/token-list/queries.ts'
+
+export type JobKey = { tenantId: string; jobId: string }
+/** `submitted`: taken in, but not in the view yet. */
+export type FoundJob = { kind: 'job'; job: Job } | { kind: 'submitted'; job: SubmittedJob }
+
+export type Views = {
+  token(secretHash: string): Promise<Token | undefined>
+  job(key: JobKey): Promise<FoundJob | undefined>
+  /** Facts that a request led to; empty until its answer is out. */
+  answers(key: { tenantId: string; requestId: string }): Promise<AuditFact[]>
+  /** Content of the vault; undefined when it is no longer kept. */
+  content(key: { tenantId: string; ref: string }): Promise<Uint8Array | undefined>
+}
+
+const grouped: BatcherOptions = { itemsMax: 1_000, waitingMax: 50_000 }
+/** Contents can be large, so fewer of them are fetched together. */
+const groupedContents: BatcherOptions = { itemsMax: 64, waitingMax: 50_000 }
+
+export function batchedViews({ database, vault }: { database: Database; vault: PayloadVault }): Views {
+  return {
+    token: batcher((hashes: readonly string[]) => database.asService((tx) => tokensByHash(tx, hashes)), grouped),
+    job: batcher((keys: readonly JobKey[]) => findJobs(database, keys), grouped),
+    answers: batcher(
+      (keys: readonly { tenantId: string; requestId: string }[]) => database.asService((tx) => answersToMany(tx, keys)),
+      grouped,
+    ),
+    content: contents(vault),
+  }
+}
+
+function findJobs(database: Database, keys: readonly JobKey[]): Promise<(FoundJob | undefined)[]> {
+  return database.asService(async (tx) => {
+    const jobs = await jobsById(tx, keys)
+    const missing = keys.filter((_, index) => jobs[index] === undefined)
+    const submitted = missing.length === 0 ? [] : await submittedJobs(tx, missing)
+    const byKey = new Map(submitted.map((job) => [textOf(job), job]))
+    return keys.map((key, index): FoundJob | undefined => {
+      const job = jobs[index]
+      if (job) return { kind: 'job', job }
+      const early = byKey.get(textOf(key))
+      return early && { kind: 'submitted', job: early }
+    })
+  })
+}
+
+function contents(vault: PayloadVault): Views['content'] {
+  type Wanted = { tenantId: string; ref: string }
+  const together = batcher<Wanted, Uint8Array | undefined>(async (wanted) => {
+    const found = await vault.getMany(wanted)
+    return wanted.map(({ ref }) => found.get(ref))
+  }, groupedContents)
+  return async (key) => {
+    try {
+      return await together(key)
+    } catch (error) {
+      if (!isFailure(error, 'VAULT_DAMAGED')) throw error
+      // Somebody's content is damaged; it must not cost the others theirs.
+      return (await vault.get(key.tenantId, [key.ref])).get(key.ref)
+    }
+  }
+}
+
+const textOf = ({ tenantId, jobId }: JobKey): string => JSON.stringify([tenantId, jobId])

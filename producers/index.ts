@@ -1,0 +1,19 @@
+/** Everything other rooms use of producers: the requests a caller can make. */
+export {
+  type Appended,
+  type AppenderParts,
+  type Caller,
+  type RequestAppender,
+  randomText,
+  requestAppender,
+} from './append-request.ts'
+export { issueToken, type TokenRequest, tokenHash } from './issue-token.ts'
+export { publishPrices } from './publish-prices.ts'
+export { type LabelSetRequest, registerLabelSet } from './register-label-set.ts'
+export { registerTenant, type TenantRequest } from './register-tenant.ts'
+export { removeCap } from './remove-cap.ts'
+export { requestCancel } from './request-cancel.ts'
+export { revokeToken } from './revoke-token.ts'
+export { type CapRequest, setCap } from './set-cap.ts'
+export { type SubmittedJob, submissionMigrations, submittedJobs } from './submissions.ts'
+export { type JobRequest, type JobSubmitter, jobSubmitter, type Submitted } from './submit-job.ts'

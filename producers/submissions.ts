@@ -1,0 +1,138 @@
+/**
+ * The table of submissions: which idempotency key stands for which job, and whether its request is known to be in the
+ * log. Rows are kept as long as the jobs they lead to can be looked at, because a key must never lead to a second job.
+ */
+
+import type { Tx } from '../platform/postgres/database.ts'
+import { isolationSql } from '../platform/postgres/isolation.ts'
+import type { Migration } from '../platform/postgres/migrate.ts'
+import type { EpochMs } from '../schemas/units.ts'
+
+// No index on appended_at: marking a row then changes no index, and the row can be rewritten in its page.
+export const submissionMigrations: readonly Migration[] = [
+  {
+    name: 'producers-0001-submission',
+    sql: `CREATE TABLE submission (
+      tenant_id text NOT NULL,
+      idempotency_key text NOT NULL,
+      job_id text NOT NULL,
+      -- HMAC of what was asked, under a key of the tenant: tells same from other, and reveals nothing.
+      body_mac bytea NOT NULL,
+      capability text NOT NULL,
+      member_id text,
+      priority integer NOT NULL,
+      -- The encoded request, for appending the same again; null once it is known to be in the log.
+      request bytea,
+      created_at_ms bigint NOT NULL,
+      appended_at_ms bigint,
+      PRIMARY KEY (tenant_id, idempotency_key)
+    );
+    CREATE INDEX submission_by_job ON submission (tenant_id, job_id);
+    ${isolationSql('submission')}`,
+  },
+]
+
+export type SubmissionKey = { tenantId: string; idempotencyKey: string }
+
+export type SubmissionRow = SubmissionKey & {
+  jobId: string
+  bodyMac: Uint8Array
+  capability: string
+  memberId: string | null
+  priority: number
+  /** Null once the row is marked as appended. */
+  request: Uint8Array | null
+  createdAtMs: EpochMs
+}
+
+/** Inserts the rows whose key is new and answers which those are. Locks keys in one order, so doors never deadlock. */
+export async function insertSubmissions(tx: Tx, rows: readonly SubmissionRow[]): Promise<SubmissionKey[]> {
+  const inserted = await tx.query<{ tenant_id: string; idempotency_key: string }>(
+    `INSERT INTO submission (tenant_id, idempotency_key, job_id, body_mac, capability, member_id, priority, request, created_at_ms)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::int[], $8::bytea[], $9::bigint[])
+       AS r(tenant_id, idempotency_key, job_id, body_mac, capability, member_id, priority, request, created_at_ms)
+     ORDER BY tenant_id, idempotency_key
+     ON CONFLICT DO NOTHING RETURNING tenant_id, idempotency_key`,
+    [
+      rows.map((r) => r.tenantId),
+      rows.map((r) => r.idempotencyKey),
+      rows.map((r) => r.jobId),
+      rows.map((r) => toBuffer(r.bodyMac)),
+      rows.map((r) => r.capability),
+      rows.map((r) => r.memberId),
+      rows.map((r) => r.priority),
+      rows.map((r) => toBuffer(r.request)),
+      rows.map((r) => r.createdAtMs),
+    ],
+  )
+  return inserted.rows.map((row) => ({ tenantId: row.tenant_id, idempotencyKey: row.idempotency_key }))
+}
+
+export async function readSubmissions(tx: Tx, keys: readonly SubmissionKey[]): Promise<SubmissionRow[]> {
+  const { rows } = await tx.query<TableRow>(
+    `SELECT s.* FROM unnest($1::text[], $2::text[]) AS k(tenant_id, idempotency_key) JOIN submission s USING (tenant_id, idempotency_key)`,
+    [keys.map((k) => k.tenantId), keys.map((k) => k.idempotencyKey)],
+  )
+  return rows.map(fromRow)
+}
+
+/** Notes that the log has the requests of these rows. Marking again changes nothing. */
+export async function markAppended(tx: Tx, keys: readonly SubmissionKey[], atMs: EpochMs): Promise<void> {
+  await tx.query(
+    `WITH found AS (
+       SELECT s.tenant_id, s.idempotency_key FROM unnest($1::text[], $2::text[]) AS k(tenant_id, idempotency_key)
+       JOIN submission s USING (tenant_id, idempotency_key) WHERE s.appended_at_ms IS NULL
+       ORDER BY s.tenant_id, s.idempotency_key FOR UPDATE OF s)
+     UPDATE submission s SET appended_at_ms = $3, request = NULL FROM found f
+     WHERE s.tenant_id = f.tenant_id AND s.idempotency_key = f.idempotency_key`,
+    [keys.map((k) => k.tenantId), keys.map((k) => k.idempotencyKey), atMs],
+  )
+}
+
+export type SubmittedJob = Pick<
+  SubmissionRow,
+  'tenantId' | 'jobId' | 'capability' | 'memberId' | 'priority' | 'createdAtMs'
+>
+
+/**
+ * What is known of jobs that the views may not show yet; runs as the service, each job found by its tenant and id
+ * together. Unmarked rows count: marking comes after the answer, and a caller is told a job's id only once the log has it.
+ */
+export async function submittedJobs(
+  tx: Tx,
+  jobs: readonly { tenantId: string; jobId: string }[],
+): Promise<SubmittedJob[]> {
+  const { rows } = await tx.query<TableRow>(
+    `SELECT s.* FROM unnest($1::text[], $2::text[]) AS k(tenant_id, job_id) JOIN submission s USING (tenant_id, job_id)`,
+    [jobs.map((j) => j.tenantId), jobs.map((j) => j.jobId)],
+  )
+  return rows.map(fromRow)
+}
+
+type TableRow = {
+  tenant_id: string
+  idempotency_key: string
+  job_id: string
+  body_mac: Uint8Array
+  capability: string
+  member_id: string | null
+  priority: number
+  request: Uint8Array | null
+  created_at_ms: bigint
+}
+
+const fromRow = (row: TableRow): SubmissionRow => ({
+  tenantId: row.tenant_id,
+  idempotencyKey: row.idempotency_key,
+  jobId: row.job_id,
+  bodyMac: row.body_mac,
+  capability: row.capability,
+  memberId: row.member_id,
+  priority: row.priority,
+  request: row.request,
+  createdAtMs: Number(row.created_at_ms),
+})
+
+// The driver takes a Buffer in an array for bytes, but any other Uint8Array for an object.
+const toBuffer = <B extends Uint8Array | null>(bytes: B): Buffer | null =>
+  bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -1,0 +1,296 @@
+/**
+ * Takes a job in, once per idempotency key, and answers only after the log has it.
+ *
+ *   payload and row (tenant, key, MAC of the body, request bytes) in one transaction
+ *   → SubmitJob appended to intake → answer → row marked as appended, behind the caller's back
+ *
+ * Whatever dies in between, a retry with the same key finds the row: unmarked, it appends the same bytes again, and the
+ * owner drops what it has taken already; marked, it appends nothing. The owner remembers answered jobs for at least a
+ * day, so a row that has stood unmarked for longer than `appendAgainMsMax` is not appended again.
+ */
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { batcher } from '../platform/batcher.ts'
+import type { Clock, Random } from '../platform/clock.ts'
+import { PlatformError } from '../platform/errors.ts'
+import type { Database } from '../platform/postgres/database.ts'
+import type { PayloadReceipt, PayloadVault, SealedPayload } from '../platform/vault/vault.ts'
+import type { SubmitJobBody } from '../schemas/events.generated.ts'
+import { idFrom, jobIdFrom } from '../schemas/ids.ts'
+import { type Caller, type RequestAppender, randomText } from './append-request.ts'
+import {
+  insertSubmissions,
+  markAppended,
+  readSubmissions,
+  type SubmissionKey,
+  type SubmissionRow,
+} from './submissions.ts'
+
+export type JobRequest = {
+  tenantId: string
+  /** 1 to 255 printable ASCII characters; undefined makes one, and then no retry can find the job. */
+  idempotencyKey: string | undefined
+  /** Everything that was asked, in one agreed form: the same key with other bytes is a conflict. */
+  body: Uint8Array
+  /** What the vault keeps for the attempt. */
+  payload: Uint8Array
+} & Pick<
+  SubmitJobBody,
+  | 'memberId'
+  | 'capability'
+  | 'resourceId'
+  | 'model'
+  | 'priority'
+  | 'inputTokensMax'
+  | 'outputTokensMax'
+  | 'maxCharge'
+  | 'deadlineMs'
+>
+
+export type Submitted = {
+  jobId: string
+  /** False when an earlier request with the same key and body made the job. */
+  isNew: boolean
+}
+
+export type JobSubmitter = {
+  /**
+   * Resolves once the log has the job. Throws IDEMPOTENCY_CONFLICT (same key, other body), IDEMPOTENCY_EXPIRED,
+   * LOG_BUSY, LOG_UNAVAILABLE, DATABASE_UNAVAILABLE; after the last three a retry with the same key is safe and needed.
+   */
+  submitJob(caller: Caller, job: JobRequest): Promise<Submitted>
+  /** Resolves when no mark is outstanding; for stopping. */
+  settled(): Promise<void>
+}
+
+export type SubmitterParts = {
+  appender: RequestAppender
+  database: Database
+  vault: PayloadVault
+  clock: Clock
+  random: Random
+  /** 32 secret bytes that all doors share; the key that compares a tenant's bodies is derived from them. */
+  bodyKey: Uint8Array
+  /** A mark that could not be written costs nothing but a second, dropped request after a retry. */
+  onFault: (error: unknown) => void
+}
+
+/** The owner remembers an answered job for 24 hours at least; the rest is room for a log that lags. */
+export const appendAgainMsMax = 20 * 3_600_000
+/** Submissions written together. */
+const itemsMax = 512
+/** Payload bytes written together; a single larger payload is written alone. */
+const batchBytesMax = 8 * 1024 * 1024
+/** Submissions waiting to be written, and their payload bytes; one more is refused with LOG_BUSY. */
+const waitingMax = 20_000
+const waitingBytesMax = 256 * 1024 * 1024
+
+const keyForm = /^[\x20-\x7e]{1,255}$/
+
+type Asked = { key: SubmissionKey; jobId: string; caller: Caller; job: JobRequest; bodyMac: Buffer }
+type Found = { row: SubmissionRow; isNew: boolean }
+
+export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
+  const { appender, database, vault, clock, random, onFault } = parts
+  let waitingBytes = 0
+  const marks = new Set<Promise<void>>()
+  // Retries that meet in one process share the append of whoever came first, until the row says that it happened.
+  const underWay = new Map<string, Promise<void>>()
+
+  const store = batcher<Asked, Found>(
+    async (items) => {
+      const found = new Map<string, SubmissionRow>()
+      const isNew = new Set<Asked>()
+      for (const chunk of chunksOf(firstOfEachKey(items))) await storeChunk(chunk, found, isNew)
+      return items.map((item) => {
+        const row = found.get(textOf(item.key))
+        if (!row)
+          throw new PlatformError('INTERNAL', {
+            jobId: item.jobId,
+            problem: 'a submission was neither written nor found',
+          })
+        return { row, isNew: isNew.has(item) }
+      })
+    },
+    { itemsMax, waitingMax },
+  )
+
+  const mark = batcher<SubmissionKey, null>(
+    async (keys) => {
+      await database.asService((tx) => markAppended(tx, keys, clock.nowMs()))
+      return keys.map(() => null)
+    },
+    { itemsMax, waitingMax },
+  )
+
+  async function storeChunk(
+    chunk: readonly Asked[],
+    found: Map<string, SubmissionRow>,
+    isNew: Set<Asked>,
+  ): Promise<void> {
+    const sealed = await vault.seal(
+      chunk.map(({ job, jobId }) => ({
+        tenantId: job.tenantId,
+        ref: payloadRefFrom(job.tenantId, jobId),
+        class: 'day',
+        content: job.payload,
+      })),
+    )
+    const written = await Promise.all(
+      chunk.map(async (item, index) => {
+        const payload = sealedAt(sealed, index)
+        return { item, payload, row: await rowOf(item, payload.receipt) }
+      }),
+    )
+    await database.asService(async (tx) => {
+      const inserted = new Set(
+        (
+          await insertSubmissions(
+            tx,
+            written.map(({ row }) => row),
+          )
+        ).map(textOf),
+      )
+      const fresh = written.filter(({ row }) => inserted.has(textOf(row)))
+      const others = written.filter(({ row }) => !inserted.has(textOf(row)))
+      // Only the payload of the row that won is kept: another body under the same key must not take its place.
+      await vault.store(
+        tx,
+        fresh.map(({ payload }) => payload),
+      )
+      const existing =
+        others.length === 0
+          ? []
+          : await readSubmissions(
+              tx,
+              others.map(({ row }) => row),
+            )
+      for (const row of [...existing, ...fresh.map(({ row }) => row)]) found.set(textOf(row), row)
+      for (const { item } of fresh) isNew.add(item)
+    })
+  }
+
+  async function rowOf({ key, jobId, caller, job, bodyMac }: Asked, receipt: PayloadReceipt): Promise<SubmissionRow> {
+    const {
+      tenantId,
+      memberId,
+      capability,
+      resourceId,
+      model,
+      priority,
+      inputTokensMax,
+      outputTokensMax,
+      maxCharge,
+      deadlineMs,
+    } = job
+    const { value } = await appender.encode(caller, {
+      type: 'SubmitJob',
+      tenantId,
+      requestId: idFrom('req', 'SubmitJob', tenantId, jobId),
+      jobId,
+      memberId,
+      capability,
+      resourceId,
+      model,
+      payloadRef: receipt.ref,
+      payloadBytes: BigInt(receipt.bytes),
+      payloadMac: receipt.mac,
+      priority,
+      inputTokensMax,
+      outputTokensMax,
+      maxCharge,
+      deadlineMs,
+    })
+    return { ...key, jobId, bodyMac, capability, memberId, priority, request: value, createdAtMs: clock.nowMs() }
+  }
+
+  /** Resolves when the log has the request, however many ask for it at once. */
+  function append(row: SubmissionRow): Promise<void> {
+    const id = textOf(row)
+    const known = underWay.get(id)
+    if (known) return known
+    if (row.request === null) return Promise.resolve()
+    const appended = appender.appendEncoded({ key: row.tenantId, value: row.request }).then(() => undefined)
+    underWay.set(id, appended)
+    appended.then(
+      () => markLater(row, id),
+      () => underWay.delete(id),
+    )
+    return appended
+  }
+
+  function markLater({ tenantId, idempotencyKey }: SubmissionRow, id: string): void {
+    const marked: Promise<void> = mark({ tenantId, idempotencyKey })
+      .then(() => undefined, onFault)
+      .finally(() => {
+        underWay.delete(id)
+        marks.delete(marked)
+      })
+    marks.add(marked)
+  }
+
+  return {
+    async submitJob(caller, job) {
+      const idempotencyKey = job.idempotencyKey ?? randomText(random)
+      // One key the database cannot hold would fail everybody's batch.
+      if (!keyForm.test(idempotencyKey))
+        throw new PlatformError('REQUEST_INVALID', {
+          problem: 'the idempotency key is not 1 to 255 printable ASCII characters',
+        })
+      const key = { tenantId: job.tenantId, idempotencyKey }
+      const jobId = jobIdFrom(job.tenantId, idempotencyKey)
+      const bodyMac = createHmac('sha256', tenantKeyOf(parts.bodyKey, job.tenantId)).update(job.body).digest()
+      const bytes = job.payload.byteLength + job.body.byteLength
+      if (waitingBytes > 0 && waitingBytes + bytes > waitingBytesMax)
+        throw new PlatformError('LOG_BUSY', { waitingBytes })
+      waitingBytes += bytes
+      const { row, isNew } = await store({ key, jobId, caller, job, bodyMac }).finally(() => {
+        waitingBytes -= bytes
+      })
+      if (!timingSafeEqual(row.bodyMac, bodyMac)) throw new PlatformError('IDEMPOTENCY_CONFLICT', { jobId })
+      if (row.request !== null && clock.nowMs() - row.createdAtMs > appendAgainMsMax)
+        throw new PlatformError('IDEMPOTENCY_EXPIRED', { jobId })
+      await append(row)
+      return { jobId, isNew }
+    },
+    async settled() {
+      while (marks.size > 0) await Promise.all(marks)
+    },
+  }
+}
+
+/** Where the vault keeps the input of a job. */
+const payloadRefFrom = (tenantId: string, jobId: string): string => idFrom('in', tenantId, jobId)
+
+/** Own for each tenant, so that equal bodies of two tenants do not show as equal. */
+const tenantKeyOf = (bodyKey: Uint8Array, tenantId: string): Uint8Array =>
+  new Uint8Array(hkdfSync('sha256', bodyKey, new Uint8Array(), `pf3 submission body ${tenantId}`, 32))
+
+const textOf = ({ tenantId, idempotencyKey }: SubmissionKey): string => JSON.stringify([tenantId, idempotencyKey])
+
+function firstOfEachKey(items: readonly Asked[]): Asked[] {
+  const first = new Map<string, Asked>()
+  for (const item of items) if (!first.has(textOf(item.key))) first.set(textOf(item.key), item)
+  return [...first.values()]
+}
+
+function chunksOf(items: readonly Asked[]): Asked[][] {
+  const chunks: Asked[][] = []
+  let current: Asked[] = []
+  let bytes = 0
+  for (const item of items) {
+    if (current.length > 0 && bytes + item.job.payload.byteLength > batchBytesMax) {
+      chunks.push(current)
+      current = []
+      bytes = 0
+    }
+    current.push(item)
+    bytes += item.job.payload.byteLength
+  }
+  return [...chunks, current]
+}
+
+function sealedAt(sealed: readonly SealedPayload[], index: number): SealedPayload {
+  const payload = sealed[index]
+  if (!payload) throw new PlatformError('INTERNAL', { problem: 'the vault sealed fewer payloads than it was given' })
+  return payload
+}
