@@ -306,7 +306,10 @@ test('a remembered key costs no round trip until it is forgotten', async () => {
   let transactions = 0
   const counting = {
     ...database,
-    asService: <T>(run: Parameters<typeof database.asService<T>>[0]) => (transactions++, database.asService(run)),
+    asService: <T>(run: Parameters<typeof database.asService<T>>[0]) => {
+      transactions++
+      return database.asService(run)
+    },
   }
   const vault = payloadVault({ database: counting, masterKey: masterKeyFrom(secret), clock, random: systemRandom })
   await vault.seal([payload(tenantId, 'a', 'text')])

@@ -1,5 +1,5 @@
 /** Views in a database of their own, for tests: facts go in as the runner writes them, queries read what came of it. */
-import type { Tx } from '../../platform/postgres/database.ts'
+import type { Database, Tx } from '../../platform/postgres/database.ts'
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../../platform/postgres/embedded.ts'
 import { migrate } from '../../platform/postgres/migrate.ts'
 import type { Fact } from '../../schemas/events.generated.ts'
@@ -45,11 +45,7 @@ export async function openView(...projections: Projection[]): Promise<View> {
 }
 
 /** Every row of a view, in the order the memory runner gives them. */
-export async function tableRows(
-  database: EmbeddedDatabase,
-  projection: Projection,
-  table = projection.table,
-): Promise<Row[]> {
+export async function tableRows(database: Database, projection: Projection, table = projection.table): Promise<Row[]> {
   const { rows } = await database.asService((tx) => tx.query(`SELECT * FROM ${table}`))
   return sortedRows(
     projection.keyColumns,
