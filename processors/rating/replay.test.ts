@@ -196,6 +196,9 @@ const planted: Planted[] = [
     ['extra', 'facts', 'two', 'line', 'request: 1 × 1000000000 = 1000000000', null, -1_000_000_000n],
     ['extra', 'facts', 'two', 'line', 'input_uncached: 7 × 1000000 = 7000000', null, -7_000_000n],
   ]],
+  ['a job rated twice, once in another month', (facts) => [...facts, { ...ratedOf(facts, 'three'), eventId: 'again', billingPeriod: '2026-06' }], [
+    ['extra', 'facts', 'three', 'JobRated', 'charge of 0', null, 0n],
+  ]],
   ['a job never rated', (facts) => without(facts, 'JobRated', 'two'), [
     ['missing', 'facts', 'two', 'JobRated', null, 'charge of 1007000000', 0n],
     ['missing', 'facts', 'two', 'line', null, 'request: 1 × 1000000000 = 1000000000', 1_000_000_000n],
