@@ -207,7 +207,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
   function append(row: SubmissionRow): Promise<void> {
     const id = textOf(row)
     const known = underWay.get(id)
-    if (known) return known
+    if (known !== undefined) return known
     if (row.request === null) return Promise.resolve()
     const appended = appender.appendEncoded({ key: row.tenantId, value: row.request }).then(() => undefined)
     underWay.set(id, appended)

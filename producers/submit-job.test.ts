@@ -1,0 +1,233 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Clock, systemClock, systemRandom } from '../platform/clock.ts'
+import { PlatformError } from '../platform/errors.ts'
+import type { Log } from '../platform/log/log.ts'
+import { simulatedLog } from '../platform/log/simulated.ts'
+import { jobIdFrom } from '../schemas/ids.ts'
+import { submittedJobs } from './submissions.ts'
+import { appendAgainMsMax } from './submit-job.ts'
+import { aJob, caller, type Door, openDoor, openRig, type Rig, requestsIn } from './testing/rig.ts'
+
+let rig: Rig
+let door: Door
+let tenantsMade = 0
+beforeAll(async () => {
+  rig = await openRig()
+  door = openDoor(rig)
+})
+afterAll(() => rig.close())
+
+const newTenant = (): string => `tenant-${++tenantsMade}`
+
+type Row = { job_id: string; appended_at_ms: bigint | null; request: Uint8Array | null; body_mac: Uint8Array }
+const rowsOf = async (tenantId: string): Promise<Row[]> =>
+  (await rig.database.asTenant(tenantId, (tx) => tx.query<Row>('SELECT * FROM submission'))).rows
+const requestsOf = async (tenantId: string, log: Log = rig.log) =>
+  (await requestsIn(log)).filter((request) => request.tenantId === tenantId)
+
+test('a job is answered when the log has it, its row is marked, and its payload is in the vault', async () => {
+  const tenantId = newTenant()
+  const submitted = await door.submitter.submitJob(caller, aJob(tenantId, 'k', 'good morning'))
+  expect(submitted).toEqual({ jobId: jobIdFrom(tenantId, 'k'), isNew: true })
+  const [request, ...more] = await requestsOf(tenantId)
+  expect(more).toEqual([])
+  if (request?.type !== 'SubmitJob') throw new Error('no SubmitJob')
+  expect(request).toMatchObject({
+    jobId: submitted.jobId,
+    actor: 'token:tok_1',
+    correlationId: 'corr_1',
+    inputTokensMax: 21n,
+  })
+  const stored = (await rig.vault.get(tenantId, [request.payloadRef])).get(request.payloadRef)
+  expect(new TextDecoder().decode(stored)).toBe('{"input":{"text":"good morning"},"params":{}}')
+  await door.submitter.settled()
+  const [row] = await rowsOf(tenantId)
+  expect(row?.appended_at_ms).not.toBeNull()
+  expect(row?.request).toBeNull()
+  expect(door.faults).toEqual([])
+})
+
+test('1,000 retries of one key at once, through two doors, make one job', async () => {
+  const tenantId = newTenant()
+  const other = openDoor(rig)
+  const submitted = await Promise.all(
+    Array.from({ length: 1_000 }, (_, i) =>
+      (i % 2 === 0 ? door : other).submitter.submitJob(caller, aJob(tenantId, 'same')),
+    ),
+  )
+  expect(new Set(submitted.map(({ jobId }) => jobId))).toEqual(new Set([jobIdFrom(tenantId, 'same')]))
+  expect(submitted.filter(({ isNew }) => isNew)).toHaveLength(1)
+  expect(await rowsOf(tenantId)).toHaveLength(1)
+  const requests = await requestsOf(tenantId)
+  // Each door may have appended it once before the row was marked; all copies are the same request.
+  expect(requests.length).toBeLessThanOrEqual(2)
+  expect(new Set(requests.map(({ stored }) => Buffer.from(stored.value).toString('hex'))).size).toBe(1)
+  await Promise.all([door.submitter.settled(), other.submitter.settled()])
+  await door.submitter.submitJob(caller, aJob(tenantId, 'same'))
+  expect(await requestsOf(tenantId)).toHaveLength(requests.length)
+})
+
+test('many different keys at once: each its own job, in few writes', async () => {
+  const tenantId = newTenant()
+  const submitted = await Promise.all(
+    Array.from({ length: 500 }, (_, i) => door.submitter.submitJob(caller, aJob(tenantId, `key-${i}`, `text ${i}`))),
+  )
+  expect(new Set(submitted.map(({ jobId }) => jobId)).size).toBe(500)
+  expect(await requestsOf(tenantId)).toHaveLength(500)
+  await door.submitter.settled()
+  expect((await rowsOf(tenantId)).filter((row) => row.appended_at_ms === null)).toEqual([])
+})
+
+test('the same key with another body is a conflict, also at once, and the first payload stays', async () => {
+  const tenantId = newTenant()
+  const both = await Promise.allSettled([
+    door.submitter.submitJob(caller, aJob(tenantId, 'k', 'first')),
+    door.submitter.submitJob(caller, aJob(tenantId, 'k', 'second')),
+  ])
+  expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+  await expect(door.submitter.submitJob(caller, aJob(tenantId, 'k', 'third'))).rejects.toMatchObject({
+    code: 'IDEMPOTENCY_CONFLICT',
+  })
+  const requests = await requestsOf(tenantId)
+  expect(requests).toHaveLength(1)
+  const [request] = requests
+  if (request?.type !== 'SubmitJob') throw new Error('no SubmitJob')
+  const stored = (await rig.vault.get(tenantId, [request.payloadRef])).get(request.payloadRef)
+  expect(new TextDecoder().decode(stored)).toContain('first')
+})
+
+test('two tenants may use the same key; their rows show neither the other nor that the bodies are equal', async () => {
+  const [one, two] = [newTenant(), newTenant()]
+  await Promise.all([one, two].map((tenantId) => door.submitter.submitJob(caller, aJob(tenantId, 'k', 'equal'))))
+  const [rowsOfOne, rowsOfTwo] = [await rowsOf(one), await rowsOf(two)]
+  expect(rowsOfOne.map((row) => row.job_id)).toEqual([jobIdFrom(one, 'k')])
+  expect(rowsOfTwo.map((row) => row.job_id)).toEqual([jobIdFrom(two, 'k')])
+  expect(Buffer.from(rowsOfOne[0]?.body_mac ?? []).equals(Buffer.from(rowsOfTwo[0]?.body_mac ?? []))).toBe(false)
+})
+
+test('without a key every submission is a job of its own', async () => {
+  const tenantId = newTenant()
+  const submitted = await Promise.all([1, 2].map(() => door.submitter.submitJob(caller, aJob(tenantId, undefined))))
+  expect(new Set(submitted.map(({ jobId }) => jobId)).size).toBe(2)
+})
+
+test.each(['', 'a\0b', 'ключ', 'x'.repeat(256)])(
+  'a key the database or the header could not carry is refused: %j',
+  async (key) => {
+    await expect(door.submitter.submitJob(caller, aJob(newTenant(), key))).rejects.toMatchObject({
+      code: 'REQUEST_INVALID',
+    })
+  },
+)
+
+test('the append fails after the row is written: the caller is told, and a retry makes exactly that job', async () => {
+  const tenantId = newTenant()
+  let failures = 1
+  const failing: Log = {
+    ...rig.log,
+    partitionCount: rig.log.partitionCount,
+    append: (records) =>
+      failures-- > 0
+        ? Promise.reject(new PlatformError('LOG_UNAVAILABLE', { records: records.length }))
+        : rig.log.append(records),
+  }
+  const broken = openDoor({ ...rig, log: failing })
+  await expect(broken.submitter.submitJob(caller, aJob(tenantId, 'k'))).rejects.toMatchObject({
+    code: 'LOG_UNAVAILABLE',
+  })
+  await broken.submitter.settled()
+  const [row] = await rowsOf(tenantId)
+  expect(row).toMatchObject({ job_id: jobIdFrom(tenantId, 'k'), appended_at_ms: null })
+  expect(await requestsOf(tenantId)).toEqual([])
+
+  const retried = await openDoor(rig).submitter.submitJob({ ...caller, correlationId: 'corr_2' }, aJob(tenantId, 'k'))
+  expect(retried).toEqual({ jobId: jobIdFrom(tenantId, 'k'), isNew: false })
+  const requests = await requestsOf(tenantId)
+  expect(requests).toHaveLength(1)
+  // The request is the one that was kept, not one made anew: the first caller's.
+  expect(requests[0]).toMatchObject({ type: 'SubmitJob', correlationId: 'corr_1' })
+  expect(Buffer.from(requests[0]?.stored.value ?? [])).toEqual(Buffer.from(row?.request ?? []))
+})
+
+test('the log had it but nobody was told: the retry appends the same request id again, for the owner to drop', async () => {
+  const tenantId = newTenant()
+  const log = simulatedLog({
+    partitionCount: 2,
+    clock: systemClock,
+    random: systemRandom,
+    faults: { appendUnacknowledged: 1 },
+  })
+  const unlucky = openDoor({ ...rig, log })
+  await expect(unlucky.submitter.submitJob(caller, aJob(tenantId, 'k'))).rejects.toMatchObject({
+    code: 'LOG_UNAVAILABLE',
+  })
+  log.setFaults({ appendUnacknowledged: 0 })
+  const { jobId } = await unlucky.submitter.submitJob(caller, aJob(tenantId, 'k'))
+  await unlucky.submitter.settled()
+  await unlucky.submitter.submitJob(caller, aJob(tenantId, 'k'))
+  const requests = await requestsOf(tenantId, log)
+  expect(requests).toHaveLength(2)
+  expect(new Set(requests.map((request) => (request.type === 'SubmitJob' ? request.jobId : '')))).toEqual(
+    new Set([jobId]),
+  )
+  expect(new Set(requests.map(({ requestId }) => requestId)).size).toBe(1)
+})
+
+test('an unmarked row is appended again for 20 hours, then its key has expired; a marked one never expires', async () => {
+  const tenantId = newTenant()
+  let nowMs = Date.parse('2026-05-01T00:00:00Z')
+  const clock: Clock = { ...systemClock, nowMs: () => nowMs }
+  const log = simulatedLog({ partitionCount: 1, clock: systemClock, random: systemRandom, faults: { appendLost: 1 } })
+  const late = openDoor({ ...rig, log, clock })
+  await expect(late.submitter.submitJob(caller, aJob(tenantId, 'lost'))).rejects.toMatchObject({
+    code: 'LOG_UNAVAILABLE',
+  })
+  log.setFaults({ appendLost: 0 })
+  nowMs += appendAgainMsMax + 1
+  await expect(late.submitter.submitJob(caller, aJob(tenantId, 'lost'))).rejects.toMatchObject({
+    code: 'IDEMPOTENCY_EXPIRED',
+  })
+  nowMs -= 1
+  const again = await late.submitter.submitJob(caller, aJob(tenantId, 'lost'))
+  await late.submitter.settled()
+  nowMs += 400 * 86_400_000
+  expect(await late.submitter.submitJob(caller, aJob(tenantId, 'lost'))).toEqual(again)
+  expect(await requestsOf(tenantId, log)).toHaveLength(1)
+})
+
+test('a full log answers LOG_BUSY, and one record that is too large does not take others with it', async () => {
+  const tenantId = newTenant()
+  const busy: Log = { ...rig.log, partitionCount: 4, append: () => Promise.reject(new PlatformError('LOG_BUSY')) }
+  await expect(openDoor({ ...rig, log: busy }).submitter.submitJob(caller, aJob(tenantId, 'k'))).rejects.toMatchObject({
+    code: 'LOG_BUSY',
+  })
+
+  const tenant = {
+    type: 'IssueToken',
+    tokenId: 't',
+    role: 'reader',
+    memberId: null,
+    expiresAt: null,
+    tenantId,
+  } as const
+  const [large, small] = await Promise.allSettled([
+    door.appender.append(caller, { ...tenant, secretHash: 'x'.repeat(rig.log.recordBytesMax) }),
+    door.appender.append(caller, { ...tenant, secretHash: 'x' }),
+  ])
+  expect(large).toMatchObject({ status: 'rejected', reason: { code: 'LOG_RECORD_TOO_LARGE' } })
+  expect(small.status).toBe('fulfilled')
+})
+
+test('a job is found by its tenant and id before any view has it, and by no other tenant', async () => {
+  const [tenantId, stranger] = [newTenant(), newTenant()]
+  const { jobId } = await door.submitter.submitJob(caller, { ...aJob(tenantId, 'k'), memberId: 'ada', priority: 1 })
+  const found = await rig.database.asService((tx) =>
+    submittedJobs(tx, [
+      { tenantId, jobId },
+      { tenantId: stranger, jobId },
+    ]),
+  )
+  expect(found).toHaveLength(1)
+  expect(found[0]).toMatchObject({ tenantId, jobId, memberId: 'ada', priority: 1, capability: 'classify.sentiment' })
+  expect(await rowsOf(stranger)).toEqual([])
+})
