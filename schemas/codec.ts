@@ -3,7 +3,7 @@
  * Avro `long` and `decimal` are bigint, `int` is number, a null branch is null; the event's name is its `type`.
  */
 import avro from 'avsc'
-import { type Fact, type Request, streamOf } from './events.generated.ts'
+import type { Fact, Request, streamOf } from './events.generated.ts'
 
 export type EventName = keyof typeof streamOf
 export type EncodedEvent = Request | Fact
@@ -43,7 +43,12 @@ class Decimal extends avro.types.LogicalType {
   protected override _toValue(value: unknown): Buffer | undefined {
     if (typeof value !== 'bigint') return undefined
     const size = byteLength(value)
-    return Buffer.from(BigInt.asUintN(size * 8, value).toString(16).padStart(size * 2, '0'), 'hex')
+    return Buffer.from(
+      BigInt.asUintN(size * 8, value)
+        .toString(16)
+        .padStart(size * 2, '0'),
+      'hex',
+    )
   }
   protected override _resolve(type: avro.Type): ((value: unknown) => unknown) | undefined {
     return type instanceof Decimal ? (value) => value : undefined
@@ -104,7 +109,8 @@ export function codecFor(registry: SchemaRegistry, ownSchemas: ReadonlyMap<Event
     const found = registry.schemaOf(id)
     if (!found) throw new CodecError('SCHEMA_UNKNOWN', `No schema is registered under id ${id}.`)
     const own = ownType(found.name)
-    const resolver = found.schema === ownSchemas.get(found.name) ? undefined : own.createResolver(avroType(found.schema))
+    const resolver =
+      found.schema === ownSchemas.get(found.name) ? undefined : own.createResolver(avroType(found.schema))
     const made = { name: found.name, read: (bytes: Buffer) => own.fromBuffer(bytes, resolver) as object }
     readers.set(id, made)
     return made

@@ -22,7 +22,13 @@ export const streams: readonly StreamRow[] = [
   { name: 'accounts', holds: 'what a tenant may do', writtenBy: 'owner', partitions: 'tenant', keptDays: null },
   { name: 'jobs', holds: 'the life of every job', writtenBy: 'owner', partitions: 'tenant', keptDays: sevenYearsDays },
   { name: 'usage', holds: 'what was consumed', writtenBy: 'owner', partitions: 'tenant', keptDays: sevenYearsDays },
-  { name: 'billing', holds: 'what it costs: the feed for CS-4', writtenBy: 'owner', partitions: 'tenant', keptDays: sevenYearsDays },
+  {
+    name: 'billing',
+    holds: 'what it costs: the feed for CS-4',
+    writtenBy: 'owner',
+    partitions: 'tenant',
+    keptDays: sevenYearsDays,
+  },
 ]
 
 export const factStreams: readonly FactStream[] = ['directory', 'accounts', 'jobs', 'usage', 'billing']
