@@ -15,7 +15,8 @@ export function canonicalJson(value: Json): string {
 
 function write(value: Json, depthLeft: number): string {
   if (depthLeft === 0) throw new RangeError(`JSON nested deeper than ${depthMax}`)
-  if (typeof value === 'number' && !Number.isFinite(value)) throw new RangeError('JSON has no number that is not finite')
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw new RangeError('JSON has no number that is not finite')
   if (value === null || typeof value !== 'object') return JSON.stringify(value)
   if (isList(value)) return `[${value.map((item) => write(item, depthLeft - 1)).join(',')}]`
   const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))

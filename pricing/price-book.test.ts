@@ -11,7 +11,14 @@ const rates = (perRequest: string, perMillion: string) => ({
   perMillionCacheWriteTokens: perMillion,
   perMillionOutputTokens: perMillion,
 })
-const entry = { capability: 'c', provider: 'p', model: '*', price: rates('0.0002', '0.15'), ownKeyPrice: rates('0', '0'), cost: null }
+const entry = {
+  capability: 'c',
+  provider: 'p',
+  model: '*',
+  price: rates('0.0002', '0.15'),
+  ownKeyPrice: rates('0', '0'),
+  cost: null,
+}
 const book = { name: 'b', currency: 'USD', effectiveFrom: '2026-01-01T00:00:00Z', entries: [entry] }
 
 const problemsOf = (value: unknown) => {
@@ -101,13 +108,37 @@ test.for([
   ['text that is not JSON', '{', 'book: not JSON'],
   ['a book that is a list', '[]', 'book: an object'],
   ['no entries', { ...book, entries: [] }, 'entries: at least 1'],
-  ['too many entries', { ...book, entries: Array.from({ length: entriesMax + 1 }, () => 1) }, `entries: at most ${entriesMax}, not 10001`],
+  [
+    'too many entries',
+    { ...book, entries: Array.from({ length: entriesMax + 1 }, () => 1) },
+    `entries: at most ${entriesMax}, not 10001`,
+  ],
   ['entries that are no list', { ...book, entries: {} }, 'entries: a list'],
-  ['two entries for the same work', { ...book, entries: [entry, { ...entry, cost: rates('1', '1') }] }, 'entries[1]: prices the same work as entries[0]'],
-  ['a number for an amount', { ...book, entries: [{ ...entry, price: { ...entry.price, perRequest: 0.1 } }] }, 'entries[0].price.perRequest: a decimal string in main units such as "0.15"'],
-  ['a token price finer than a pico-unit', { ...book, entries: [{ ...entry, price: { ...entry.price, perMillionOutputTokens: '0.0000001' } }] }, 'entries[0].price.perMillionOutputTokens: at most 6 decimals, so that one token costs a whole number of pico-units'],
-  ['an amount beyond the bound', { ...book, entries: [{ ...entry, price: { ...entry.price, perRequest: '1000000000.000000000001' } }] }, 'entries[0].price.perRequest: at most 1000000000'],
-  ['a local time', { ...book, effectiveFrom: '2026-01-01T00:00:00+01:00' }, 'effectiveFrom: a time in UTC such as "2026-01-01T00:00:00Z"'],
+  [
+    'two entries for the same work',
+    { ...book, entries: [entry, { ...entry, cost: rates('1', '1') }] },
+    'entries[1]: prices the same work as entries[0]',
+  ],
+  [
+    'a number for an amount',
+    { ...book, entries: [{ ...entry, price: { ...entry.price, perRequest: 0.1 } }] },
+    'entries[0].price.perRequest: a decimal string in main units such as "0.15"',
+  ],
+  [
+    'a token price finer than a pico-unit',
+    { ...book, entries: [{ ...entry, price: { ...entry.price, perMillionOutputTokens: '0.0000001' } }] },
+    'entries[0].price.perMillionOutputTokens: at most 6 decimals, so that one token costs a whole number of pico-units',
+  ],
+  [
+    'an amount beyond the bound',
+    { ...book, entries: [{ ...entry, price: { ...entry.price, perRequest: '1000000000.000000000001' } }] },
+    'entries[0].price.perRequest: at most 1000000000',
+  ],
+  [
+    'a local time',
+    { ...book, effectiveFrom: '2026-01-01T00:00:00+01:00' },
+    'effectiveFrom: a time in UTC such as "2026-01-01T00:00:00Z"',
+  ],
   ['a book of more than 8 MiB', `"${'x'.repeat(8 * 1024 * 1024)}"`, 'book: more than 8388608 bytes'],
 ] as const)('%s is refused', ([, value, problem]) => {
   expect(problemsOf(value)).toEqual([problem])
@@ -120,8 +151,12 @@ test('of very many problems the first hundred are told, and how many there are',
 })
 
 test('an entry that names a prototype field is not fooled by it', () => {
-  expect(problemsOf(`{"__proto__": 1, ${JSON.stringify(book).slice(1)}`)).toEqual(['book: "__proto__" is not a known field'])
-  expect(problemsOf({ ...book, entries: [{ ...entry, price: 'constructor' }] })).toEqual(['entries[0].price: an object'])
+  expect(problemsOf(`{"__proto__": 1, ${JSON.stringify(book).slice(1)}`)).toEqual([
+    'book: "__proto__" is not a known field',
+  ])
+  expect(problemsOf({ ...book, entries: [{ ...entry, price: 'constructor' }] })).toEqual([
+    'entries[0].price: an object',
+  ])
 })
 
 test('whatever comes in, an answer comes out', () => {
@@ -149,7 +184,11 @@ test('the canonical text means the same and does not depend on the order of keys
 function turned(value: Json): Json {
   if (value === null || typeof value !== 'object') return value
   if (Array.isArray(value)) return value.map(turned)
-  return Object.fromEntries(Object.entries(value).reverse().map(([name, field]) => [name, turned(field)]))
+  return Object.fromEntries(
+    Object.entries(value)
+      .reverse()
+      .map(([name, field]) => [name, turned(field)]),
+  )
 }
 
 test('what has no canonical text is an error, not another text', () => {

@@ -151,7 +151,8 @@ function readRates(value: Json | undefined, at: string, problems: Problems): Rat
   const inputCacheReadTokenPico = perToken('perMillionCacheReadTokens')
   const inputCacheWriteTokenPico = perToken('perMillionCacheWriteTokens')
   const outputTokenPico = perToken('perMillionOutputTokens')
-  if (requestPico === undefined || inputUncachedTokenPico === undefined || outputTokenPico === undefined) return undefined
+  if (requestPico === undefined || inputUncachedTokenPico === undefined || outputTokenPico === undefined)
+    return undefined
   if (inputCacheReadTokenPico === undefined || inputCacheWriteTokenPico === undefined) return undefined
   return { requestPico, inputUncachedTokenPico, inputCacheReadTokenPico, inputCacheWriteTokenPico, outputTokenPico }
 }
@@ -161,7 +162,8 @@ function readObject(value: Json, at: string, known: readonly string[], problems:
   if (!isObject(value)) return problems.add(`${at}: an object`)
   for (const name of known) if (!Object.hasOwn(value, name)) problems.add(`${at}: ${name} is missing`)
   for (const name of Object.keys(value)) {
-    if (!known.includes(name)) problems.add(`${at}: ${JSON.stringify(name.slice(0, nameCharsMax))} is not a known field`)
+    if (!known.includes(name))
+      problems.add(`${at}: ${JSON.stringify(name.slice(0, nameCharsMax))} is not a known field`)
   }
   return value
 }
@@ -170,7 +172,13 @@ const isObject = (value: Json): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const readName = (value: Json | undefined, at: string, problems: Problems) =>
-  readText(value, at, /^[^\p{C}\s](?:[^\p{C}]{0,198}[^\p{C}\s])?$/u, `1 to ${nameCharsMax} printable characters`, problems)
+  readText(
+    value,
+    at,
+    /^[^\p{C}\s](?:[^\p{C}]{0,198}[^\p{C}\s])?$/u,
+    `1 to ${nameCharsMax} printable characters`,
+    problems,
+  )
 
 function readText(value: Json | undefined, at: string, form: RegExp, means: string, problems: Problems) {
   if (value === undefined) return undefined

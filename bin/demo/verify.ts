@@ -49,7 +49,11 @@ export async function verifyExport(dir: string, options: VerifyOptions = {}): Pr
 
   const directory = new OwnDirectory()
   // Read twice: here for what decisions of every partition rest on, below for its place in its own partition.
-  for await (const event of inOrder(dir, files.filter(({ stream }) => stream === 'directory'), () => {})) {
+  for await (const event of inOrder(
+    dir,
+    files.filter(({ stream }) => stream === 'directory'),
+    () => {},
+  )) {
     for (const says of directory.take(event, trusted)) {
       findings.add({ check: 'directory', seq: event.seq, says: `${event.type}: ${says}` })
     }
@@ -90,8 +94,10 @@ function toText({ events, tenants, problemCount, problems }: VerifyReport): stri
       .join(', ')
   const tallies = tenants.map(({ tenantId, jobs, refusals, ledger }) => {
     const ends = Object.entries({ ...jobs, ...refusals }).map(([name, count]) => `${name} ${count}`)
-    const sums = ledger.map(({ currency, chargedPico, recordedPico }) =>
-      `${currency} ${inUnits(chargedPico)}${chargedPico === recordedPico ? '' : ` (recorded ${inUnits(recordedPico)})`}`)
+    const sums = ledger.map(
+      ({ currency, chargedPico, recordedPico }) =>
+        `${currency} ${inUnits(chargedPico)}${chargedPico === recordedPico ? '' : ` (recorded ${inUnits(recordedPico)})`}`,
+    )
     return `${tenantId}: ${[...ends, ...sums].join(', ')}`
   })
   const verdict = problemCount === 0 ? 'everything holds' : `${problemCount} problems`
@@ -117,7 +123,8 @@ async function main(): Promise<number> {
     if (dir === undefined) throw new Error('Give the directory of an export.')
     const books = await Promise.all(bookPaths.map((path) => readFile(path, 'utf8')))
     const report = await verifyExport(dir, { books, openAllowed: values['open-allowed'] })
-    const json = () => JSON.stringify(report, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value), 2)
+    const json = () =>
+      JSON.stringify(report, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value), 2)
     process.stdout.write(`${values.json ? json() : toText(report)}\n`)
     return report.problemCount === 0 ? 0 : 1
   } catch (error) {

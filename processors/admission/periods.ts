@@ -89,7 +89,9 @@ function remembered(period: Repeating, anchorDate: string | null, timeZone: stri
 const guessesMax = 3
 
 function find(period: Repeating, anchorDate: string | null, timeZone: string, at: EpochMicros): Found {
-  const today = Temporal.Instant.fromEpochNanoseconds(at * 1_000n).toZonedDateTimeISO(timeZone).toPlainDate()
+  const today = Temporal.Instant.fromEpochNanoseconds(at * 1_000n)
+    .toZonedDateTimeISO(timeZone)
+    .toPlainDate()
   const anchor = anchorDate === null ? calendarAnchor : Temporal.PlainDate.from(anchorDate, { overflow: 'reject' })
   const guess = countAt(period, anchor, today)
   for (let count = guess; count < guess + guessesMax; count++) {

@@ -51,7 +51,8 @@ export type ReportedUsage = UsageBuckets & {
 }
 
 /** Ids follow from the job, so that JobRated can name its usage fact, and a repeated decision gives the same ids. */
-export const usageEventIdOf = (tenantId: string, jobId: string): string => idFrom('evt', tenantId, jobId, 'UsageMetered')
+export const usageEventIdOf = (tenantId: string, jobId: string): string =>
+  idFrom('evt', tenantId, jobId, 'UsageMetered')
 export const ratedEventIdOf = (tenantId: string, jobId: string): string => idFrom('evt', tenantId, jobId, 'JobRated')
 const exceededEventIdOf = (tenantId: string, jobId: string, metric: string): string =>
   idFrom('evt', tenantId, jobId, 'HoldExceeded', metric)
@@ -68,7 +69,9 @@ export function decideRating(job: EndedJob, book: PriceBook): Draft[] {
   if (book.hash !== job.priceBookHash) throw new Error(`Job ${job.jobId} is not priced by book ${book.hash}`)
   const rating = ratingOf(job, book)
   if (!rating.priced) {
-    throw new Error(`Job ${job.jobId} was admitted but book ${book.hash} does not price ${Object.values(rating.missing).join(' ')}`)
+    throw new Error(
+      `Job ${job.jobId} was admitted but book ${book.hash} does not price ${Object.values(rating.missing).join(' ')}`,
+    )
   }
   const { tenantId, jobId, attempt } = job
   const tokensUsed = tokensOf(attempt?.usage ?? noUsage)
@@ -99,9 +102,9 @@ export function jobRated(job: EndedJob, rating: Rating & { priced: true }, usage
     billingPeriod: job.billingPeriod,
     admittedAt: job.admittedAt,
     usageEventId: attempt && usageEventId,
-    provider: attempt && attempt.provider,
-    model: attempt && attempt.model,
-    keyOwner: attempt && attempt.keyOwner,
+    provider: attempt?.provider ?? null,
+    model: attempt?.model ?? null,
+    keyOwner: attempt?.keyOwner ?? null,
     chargedPico: rating.chargedPico,
     providerCostPico: rating.providerCostPico,
     lines: rating.lines,
@@ -124,14 +127,21 @@ function usageMetered(job: EndedJob, attempt: RatedAttempt, tokensUsed: bigint):
     jobId: job.jobId,
     memberId: job.memberId,
     capability: job.capability,
-    attemptNo, attemptId, provider, model, keyOwner, keyId,
+    attemptNo,
+    attemptId,
+    provider,
+    model,
+    keyOwner,
+    keyId,
     source: attempt.usage?.source ?? 'absent',
     inputUncachedTokens: usage.inputUncachedTokens,
     inputCacheReadTokens: usage.inputCacheReadTokens,
     inputCacheWriteTokens: usage.inputCacheWriteTokens,
     outputTokens: usage.outputTokens,
     reasoningTokens: usage.reasoningTokens,
-    inputBytes, outputBytes, durationMs,
+    inputBytes,
+    outputBytes,
+    durationMs,
     rawUsage: attempt.usage?.raw ?? null,
     tokensHeld: job.tokensHeld,
     settlements: settlements(job.caps, { tokens: tokensUsed }),

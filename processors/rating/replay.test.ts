@@ -4,7 +4,7 @@ import type { Fact, FactType, JobRated, JobRatedJobOutcome } from '../../schemas
 import { lineIdFrom } from '../../schemas/ids.ts'
 import type { Draft } from '../processor.ts'
 import { decideRating, type EndedJob } from './decide.ts'
-import { type LedgerLine, replay, type ReplayRequest } from './replay.ts'
+import { type LedgerLine, type ReplayRequest, replay } from './replay.ts'
 
 const rates = (request: string, token: string) => ({
   perRequest: request,
@@ -16,8 +16,17 @@ const rates = (request: string, token: string) => ({
 
 function bookOf(token: string, more: { model?: string; currency?: string } = {}): PriceBook {
   const { model = '*', currency = 'USD' } = more
-  const entry = { capability: 'c', provider: 'p', model, price: rates('0.001', token), ownKeyPrice: rates('0', '0'), cost: null }
-  const parsed = parsePriceBook(JSON.stringify({ name: 'b', currency, effectiveFrom: '2026-01-01T00:00:00Z', entries: [entry] }))
+  const entry = {
+    capability: 'c',
+    provider: 'p',
+    model,
+    price: rates('0.001', token),
+    ownKeyPrice: rates('0', '0'),
+    cost: null,
+  }
+  const parsed = parsePriceBook(
+    JSON.stringify({ name: 'b', currency, effectiveFrom: '2026-01-01T00:00:00Z', entries: [entry] }),
+  )
   if (!parsed.ok) throw new Error(parsed.problems.join('; '))
   return parsed.book
 }
@@ -28,14 +37,28 @@ const request: ReplayRequest = {
   bookByHash: (hash) => (hash === book.hash ? book : undefined),
 }
 
-type Told = { tenantId?: string; period?: string; model?: string; outcome?: Exclude<JobRatedJobOutcome, 'unknown'>; input?: bigint }
+type Told = {
+  tenantId?: string
+  period?: string
+  model?: string
+  outcome?: Exclude<JobRatedJobOutcome, 'unknown'>
+  input?: bigint
+}
 
 /** The facts of jobs, one after the other, numbered from 1. */
 function history(jobs: Record<string, Told>): Fact[] {
   const facts: Fact[] = []
   const add = (draft: Draft): Fact => {
     const seq = BigInt(facts.length + 1)
-    const header = { seq, occurredAt: seq, actor: 'owner', correlationId: 'c', causedBy: 'c', intakeOffset: null, traceparent: null }
+    const header = {
+      seq,
+      occurredAt: seq,
+      actor: 'owner',
+      correlationId: 'c',
+      causedBy: 'c',
+      intakeOffset: null,
+      traceparent: null,
+    }
     const fact: Fact = { eventId: `evt-${seq}`, ...draft, ...header }
     facts.push(fact)
     return fact
@@ -45,10 +68,24 @@ function history(jobs: Record<string, Told>): Fact[] {
     const job = { tenantId, jobId, memberId: null, capability: 'c' }
     const hold = { capId: 'cap', capVersion: 1n, periodStart: 0n, metric: 'money' as const, held: 10n ** 12n }
     const admitted = add({
-      type: 'JobAdmitted', ...job, priority: 3, requestsHeld: 1n, tokensHeld: 1_000n, heldPico: 10n ** 12n, currency: 'USD',
-      caps: [{ ...hold, periodEnd: null, limit: 10n ** 15n, settledBefore: 0n, heldBefore: 0n }], route: [],
-      priceBookHash: book.hash, billingPeriod: period, timeZone: 'UTC', directoryVersion: 1n, resourceHash: null,
-      schedulingCost: 1n, schedulingWeight: 1, attemptsMax: 1, deadlineAt: 0n,
+      type: 'JobAdmitted',
+      ...job,
+      priority: 3,
+      requestsHeld: 1n,
+      tokensHeld: 1_000n,
+      heldPico: 10n ** 12n,
+      currency: 'USD',
+      caps: [{ ...hold, periodEnd: null, limit: 10n ** 15n, settledBefore: 0n, heldBefore: 0n }],
+      route: [],
+      priceBookHash: book.hash,
+      billingPeriod: period,
+      timeZone: 'UTC',
+      directoryVersion: 1n,
+      resourceHash: null,
+      schedulingCost: 1n,
+      schedulingWeight: 1,
+      attemptsMax: 1,
+      deadlineAt: 0n,
     })
     if (admitted.type !== 'JobAdmitted') throw new Error('not an admission')
     const [attemptId, provider, attemptNo] = ['att', 'p', 1]
@@ -62,8 +99,22 @@ function history(jobs: Record<string, Told>): Fact[] {
     }
     const sizes = { inputBytes: 0n, outputBytes: 0n, durationMs: 0n }
     const usage = { ...noUsage, source: 'counted' as const, inputUncachedTokens: input ?? 0n }
-    const attempt = { attemptNo, attemptId, provider, model, keyOwner: 'platform' as const, keyId: null, usage, ...sizes }
-    const ended: EndedJob = { ...admitted, admittedAt: admitted.occurredAt, outcome, attempt: input === undefined ? null : attempt }
+    const attempt = {
+      attemptNo,
+      attemptId,
+      provider,
+      model,
+      keyOwner: 'platform' as const,
+      keyId: null,
+      usage,
+      ...sizes,
+    }
+    const ended: EndedJob = {
+      ...admitted,
+      admittedAt: admitted.occurredAt,
+      outcome,
+      attempt: input === undefined ? null : attempt,
+    }
     for (const draft of decideRating(ended, book)) add(draft)
   }
   return facts
@@ -94,7 +145,15 @@ const without = (facts: Fact[], type: FactType, jobId: string): Fact[] =>
 
 const shortly = async (facts: Fact[], more: Partial<ReplayRequest> = {}) => {
   const { deltas } = await replay(facts, { ...request, ...more })
-  return deltas.map((delta) => [delta.kind, delta.in, delta.jobId, delta.what, delta.recorded, delta.derived, delta.amountPico])
+  return deltas.map((delta) => [
+    delta.kind,
+    delta.in,
+    delta.jobId,
+    delta.what,
+    delta.recorded,
+    delta.derived,
+    delta.amountPico,
+  ])
 }
 
 test('a right month has no differences, and other tenants and months are none of its business', async () => {
@@ -109,7 +168,9 @@ test('a right month has no differences, and other tenants and months are none of
     underivedJobs: 0,
     lines: 4,
     // 1,000,000,000 per request and 1,000,000 per token.
-    totals: [{ currency: 'USD', recordedPico: 2_107_000_000n, derivedPico: 2_107_000_000n, ledgerPico: 2_107_000_000n }],
+    totals: [
+      { currency: 'USD', recordedPico: 2_107_000_000n, derivedPico: 2_107_000_000n, ledgerPico: 2_107_000_000n },
+    ],
     deltaCount: 0,
     deltas: [],
   })
@@ -131,7 +192,9 @@ test('a job that has not ended has nothing to compare', async () => {
 test('under another book every line shows what it would have been, with the facts behind it', async () => {
   const report = await replay(month(), { ...request, otherBook: bookOf('3') })
   expect(report).toMatchObject({ otherBookHash: bookOf('3').hash, underivedJobs: 0, deltaCount: 2 })
-  expect(report.totals).toEqual([{ currency: 'USD', recordedPico: 2_107_000_000n, derivedPico: 2_321_000_000n, ledgerPico: null }])
+  expect(report.totals).toEqual([
+    { currency: 'USD', recordedPico: 2_107_000_000n, derivedPico: 2_321_000_000n, ledgerPico: null },
+  ])
   expect(report.deltas[0]).toEqual({
     kind: 'differs',
     in: 'facts',
@@ -162,7 +225,12 @@ test.for([
 ] as const)('what a book that %s would charge is unpriced, not 0', async ([, otherBook]) => {
   const report = await replay(history({ one: { input: 1n } }), { ...request, otherBook })
   expect(report).toMatchObject({ underivedJobs: 1, totals: [], deltaCount: 1 })
-  expect(report.deltas[0]).toMatchObject({ kind: 'unpriced', recorded: 'charge of 1001000000', derived: null, amountPico: -1_001_000_000n })
+  expect(report.deltas[0]).toMatchObject({
+    kind: 'unpriced',
+    recorded: 'charge of 1001000000',
+    derived: null,
+    amountPico: -1_001_000_000n,
+  })
 })
 
 test('a book that nobody has is unpriced too', async () => {
@@ -173,69 +241,127 @@ test('a book that nobody has is unpriced too', async () => {
 
 type Planted = [name: string, plant: (facts: Fact[]) => Fact[] | undefined, found: unknown[][]]
 const planted: Planted[] = [
-  ['a wrong price', (facts) => {
-    const rated = ratedOf(facts, 'two')
-    rated.lines = rated.lines.map((line) => (line.kind === 'request' ? { ...line, pricePico: 9n, amountPico: 9n } : line))
-    rated.chargedPico = 7_000_009n
-    return undefined
-  }, [
-    ['differs', 'facts', 'two', 'chargedPico', '"7000009"', '"1007000000"', 0n],
-    ['differs', 'facts', 'two', 'line', 'request: 1 × 9 = 9', 'request: 1 × 1000000000 = 1000000000', 999_999_991n],
-  ]],
-  ['a line left out', (facts) => {
-    ratedOf(facts, 'one').lines.pop()
-    return undefined
-  }, [['missing', 'facts', 'one', 'line', null, 'input_uncached: 100 × 1000000 = 100000000', 100_000_000n]]],
-  ['a line that comes twice', (facts) => {
-    const { lines } = ratedOf(facts, 'two')
-    lines.push(...lines.slice(0, 1))
-    return undefined
-  }, [['extra', 'facts', 'two', 'line', 'request: 1 × 1000000000 = 1000000000', null, -1_000_000_000n]]],
-  ['a job rated twice', (facts) => [...facts, { ...ratedOf(facts, 'two'), eventId: 'again' }], [
-    ['extra', 'facts', 'two', 'JobRated', 'charge of 1007000000', null, 0n],
-    ['extra', 'facts', 'two', 'line', 'request: 1 × 1000000000 = 1000000000', null, -1_000_000_000n],
-    ['extra', 'facts', 'two', 'line', 'input_uncached: 7 × 1000000 = 7000000', null, -7_000_000n],
-  ]],
-  ['a job rated twice, once in another month', (facts) => [...facts, { ...ratedOf(facts, 'three'), eventId: 'again', billingPeriod: '2026-06' }], [
-    ['extra', 'facts', 'three', 'JobRated', 'charge of 0', null, 0n],
-  ]],
-  ['a job never rated', (facts) => without(facts, 'JobRated', 'two'), [
-    ['missing', 'facts', 'two', 'JobRated', null, 'charge of 1007000000', 0n],
-    ['missing', 'facts', 'two', 'line', null, 'request: 1 × 1000000000 = 1000000000', 1_000_000_000n],
-    ['missing', 'facts', 'two', 'line', null, 'input_uncached: 7 × 1000000 = 7000000', 7_000_000n],
-  ]],
-  ['usage lost', (facts) => without(facts, 'UsageMetered', 'two'), [
-    ['missing', 'facts', 'two', 'sound UsageMetered', 'charge of 1007000000', null, -1_007_000_000n],
-  ]],
-  ['an end lost', (facts) => without(facts, 'JobCancelled', 'two'), [
-    ['missing', 'facts', 'two', 'end of the job', 'charge of 1007000000', null, -1_007_000_000n],
-  ]],
-  ['a charge of another month filed here', (facts) => {
-    ratedOf(facts, 'june').billingPeriod = '2026-05'
-    return undefined
-  }, [
-    ['extra', 'facts', 'june', 'JobRated', 'charge of 1009000000', null, 0n],
-    ['extra', 'facts', 'june', 'line', 'request: 1 × 1000000000 = 1000000000', null, -1_000_000_000n],
-    ['extra', 'facts', 'june', 'line', 'input_uncached: 9 × 1000000 = 9000000', null, -9_000_000n],
-  ]],
-  ['a charge filed in another month', (facts) => {
-    ratedOf(facts, 'two').billingPeriod = '2026-06'
-    return undefined
-  }, [['differs', 'facts', 'two', 'billingPeriod', '"2026-06"', '"2026-05"', 0n]]],
-  ['a failed job charged', (facts) => {
-    const rated = ratedOf(facts, 'three')
-    rated.lines.push({ lineId: 'x', kind: 'request', quantity: 1n, pricePico: 5n, amountPico: 5n })
-    return undefined
-  }, [['extra', 'facts', 'three', 'line', 'request: 1 × 5 = 5', null, -5n]]],
-  ['a settlement that is not the charge', (facts) => {
-    const rated = ratedOf(facts, 'three')
-    rated.settlements = rated.settlements.map((settlement) => ({ ...settlement, settled: 1n }))
-    return undefined
-  }, [['differs', 'facts', 'three', 'settlements', expect.stringMatching(/"settled":"1"/), expect.stringMatching(/"settled":"0"/), 0n]]],
-  ['usage that cannot be true', (facts) => {
-    for (const fact of facts) if (fact.type === 'UsageMetered' && fact.jobId === 'two') fact.reasoningTokens = 1n
-    return undefined
-  }, [['missing', 'facts', 'two', 'sound UsageMetered', 'charge of 1007000000', null, -1_007_000_000n]]],
+  [
+    'a wrong price',
+    (facts) => {
+      const rated = ratedOf(facts, 'two')
+      rated.lines = rated.lines.map((line) =>
+        line.kind === 'request' ? { ...line, pricePico: 9n, amountPico: 9n } : line,
+      )
+      rated.chargedPico = 7_000_009n
+      return undefined
+    },
+    [
+      ['differs', 'facts', 'two', 'chargedPico', '"7000009"', '"1007000000"', 0n],
+      ['differs', 'facts', 'two', 'line', 'request: 1 × 9 = 9', 'request: 1 × 1000000000 = 1000000000', 999_999_991n],
+    ],
+  ],
+  [
+    'a line left out',
+    (facts) => {
+      ratedOf(facts, 'one').lines.pop()
+      return undefined
+    },
+    [['missing', 'facts', 'one', 'line', null, 'input_uncached: 100 × 1000000 = 100000000', 100_000_000n]],
+  ],
+  [
+    'a line that comes twice',
+    (facts) => {
+      const { lines } = ratedOf(facts, 'two')
+      lines.push(...lines.slice(0, 1))
+      return undefined
+    },
+    [['extra', 'facts', 'two', 'line', 'request: 1 × 1000000000 = 1000000000', null, -1_000_000_000n]],
+  ],
+  [
+    'a job rated twice',
+    (facts) => [...facts, { ...ratedOf(facts, 'two'), eventId: 'again' }],
+    [
+      ['extra', 'facts', 'two', 'JobRated', 'charge of 1007000000', null, 0n],
+      ['extra', 'facts', 'two', 'line', 'request: 1 × 1000000000 = 1000000000', null, -1_000_000_000n],
+      ['extra', 'facts', 'two', 'line', 'input_uncached: 7 × 1000000 = 7000000', null, -7_000_000n],
+    ],
+  ],
+  [
+    'a job rated twice, once in another month',
+    (facts) => [...facts, { ...ratedOf(facts, 'three'), eventId: 'again', billingPeriod: '2026-06' }],
+    [['extra', 'facts', 'three', 'JobRated', 'charge of 0', null, 0n]],
+  ],
+  [
+    'a job never rated',
+    (facts) => without(facts, 'JobRated', 'two'),
+    [
+      ['missing', 'facts', 'two', 'JobRated', null, 'charge of 1007000000', 0n],
+      ['missing', 'facts', 'two', 'line', null, 'request: 1 × 1000000000 = 1000000000', 1_000_000_000n],
+      ['missing', 'facts', 'two', 'line', null, 'input_uncached: 7 × 1000000 = 7000000', 7_000_000n],
+    ],
+  ],
+  [
+    'usage lost',
+    (facts) => without(facts, 'UsageMetered', 'two'),
+    [['missing', 'facts', 'two', 'sound UsageMetered', 'charge of 1007000000', null, -1_007_000_000n]],
+  ],
+  [
+    'an end lost',
+    (facts) => without(facts, 'JobCancelled', 'two'),
+    [['missing', 'facts', 'two', 'end of the job', 'charge of 1007000000', null, -1_007_000_000n]],
+  ],
+  [
+    'a charge of another month filed here',
+    (facts) => {
+      ratedOf(facts, 'june').billingPeriod = '2026-05'
+      return undefined
+    },
+    [
+      ['extra', 'facts', 'june', 'JobRated', 'charge of 1009000000', null, 0n],
+      ['extra', 'facts', 'june', 'line', 'request: 1 × 1000000000 = 1000000000', null, -1_000_000_000n],
+      ['extra', 'facts', 'june', 'line', 'input_uncached: 9 × 1000000 = 9000000', null, -9_000_000n],
+    ],
+  ],
+  [
+    'a charge filed in another month',
+    (facts) => {
+      ratedOf(facts, 'two').billingPeriod = '2026-06'
+      return undefined
+    },
+    [['differs', 'facts', 'two', 'billingPeriod', '"2026-06"', '"2026-05"', 0n]],
+  ],
+  [
+    'a failed job charged',
+    (facts) => {
+      const rated = ratedOf(facts, 'three')
+      rated.lines.push({ lineId: 'x', kind: 'request', quantity: 1n, pricePico: 5n, amountPico: 5n })
+      return undefined
+    },
+    [['extra', 'facts', 'three', 'line', 'request: 1 × 5 = 5', null, -5n]],
+  ],
+  [
+    'a settlement that is not the charge',
+    (facts) => {
+      const rated = ratedOf(facts, 'three')
+      rated.settlements = rated.settlements.map((settlement) => ({ ...settlement, settled: 1n }))
+      return undefined
+    },
+    [
+      [
+        'differs',
+        'facts',
+        'three',
+        'settlements',
+        expect.stringMatching(/"settled":"1"/),
+        expect.stringMatching(/"settled":"0"/),
+        0n,
+      ],
+    ],
+  ],
+  [
+    'usage that cannot be true',
+    (facts) => {
+      for (const fact of facts) if (fact.type === 'UsageMetered' && fact.jobId === 'two') fact.reasoningTokens = 1n
+      return undefined
+    },
+    [['missing', 'facts', 'two', 'sound UsageMetered', 'charge of 1007000000', null, -1_007_000_000n]],
+  ],
 ]
 test.for(planted)('%s is found', async ([, plant, found]) => {
   const facts = month()
@@ -244,14 +370,39 @@ test.for(planted)('%s is found', async ([, plant, found]) => {
 
 type LedgerPlanted = [name: string, plant: (lines: LedgerLine[]) => LedgerLine[], found: unknown[][]]
 const ledgerPlanted: LedgerPlanted[] = [
-  ['lost a line', (lines) => lines.slice(1), [['missing', 'ledger', 'one', 'line', null, 'request: 1 × 1000000000 = 1000000000', 1_000_000_000n]]],
-  ['counts a line twice', (lines) => [...lines, ...lines.slice(0, 1)], [['extra', 'ledger', 'one', 'line', 'request: 1 × 1000000000 = 1000000000', null, -1_000_000_000n]]],
-  ['shows another amount', (lines) => lines.map((line, index) => (index === 0 ? { ...line, amountPico: 999_999_999n } : line)), [
-    ['differs', 'ledger', 'one', 'line', 'request: 1 × 1000000000 = 999999999', 'request: 1 × 1000000000 = 1000000000', 1n],
-  ]],
-  ['has a line of a job there is none of', (lines) => [...lines, { lineId: 'x', jobId: 'ghost', currency: 'USD', kind: 'request', quantity: 1n, pricePico: 3n, amountPico: 3n }], [
-    ['extra', 'ledger', 'ghost', 'line', 'request: 1 × 3 = 3', null, -3n],
-  ]],
+  [
+    'lost a line',
+    (lines) => lines.slice(1),
+    [['missing', 'ledger', 'one', 'line', null, 'request: 1 × 1000000000 = 1000000000', 1_000_000_000n]],
+  ],
+  [
+    'counts a line twice',
+    (lines) => [...lines, ...lines.slice(0, 1)],
+    [['extra', 'ledger', 'one', 'line', 'request: 1 × 1000000000 = 1000000000', null, -1_000_000_000n]],
+  ],
+  [
+    'shows another amount',
+    (lines) => lines.map((line, index) => (index === 0 ? { ...line, amountPico: 999_999_999n } : line)),
+    [
+      [
+        'differs',
+        'ledger',
+        'one',
+        'line',
+        'request: 1 × 1000000000 = 999999999',
+        'request: 1 × 1000000000 = 1000000000',
+        1n,
+      ],
+    ],
+  ],
+  [
+    'has a line of a job there is none of',
+    (lines) => [
+      ...lines,
+      { lineId: 'x', jobId: 'ghost', currency: 'USD', kind: 'request', quantity: 1n, pricePico: 3n, amountPico: 3n },
+    ],
+    [['extra', 'ledger', 'ghost', 'line', 'request: 1 × 3 = 3', null, -3n]],
+  ],
 ]
 test.for(ledgerPlanted)('a ledger that %s is found out', async ([, plant, found]) => {
   const facts = month()

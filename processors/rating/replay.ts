@@ -4,7 +4,7 @@
  * wanted, with the ledger. Pure: reads facts in order and never decides anything anew.
  */
 import { canonicalJson, isSoundUsage, type PriceBook, type UsageBuckets } from '../../pricing/index.ts'
-import type { Fact, FactType, JobRatedBody, JobRatedRatedLine } from '../../schemas/events.generated.ts'
+import type { Fact, FactType, JobRatedBody } from '../../schemas/events.generated.ts'
 import type { Pico } from '../../schemas/units.ts'
 import type { Recorded } from '../processor.ts'
 import { type EndedJob, jobRated, type ReportedUsage, ratingOf } from './decide.ts'
@@ -75,7 +75,10 @@ const deltasMax = 10_000
  * other tenants' are passed over. Keeps open jobs, an id per rated job and the ledger in memory, at most 10 million
  * jobs; throws RangeError beyond. Reading the same facts twice gives the same report.
  */
-export async function replay(facts: AsyncIterable<Fact> | Iterable<Fact>, request: ReplayRequest): Promise<ReplayReport> {
+export async function replay(
+  facts: AsyncIterable<Fact> | Iterable<Fact>,
+  request: ReplayRequest,
+): Promise<ReplayReport> {
   const replayed = new Replay(request)
   for await (const line of request.ledger ?? []) replayed.takeLedgerLine(line)
   for await (const fact of facts) if (fact.tenantId === request.tenantId) replayed.take(fact)
@@ -188,7 +191,13 @@ class Replay {
     totals.recordedPico += recorded?.chargedPico ?? 0n
     this.#report.lines += derived.lines.length
     if (!recorded) {
-      const about = { jobId, what: 'JobRated', lineId: null, recorded: null, derived: `charge of ${derived.chargedPico}` }
+      const about = {
+        jobId,
+        what: 'JobRated',
+        lineId: null,
+        recorded: null,
+        derived: `charge of ${derived.chargedPico}`,
+      }
       // The lines tell the amounts.
       this.#delta({ kind: 'missing', in: 'facts', ...about, amountPico: 0n, evidence })
     } else if (!this.#request.otherBook) {
@@ -210,7 +219,11 @@ class Replay {
   }
 
   #notDerived(job: OpenJob, ended: EndedJob | undefined, recorded: Recorded<'JobRated'> | undefined): void {
-    const { end, evidence, admitted: { jobId, priceBookHash } } = job
+    const {
+      end,
+      evidence,
+      admitted: { jobId, priceBookHash },
+    } = job
     this.#report.underivedJobs++
     this.#ledger.delete(jobId)
     const about = ended
@@ -226,11 +239,27 @@ class Replay {
       const [is, ought] = [asText(recorded[field]), asText(derived[field])]
       if (is === ought) continue
       const { jobId } = derived
-      this.#delta({ kind: 'differs', in: 'facts', jobId, what: field, lineId: null, recorded: is, derived: ought, amountPico: 0n, evidence })
+      this.#delta({
+        kind: 'differs',
+        in: 'facts',
+        jobId,
+        what: field,
+        lineId: null,
+        recorded: is,
+        derived: ought,
+        amountPico: 0n,
+        evidence,
+      })
     }
   }
 
-  #compareLines(where: Delta['in'], jobId: string, recorded: readonly Line[], derived: readonly Line[], evidence: Evidence[]): void {
+  #compareLines(
+    where: Delta['in'],
+    jobId: string,
+    recorded: readonly Line[],
+    derived: readonly Line[],
+    evidence: Evidence[],
+  ): void {
     const left = [...recorded]
     for (const line of derived) {
       const at = left.findIndex(({ lineId }) => lineId === line.lineId)
@@ -275,8 +304,22 @@ class Replay {
 
 /** Lines are compared one by one, and with them the charge is. */
 const comparedFields = [
-  'memberId', 'capability', 'outcome', 'attempts', 'currency', 'priceBookHash', 'billingPeriod', 'admittedAt',
-  'usageEventId', 'provider', 'model', 'keyOwner', 'chargedPico', 'providerCostPico', 'heldPico', 'settlements',
+  'memberId',
+  'capability',
+  'outcome',
+  'attempts',
+  'currency',
+  'priceBookHash',
+  'billingPeriod',
+  'admittedAt',
+  'usageEventId',
+  'provider',
+  'model',
+  'keyOwner',
+  'chargedPico',
+  'providerCostPico',
+  'heldPico',
+  'settlements',
 ] as const satisfies readonly (keyof JobRatedBody)[]
 
 /** Undefined when the job has not ended, or an attempt started but what it used is not known or cannot be true. */
@@ -293,7 +336,13 @@ function reportedUsage(usage: Recorded<'UsageMetered'>): ReportedUsage | null {
   const { source } = usage
   if (source === 'absent') return null
   const { inputUncachedTokens, inputCacheReadTokens, inputCacheWriteTokens, outputTokens, reasoningTokens } = usage
-  const buckets: UsageBuckets = { inputUncachedTokens, inputCacheReadTokens, inputCacheWriteTokens, outputTokens, reasoningTokens }
+  const buckets: UsageBuckets = {
+    inputUncachedTokens,
+    inputCacheReadTokens,
+    inputCacheWriteTokens,
+    outputTokens,
+    reasoningTokens,
+  }
   return { ...buckets, source: source === 'unknown' ? 'estimated' : source }
 }
 
@@ -303,4 +352,6 @@ const lineText = (line: Line): string => `${line.kind}: ${line.quantity} × ${li
 
 /** The same text for the same value, whatever the order of its fields. */
 const asText = (value: unknown): string =>
-  canonicalJson(JSON.parse(JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? part.toString() : part))))
+  canonicalJson(
+    JSON.parse(JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? part.toString() : part))),
+  )

@@ -17,7 +17,12 @@ export type Buckets = {
   reasoningTokens: bigint
 }
 
-export type TenantRegistered = { type: 'TenantRegistered'; registeredTenantId: string; currency: string; timeZone: string }
+export type TenantRegistered = {
+  type: 'TenantRegistered'
+  registeredTenantId: string
+  currency: string
+  timeZone: string
+}
 export type PriceBookPublished = {
   type: 'PriceBookPublished'
   hash: string

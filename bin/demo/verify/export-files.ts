@@ -70,10 +70,7 @@ async function* eventsOf(dir: string, file: ExportedFile, complain: (says: strin
   let schemaName = ''
   const decoder = new avro.streams.BlockDecoder({
     parseHook: (schema) => {
-      const type = avro.Type.forSchema(schema, {
-        typeHook: (part: unknown) => (isLong(part) ? longType : undefined),
-        logicalTypes: { decimal: Decimal },
-      })
+      const type = typeOf(schema)
       schemaName = (type.name ?? '').split('.').at(-1) ?? ''
       return type
     },
@@ -89,6 +86,23 @@ async function* eventsOf(dir: string, file: ExportedFile, complain: (says: strin
     yield { ...record, type: isLookedInto(file.event) ? file.event : 'Other' } as Event
   }
   if (records !== file.records) complain(`${file.path} holds ${records} records, the manifest says ${file.records}`)
+}
+
+// A file per event and partition has the same few schemas over and over, and a type costs more than a small file.
+const types = new Map<string, avro.Type>()
+const typesMax = 1_000
+
+function typeOf(schema: avro.Schema): avro.Type {
+  const text = JSON.stringify(schema)
+  const known = types.get(text)
+  if (known) return known
+  const type = avro.Type.forSchema(schema, {
+    typeHook: (part: unknown) => (isLong(part) ? longType : undefined),
+    logicalTypes: { decimal: Decimal },
+  })
+  if (types.size >= typesMax) types.clear()
+  types.set(text, type)
+  return type
 }
 
 const isLong = (part: unknown): boolean => part === 'long' || (isRecord(part) && part['type'] === 'long')

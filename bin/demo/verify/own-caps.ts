@@ -23,7 +23,9 @@ export class OwnCaps {
     const goesOn = before !== undefined && isSameShape(before.life.shape, shape)
     const countsFrom = goesOn ? before.life.countsFrom : event.occurredAt
     if (event.countsFrom !== countsFrom) faults.push(`counts from ${event.countsFrom} instead of ${countsFrom}`)
-    const life = goesOn ? before.life : { capId: event.capId, shape, countsFrom, standings: new Map<bigint, Standing>() }
+    const life = goesOn
+      ? before.life
+      : { capId: event.capId, shape, countsFrom, standings: new Map<bigint, Standing>() }
     if (!goesOn) this.#lives.push(life)
     this.#inForce.set(event.capId, { capId: event.capId, version: event.version, limit: event.limit, life })
     return faults

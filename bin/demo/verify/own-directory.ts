@@ -27,7 +27,7 @@ export class OwnDirectory {
     if (trusted.size > 0 && !trusted.has(event.hash)) faults.push(`price book ${event.hash} is none of the given ones`)
     const book = readBook(event.book)
     if (book.currency !== event.currency) faults.push(`the currency is not the book's ${book.currency}`)
-    if (book.effectiveFrom !== event.effectiveFrom) faults.push('effectiveFrom is not the book\'s')
+    if (book.effectiveFrom !== event.effectiveFrom) faults.push("effectiveFrom is not the book's")
     this.#byHash.set(event.hash, book)
     this.#published.push({ book, position })
     return faults
@@ -39,7 +39,9 @@ export class OwnDirectory {
 
   /** Books of a currency that were effective at the time. */
   books(currency: string, at: bigint): Book[] {
-    return this.#published.map(({ book }) => book).filter((book) => book.currency === currency && book.effectiveFrom <= at)
+    return this.#published
+      .map(({ book }) => book)
+      .filter((book) => book.currency === currency && book.effectiveFrom <= at)
   }
 
   /**
@@ -51,7 +53,9 @@ export class OwnDirectory {
     const known = this.#published.filter(({ position }) => position < version).map(({ book }) => book)
     return known
       .filter((book) => book.currency === currency && book.effectiveFrom <= at)
-      .reduce<Book | undefined>((best, book) => (best && best.effectiveFrom > book.effectiveFrom ? best : book), undefined)
-      ?.hash
+      .reduce<Book | undefined>(
+        (best, book) => (best && best.effectiveFrom > book.effectiveFrom ? best : book),
+        undefined,
+      )?.hash
   }
 }

@@ -76,7 +76,8 @@ const entryOf = (book: Book, capability: string, provider: string, model: string
   return ofProvider.find((entry) => entry.model === model) ?? ofProvider.find((entry) => entry.model === '*')
 }
 
-const pricesOf = (entry: Entry, keyOwner: KeyOwner): Prices => (keyOwner === 'platform' ? entry.price : entry.ownKeyPrice)
+const pricesOf = (entry: Entry, keyOwner: KeyOwner): Prices =>
+  keyOwner === 'platform' ? entry.price : entry.ownKeyPrice
 
 export type Charge = {
   lines: { kind: string; quantity: bigint; pricePico: bigint; amountPico: bigint }[]
@@ -103,7 +104,8 @@ function linesOf(prices: Prices, buckets: Buckets, requestKind: string): Charge[
   const lines = [{ kind: requestKind, quantity: 1n, pricePico: prices.request, amountPico: prices.request }]
   const tokens = (kind: string, quantity: bigint, price: bigint) => {
     const exact = quantity * price
-    if (exact % perMillion !== 0n) throw new Error(`${quantity} tokens of ${kind} do not cost a whole number of pico-units`)
+    if (exact % perMillion !== 0n)
+      throw new Error(`${quantity} tokens of ${kind} do not cost a whole number of pico-units`)
     lines.push({ kind, quantity, pricePico: price / perMillion, amountPico: exact / perMillion })
   }
   tokens('input_uncached', buckets.inputUncachedTokens, prices.input)
@@ -121,7 +123,9 @@ export function mostOf(book: Book, steps: readonly Work[], inputMax: bigint, out
     const entry = entryOf(book, step.capability, step.provider, step.model)
     return entry && mostUnder(pricesOf(entry, step.keyOwner), inputMax, outputMax)
   })
-  return each.length === 0 || each.includes(undefined) ? undefined : each.reduce((a, b) => ((a ?? 0n) > (b ?? 0n) ? a : b))
+  return each.length === 0 || each.includes(undefined)
+    ? undefined
+    : each.reduce((a, b) => ((a ?? 0n) > (b ?? 0n) ? a : b))
 }
 
 /** Every amount that a job of the capability could have been held at, whatever its route: a refusal does not name it. */
@@ -133,6 +137,8 @@ export const mostsOfAnyRoute = (book: Book, capability: string, inputMax: bigint
   )
 
 function mostUnder(prices: Prices, inputMax: bigint, outputMax: bigint): bigint {
-  const [dearest = 0n] = [prices.input, prices.cacheRead, prices.cacheWrite].sort((a, b) => Number(b > a) - Number(b < a))
+  const [dearest = 0n] = [prices.input, prices.cacheRead, prices.cacheWrite].sort(
+    (a, b) => Number(b > a) - Number(b < a),
+  )
   return prices.request + (inputMax * dearest + outputMax * prices.output) / perMillion
 }

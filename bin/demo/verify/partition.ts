@@ -150,7 +150,15 @@ export class PartitionCheck {
     if (this.#jobs.size >= jobsMax) throw new Error(`More than ${jobsMax} jobs in one partition`)
     if (this.#jobs.has(event.jobId)) return this.#complain('admission', event, 'the job was submitted before')
     const { tenantId } = event
-    const job: Job = { tenantId, submitted: event, isRefused: false, holds: new Map(), attempts: [], exceeded: [], isRated: false }
+    const job: Job = {
+      tenantId,
+      submitted: event,
+      isRefused: false,
+      holds: new Map(),
+      attempts: [],
+      exceeded: [],
+      isRated: false,
+    }
     this.#jobs.set(event.jobId, job)
     this.#tally(tenantId).jobs.submitted++
   }
@@ -214,8 +222,13 @@ export class PartitionCheck {
     const steps = event.route.map((step) => ({ ...step, capability: event.capability }))
     const most = book && mostOf(book, steps, inputTokensMax, outputTokensMax)
     this.#equal('admission', event, 'heldPico', event.heldPico, most)
-    if (maxCharge !== null && event.heldPico > maxCharge) this.#complain('admission', event, 'more is held than the caller accepts')
-    this.#takeHolds(job, event, { requests: 1n, tokens: inputTokensMax + outputTokensMax, money: most ?? event.heldPico })
+    if (maxCharge !== null && event.heldPico > maxCharge)
+      this.#complain('admission', event, 'more is held than the caller accepts')
+    this.#takeHolds(job, event, {
+      requests: 1n,
+      tokens: inputTokensMax + outputTokensMax,
+      money: most ?? event.heldPico,
+    })
   }
 
   #takeHolds(job: Job, event: JobAdmitted & Header, needed: Record<Metric, bigint>): void {
@@ -241,13 +254,24 @@ export class PartitionCheck {
     this.#checkPeriod('admission', event, cap, hold.periodStart, hold.periodEnd, event.timeZone)
     const total = standing.settled + standing.held + needed
     if (total > cap.limit) {
-      this.#complain('admission', event, `cap ${hold.capId} is passed by ${total - cap.limit}: ${total} of ${cap.limit}`)
+      this.#complain(
+        'admission',
+        event,
+        `cap ${hold.capId} is passed by ${total - cap.limit}: ${total} of ${cap.limit}`,
+      )
     }
     standing.held += needed
     job.holds.set(hold.capId, { hold: { ...hold, held: needed, metric }, life: cap.life, isSettled: false })
   }
 
-  #checkPeriod(check: Check, event: JobEvent, cap: CapInForce, start: bigint, end: bigint | null, timeZone: string): void {
+  #checkPeriod(
+    check: Check,
+    event: JobEvent,
+    cap: CapInForce,
+    start: bigint,
+    end: bigint | null,
+    timeZone: string,
+  ): void {
     const { countsFrom, shape } = cap.life
     const says = (fault: string) => this.#complain(check, event, `the period of cap ${cap.capId} ${fault}`)
     if (shape.period === 'total') {
@@ -276,14 +300,20 @@ export class PartitionCheck {
     )
     if (event.reason === 'over_max_charge') {
       const most = event.heldPico ?? 0n
-      if (maxCharge === null || most <= maxCharge) this.#complain('refusal', event, 'the caller accepts what it could cost')
+      if (maxCharge === null || most <= maxCharge)
+        this.#complain('refusal', event, 'the caller accepts what it could cost')
       if (!mosts.has(most)) this.#complain('refusal', event, `no route could cost ${most}`)
     }
     if (event.reason === 'over_cap') this.#checkCapRefusal(submitted, event, tenant.timeZone, mosts)
     else if (event.cap) this.#complain('refusal', event, `names a cap although the reason is ${event.reason}`)
   }
 
-  #checkCapRefusal(submitted: JobSubmitted, event: JobRefused & Header, timeZone: string, mosts: ReadonlySet<bigint>): void {
+  #checkCapRefusal(
+    submitted: JobSubmitted,
+    event: JobRefused & Header,
+    timeZone: string,
+    mosts: ReadonlySet<bigint>,
+  ): void {
     const refusal = event.cap
     if (!refusal) return this.#complain('refusal', event, 'does not name the cap')
     const own = this.#capsOf(event.tenantId).applicable(event.memberId, event.capability)
@@ -307,9 +337,12 @@ export class PartitionCheck {
   #takeStarted(job: Job, admitted: JobAdmitted, event: AttemptStarted & Header): void {
     this.#equal('attempt', event, 'attemptNo', event.attemptNo, job.attempts.length + 1)
     if (job.openAttempt) this.#complain('attempt', event, 'the attempt before is still under way')
-    if (event.attemptNo > admitted.attemptsMax) this.#complain('attempt', event, `more than ${admitted.attemptsMax} attempts`)
-    if (!admitted.route.some((step) => isSameStep(step, event))) this.#complain('attempt', event, 'is no step of the route')
-    if (job.attempts.some(({ attemptId }) => attemptId === event.attemptId)) this.#complain('attempt', event, 'its id was used before')
+    if (event.attemptNo > admitted.attemptsMax)
+      this.#complain('attempt', event, `more than ${admitted.attemptsMax} attempts`)
+    if (!admitted.route.some((step) => isSameStep(step, event)))
+      this.#complain('attempt', event, 'is no step of the route')
+    if (job.attempts.some(({ attemptId }) => attemptId === event.attemptId))
+      this.#complain('attempt', event, 'its id was used before')
     const retryAt = job.lastFailed?.retryAt
     if (retryAt === null) this.#complain('attempt', event, 'the failure before was said to be the last')
     if (retryAt && event.occurredAt < retryAt) this.#complain('attempt', event, 'starts before its time')
@@ -407,7 +440,8 @@ export class PartitionCheck {
       keyOwner: last?.keyOwner ?? null,
       heldPico: admitted.heldPico,
     }
-    for (const field of Object.keys(own) as (keyof JobRated)[]) this.#equal('rating', event, field, event[field], own[field])
+    for (const field of Object.keys(own) as (keyof JobRated)[])
+      this.#equal('rating', event, field, event[field], own[field])
     this.#checkCharge(event, job.charge)
     this.#checkExcess(job, admitted, event)
     const settled: Partial<Record<Metric, bigint>> = { requests: last ? 1n : 0n, money: job.charge?.chargedPico ?? 0n }
@@ -444,7 +478,11 @@ export class PartitionCheck {
   /** Settles at the verifier's own amounts: a wrong one that was recorded does not spread. */
   #settle(job: Job, event: JobEvent & { settlements: Settlement[] }, amounts: Partial<Record<Metric, bigint>>): void {
     const due = [...job.holds.values()].filter(({ hold }) => amounts[hold.metric] !== undefined)
-    const names = (list: readonly { capId: string }[]) => list.map(({ capId }) => capId).sort().join(', ')
+    const names = (list: readonly { capId: string }[]) =>
+      list
+        .map(({ capId }) => capId)
+        .sort()
+        .join(', ')
     this.#equal('settlement', event, 'caps', names(event.settlements), names(due.map(({ hold }) => hold)))
     for (const open of due) {
       const { hold, life } = open

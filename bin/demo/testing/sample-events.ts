@@ -24,7 +24,13 @@ export const sampleBook = JSON.stringify({
   effectiveFrom: '2026-01-01T00:00:00Z',
   entries: [
     entry('classify.category', 'local', '*', ['0.0002', '0.15', '0.075', '0.2', '0.6'], null),
-    entry('generate.text', 'scripted', '*', ['0.001', '3', '0.3', '3.75', '15.000001'], ['0', '1.5', '0.15', '1.875', '7.5']),
+    entry(
+      'generate.text',
+      'scripted',
+      '*',
+      ['0.001', '3', '0.3', '3.75', '15.000001'],
+      ['0', '1.5', '0.15', '1.875', '7.5'],
+    ),
     entry('generate.text', 'scripted', 'small', ['0.0005', '0.3', '0.03', '0.375', '1.5'], null),
   ],
   name: 'sample',
@@ -47,7 +53,10 @@ function rates([perRequest, input, cacheRead, cacheWrite, output]: string[]) {
 
 export type PlacedFact = { partition: number; fact: Fact }
 
-type Cap = Omit<CapSetBody, 'type'> & { sinceVersion: bigint; standings: Map<bigint, { settled: bigint; held: bigint }> }
+type Cap = Omit<CapSetBody, 'type'> & {
+  sinceVersion: bigint
+  standings: Map<bigint, { settled: bigint; held: bigint }>
+}
 type Asked = { capability: string; memberId?: string; tokens: [input: bigint, output: bigint]; maxCharge?: bigint }
 export type Attempted = { usage?: ReportedUsage; isFailed?: boolean; step?: number }
 
@@ -68,13 +77,26 @@ export class SampleLog {
     this.book = parsed.book
     this.#partitions.set('platform', 0)
     const { hash, currency, effectiveFrom } = parsed.book
-    this.#add({ type: 'PriceBookPublished', tenantId: 'platform', hash, currency, effectiveFrom, book: parsed.canonical })
+    this.#add({
+      type: 'PriceBookPublished',
+      tenantId: 'platform',
+      hash,
+      currency,
+      effectiveFrom,
+      book: parsed.canonical,
+    })
   }
 
   tenant(tenantId: string, partition: number, timeZone: string): void {
     this.#add({
-      type: 'TenantRegistered', tenantId: 'platform', registeredTenantId: tenantId,
-      level: 'client', parentId: 'platform', name: tenantId, currency: 'USD', timeZone,
+      type: 'TenantRegistered',
+      tenantId: 'platform',
+      registeredTenantId: tenantId,
+      level: 'client',
+      parentId: 'platform',
+      name: tenantId,
+      currency: 'USD',
+      timeZone,
     })
     this.#partitions.set(tenantId, partition)
     this.#zones.set(tenantId, timeZone)
@@ -85,14 +107,22 @@ export class SampleLog {
     this.#now += ms * 1_000n
   }
 
-  cap(tenantId: string, capId: string, shape: Partial<CapSetBody> & Pick<CapSetBody, 'metric' | 'limit' | 'period'>): void {
+  cap(
+    tenantId: string,
+    capId: string,
+    shape: Partial<CapSetBody> & Pick<CapSetBody, 'metric' | 'limit' | 'period'>,
+  ): void {
     const caps = this.#capsOf(tenantId)
     const version = (this.#versions.get(`${tenantId} ${capId}`) ?? 0n) + 1n
     this.#versions.set(`${tenantId} ${capId}`, version)
     const before = caps.get(capId)
     const countsFrom = before?.countsFrom ?? this.#now + 1n
     const body = { anchorDate: null, scopeMemberId: null, scopeCapability: null, ...shape, capId, version, countsFrom }
-    caps.set(capId, { ...body, sinceVersion: before?.sinceVersion ?? version, standings: before?.standings ?? new Map() })
+    caps.set(capId, {
+      ...body,
+      sinceVersion: before?.sinceVersion ?? version,
+      standings: before?.standings ?? new Map(),
+    })
     this.#add({ ...body, type: 'CapSet', tenantId })
   }
 
@@ -104,14 +134,38 @@ export class SampleLog {
   }
 
   /** The admission, or undefined when the job was refused. */
-  submit(tenantId: string, jobId: string, asked: Asked, route: readonly JobAdmittedRouteStep[]): JobAdmitted | undefined {
-    const { capability, memberId = null, tokens: [inputTokensMax, outputTokensMax], maxCharge = null } = asked
+  submit(
+    tenantId: string,
+    jobId: string,
+    asked: Asked,
+    route: readonly JobAdmittedRouteStep[],
+  ): JobAdmitted | undefined {
+    const {
+      capability,
+      memberId = null,
+      tokens: [inputTokensMax, outputTokensMax],
+      maxCharge = null,
+    } = asked
     const job = { tenantId, jobId, memberId, capability }
     this.#add({
-      type: 'JobSubmitted', ...job, resourceId: null, model: null, payloadRef: 'ref', payloadBytes: 1n, payloadMac: '',
-      priority: 3, inputTokensMax, outputTokensMax, maxCharge, deadlineMs: 60_000n,
+      type: 'JobSubmitted',
+      ...job,
+      resourceId: null,
+      model: null,
+      payloadRef: 'ref',
+      payloadBytes: 1n,
+      payloadMac: '',
+      priority: 3,
+      inputTokensMax,
+      outputTokensMax,
+      maxCharge,
+      deadlineMs: 60_000n,
     })
-    const most = mostPico(this.book, route.map((step) => ({ ...step, capability })), { inputTokensMax, outputTokensMax })
+    const most = mostPico(
+      this.book,
+      route.map((step) => ({ ...step, capability })),
+      { inputTokensMax, outputTokensMax },
+    )
     if (!most.priced) throw new Error('The sample asks for work without a price')
     if (maxCharge !== null && most.pico > maxCharge) {
       this.#add({ type: 'JobRefused', ...job, reason: 'over_max_charge', cap: null, heldPico: most.pico })
@@ -130,31 +184,61 @@ export class SampleLog {
       const held = needed[metric]
       const free = limit - settledBefore - heldBefore
       if (held > free) {
-        const refusal = { capId, capVersion, metric, limit, free: free > 0n ? free : 0n, needed: held, periodStart, resetsAt: periodEnd }
+        const refusal = {
+          capId,
+          capVersion,
+          metric,
+          limit,
+          free: free > 0n ? free : 0n,
+          needed: held,
+          periodStart,
+          resetsAt: periodEnd,
+        }
         this.#add({ type: 'JobRefused', ...job, reason: 'over_cap', cap: refusal, heldPico: null })
         return undefined
       }
-      holds.push({ cap, hold: { capId, capVersion, periodStart, periodEnd, metric, limit, settledBefore, heldBefore, held } })
+      holds.push({
+        cap,
+        hold: { capId, capVersion, periodStart, periodEnd, metric, limit, settledBefore, heldBefore, held },
+      })
     }
     for (const { cap, hold } of holds) {
       cap.standings.set(hold.periodStart, { settled: hold.settledBefore, held: hold.heldBefore + hold.held })
     }
     const admitted = this.#add({
-      type: 'JobAdmitted', ...job, priority: 3, requestsHeld: 1n, tokensHeld: needed.tokens, heldPico: needed.money,
-      currency: 'USD', caps: holds.map(({ hold }) => hold), route: [...route], priceBookHash: this.book.hash,
-      billingPeriod: billingPeriodOf(timeZone, at), timeZone,
+      type: 'JobAdmitted',
+      ...job,
+      priority: 3,
+      requestsHeld: 1n,
+      tokensHeld: needed.tokens,
+      heldPico: needed.money,
+      currency: 'USD',
+      caps: holds.map(({ hold }) => hold),
+      route: [...route],
+      priceBookHash: this.book.hash,
+      billingPeriod: billingPeriodOf(timeZone, at),
+      timeZone,
       directoryVersion: BigInt(this.facts.filter(({ fact }) => streamOf[fact.type] === 'directory').length),
-      resourceHash: null, schedulingCost: 1n, schedulingWeight: 1, attemptsMax: 3, deadlineAt: at + 60_000_000n,
+      resourceHash: null,
+      schedulingCost: 1n,
+      schedulingWeight: 1,
+      attemptsMax: 3,
+      deadlineAt: at + 60_000_000n,
     })
     if (admitted.type !== 'JobAdmitted') throw new Error('Not an admission')
     return admitted
   }
 
   /** Runs the attempts of an admitted job, ends it and rates it. */
-  finish(job: JobAdmitted | undefined, outcome: Exclude<JobRatedJobOutcome, 'unknown'>, attempts: readonly Attempted[]): void {
+  finish(
+    job: JobAdmitted | undefined,
+    outcome: Exclude<JobRatedJobOutcome, 'unknown'>,
+    attempts: readonly Attempted[],
+  ): void {
     if (!job) throw new Error('The sample finishes a job that was refused')
     const { tenantId, jobId } = job
-    for (const [index, attempt] of attempts.entries()) this.#attempt(job, index + 1, attempt, index + 1 === attempts.length)
+    for (const [index, attempt] of attempts.entries())
+      this.#attempt(job, index + 1, attempt, index + 1 === attempts.length)
     const last = attempts.at(-1)
     const attemptNo = attempts.length
     const step = this.#step(job, last)
@@ -168,7 +252,15 @@ export class SampleLog {
     } else {
       this.#add({ type: 'JobCancelled', tenantId, jobId, attempts: attemptNo })
     }
-    const run = { ...step, attemptNo, attemptId, usage: last?.usage ?? null, inputBytes: 1n, outputBytes: 1n, durationMs: 1n }
+    const run = {
+      ...step,
+      attemptNo,
+      attemptId,
+      usage: last?.usage ?? null,
+      inputBytes: 1n,
+      outputBytes: 1n,
+      durationMs: 1n,
+    }
     const drafts = decideRating({ ...job, admittedAt: job.occurredAt, outcome, attempt: last ? run : null }, this.book)
     for (const draft of drafts) {
       const fact = this.#add(draft)
@@ -187,11 +279,31 @@ export class SampleLog {
     const { provider, model, keyOwner, keyId } = this.#step(job, attempt)
     const attemptId = attemptIdFrom(tenantId, jobId, attemptNo)
     const deadlineAt = job.deadlineAt
-    this.#add({ type: 'AttemptStarted', tenantId, jobId, attemptNo, attemptId, provider, model, keyOwner, keyId, deadlineAt })
+    this.#add({
+      type: 'AttemptStarted',
+      tenantId,
+      jobId,
+      attemptNo,
+      attemptId,
+      provider,
+      model,
+      keyOwner,
+      keyId,
+      deadlineAt,
+    })
     if (!attempt.isFailed) return
     this.#add({
-      type: 'AttemptFailed', tenantId, jobId, attemptNo, attemptId, provider, code: 'PROVIDER_UNAVAILABLE',
-      indeterminate: false, retryAt: isLast ? null : this.#now, durationMs: 1n, usage: attempt.usage ?? null,
+      type: 'AttemptFailed',
+      tenantId,
+      jobId,
+      attemptNo,
+      attemptId,
+      provider,
+      code: 'PROVIDER_UNAVAILABLE',
+      indeterminate: false,
+      retryAt: isLast ? null : this.#now,
+      durationMs: 1n,
+      usage: attempt.usage ?? null,
     })
   }
 
@@ -213,7 +325,13 @@ export class SampleLog {
     const seq = (this.#seqs.get(partition) ?? 0n) + 1n
     this.#seqs.set(partition, seq)
     const header = {
-      seq, occurredAt: this.#now, actor: 'owner', correlationId: 'c', causedBy: 'c', intakeOffset: null, traceparent: null,
+      seq,
+      occurredAt: this.#now,
+      actor: 'owner',
+      correlationId: 'c',
+      causedBy: 'c',
+      intakeOffset: null,
+      traceparent: null,
     }
     const fact: Fact = { eventId: idFrom('evt', partition, seq), ...draft, ...header }
     this.facts.push({ partition, fact })
@@ -247,7 +365,10 @@ export async function writeExport(dir: string, facts: readonly PlacedFact[], par
   for (const [path, placed] of files) {
     const [first] = placed
     if (!first) continue
-    const { partition, fact: { type: event } } = first
+    const {
+      partition,
+      fact: { type: event },
+    } = first
     await mkdir(dirname(join(dir, path)), { recursive: true })
     const encoder = avro.createFileEncoder(join(dir, path), typeOf(event))
     for (const { fact } of placed) encoder.write(fact)
