@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { renumber } from '../testing/sample-events.ts'
+import { type PlacedFact, renumber } from '../testing/sample-events.ts'
 import {
   changed,
   drop,
