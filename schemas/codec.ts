@@ -35,13 +35,20 @@ const longType = avro.types.LongType.__with({
   compare: (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0),
 })
 
-/** Avro decimal of scale 0: two's complement, big-endian, shortest form. */
+/** Avro decimal of scale 0: two's complement, big-endian, shortest form. More digits than its precision are refused. */
 class Decimal extends avro.types.LogicalType {
+  readonly #most: bigint
+  constructor(schema: avro.Schema, options?: Partial<avro.ForSchemaOptions>) {
+    super(schema, options)
+    const precision = typeof schema === 'object' && 'precision' in schema ? schema.precision : undefined
+    if (typeof precision !== 'number') throw new Error('A decimal needs a precision.')
+    this.#most = 10n ** BigInt(precision) - 1n
+  }
   protected override _fromValue(bytes: Buffer): bigint {
     return bytes.length === 0 ? 0n : BigInt.asIntN(bytes.length * 8, BigInt(`0x${bytes.toString('hex')}`))
   }
   protected override _toValue(value: unknown): Buffer | undefined {
-    if (typeof value !== 'bigint') return undefined
+    if (typeof value !== 'bigint' || value > this.#most || value < -this.#most) return undefined
     const size = byteLength(value)
     return Buffer.from(
       BigInt.asUintN(size * 8, value)

@@ -605,7 +605,7 @@ export type UsageMeteredMetric = 'requests' | 'tokens' | 'money' | 'unknown'
 export type UsageMeteredSettlement = {
   /** Cap that held it. */
   capId: string
-  /** Incarnation of the cap the hold was taken under. */
+  /** Version of the cap the hold was taken under. */
   capVersion: bigint
   /** Start of the cap's period the hold was taken in; settlement stays in that period. */
   periodStart: bigint
@@ -687,7 +687,7 @@ export type JobRatedMetric = 'requests' | 'tokens' | 'money' | 'unknown'
 export type JobRatedSettlement = {
   /** Cap that held it. */
   capId: string
-  /** Incarnation of the cap the hold was taken under. */
+  /** Version of the cap the hold was taken under. */
   capVersion: bigint
   /** Start of the cap's period the hold was taken in; settlement stays in that period. */
   periodStart: bigint

@@ -4,22 +4,25 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { type AvroField, type AvroRecord, type AvroSchema, parseEventSchema } from '../avro-schema.ts'
 import { streams } from '../streams.ts'
 
-type Field = { name: string; type: Avro; doc: string; default?: unknown }
-type Avro =
-  | string
-  | Avro[]
-  | { type: 'record'; name: string; doc?: string; fields: Field[] }
-  | { type: 'enum'; name: string; symbols: string[] }
-  | { type: 'array'; items: Avro }
-  | { type: 'bytes' | 'long'; logicalType: string }
-type EventSchema = { type: 'record'; name: string; namespace: string; doc: string; fields: Field[] }
+type EventSchema = AvroRecord & { namespace: string }
 
 const root = join(import.meta.dirname, '..')
 const target = join(root, 'events.generated.ts')
 const headerNames = {
-  fact: ['tenantId', 'eventId', 'seq', 'occurredAt', 'actor', 'correlationId', 'causedBy', 'intakeOffset', 'traceparent'],
+  fact: [
+    'tenantId',
+    'eventId',
+    'seq',
+    'occurredAt',
+    'actor',
+    'correlationId',
+    'causedBy',
+    'intakeOffset',
+    'traceparent',
+  ],
   request: ['tenantId', 'requestId', 'requestedAt', 'actor', 'correlationId', 'directoryVersion', 'traceparent'],
 }
 
@@ -35,7 +38,11 @@ export function generate(): string {
   }
   const facts = loaded.filter((l) => l.stream !== 'intake')
   out.push(`export type Request = IntakeEvent`)
-  out.push(`export type RequestBody = ${schemasOf(loaded, 'intake').map((s) => `${s.name}Body`).join(' | ')}`)
+  out.push(
+    `export type RequestBody = ${schemasOf(loaded, 'intake')
+      .map((s) => `${s.name}Body`)
+      .join(' | ')}`,
+  )
   out.push(`export type Fact = ${facts.map((l) => `${pascal(l.stream)}Event`).join(' | ')}`)
   out.push(`export type FactBody = ${facts.flatMap((l) => l.schemas.map((s) => `${s.name}Body`)).join(' | ')}`)
   out.push(`export type FactType = Fact['type']`, `export type RequestType = Request['type']`, '')
@@ -58,7 +65,7 @@ function load(stream: string): EventSchema[] {
   return readdirSync(join(root, stream))
     .filter((file) => file.endsWith('.avsc'))
     .sort()
-    .map((file) => JSON.parse(readFileSync(join(root, stream, file), 'utf8')) as EventSchema)
+    .map((file) => parseEventSchema(readFileSync(join(root, stream, file), 'utf8')))
 }
 
 function header(name: string, doc: string, sample: EventSchema, names: string[]): string {
@@ -82,15 +89,26 @@ function eventTypes(stream: string, schema: EventSchema): string {
   ].join('\n')
 }
 
-function field(f: Field, owner: string, types: Map<string, string>): string {
+function field(f: AvroField, owner: string, types: Map<string, string>): string {
   return `  /** ${f.doc} */\n  ${f.name}: ${tsType(f.type, owner, types)}`
 }
 
 /** long and decimal are bigint, int is number; nested records and enums become `<Event><Name>` types. */
-function tsType(avro: Avro, owner: string, types: Map<string, string>): string {
-  if (Array.isArray(avro)) return avro.map((a) => tsType(a, owner, types)).sort((a, b) => Number(a === 'null') - Number(b === 'null')).join(' | ')
+function tsType(avro: AvroSchema, owner: string, types: Map<string, string>): string {
+  if (Array.isArray(avro))
+    return avro
+      .map((a) => tsType(a, owner, types))
+      .sort((a, b) => Number(a === 'null') - Number(b === 'null'))
+      .join(' | ')
   if (typeof avro === 'string') {
-    const plain: Record<string, string> = { string: 'string', long: 'bigint', int: 'number', boolean: 'boolean', null: 'null', double: 'number' }
+    const plain: Record<string, string> = {
+      string: 'string',
+      long: 'bigint',
+      int: 'number',
+      boolean: 'boolean',
+      null: 'null',
+      double: 'number',
+    }
     const found = plain[avro] ?? (types.has(`${owner}${avro}`) ? `${owner}${avro}` : undefined)
     if (!found) throw new Error(`${owner}: no TypeScript type for ${avro}`)
     return found
