@@ -25,7 +25,8 @@ export class OwnDirectory {
     if (sha256(event.book) !== event.hash) faults.push('the hash is not that of the book')
     if (canonical(event.book) !== event.book) faults.push('the book is not canonical')
     if (trusted.size > 0 && !trusted.has(event.hash)) faults.push(`price book ${event.hash} is none of the given ones`)
-    const book = readBook(event.book)
+    // Whatever the hash should be, this is the one that decisions name.
+    const book = { ...readBook(event.book), hash: event.hash }
     if (book.currency !== event.currency) faults.push(`the currency is not the book's ${book.currency}`)
     if (book.effectiveFrom !== event.effectiveFrom) faults.push("effectiveFrom is not the book's")
     this.#byHash.set(event.hash, book)
