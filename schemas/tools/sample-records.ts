@@ -16,7 +16,7 @@ type Edge = {
 
 const longMax = 2n ** 63n - 1n
 const longMin = -(2n ** 63n)
-const longText = 'Ẽr sägt: “Δ 漢字 🧾” \\ " \n\u0000 '.repeat(6) // More than 127 bytes, so that its length takes two.
+const longText = 'Ẽr sägt: “Δ 漢字 🧾” \\ " \n\u0000 '.repeat(4) // More than 127 bytes, so that its length takes two.
 
 const edges: readonly Edge[] = [
   {
