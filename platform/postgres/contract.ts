@@ -108,6 +108,15 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
       expect(rows).toEqual([{ mighty: false }, { mighty: false }])
     })
 
+    test("row-level security binds the table's owner, too", async () => {
+      const { rows } = await database.asOwner((tx) =>
+        tx.query(
+          "SELECT relrowsecurity AS enabled, relforcerowsecurity AS forced FROM pg_class WHERE relname = 'note'",
+        ),
+      )
+      expect(rows).toEqual([{ enabled: true, forced: true }])
+    })
+
     test('a throw rolls everything back, and the next transaction works', async () => {
       const attempt = database.asTenant('a', async (tx) => {
         await tx.query("INSERT INTO note (tenant_id, id) VALUES ('a', 50)")

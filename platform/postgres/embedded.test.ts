@@ -136,3 +136,15 @@ test('one that takes too long is given up, and the next one works', async () => 
   cleanUps.push(() => patient.close())
   expect((await patient.asService((tx) => tx.query('SELECT 1 AS x'))).rows).toEqual([{ x: 1 }])
 }, 60_000)
+
+test('when PGlite dies it is told, and nobody waits for an answer that never comes', async () => {
+  const database = await openEmbeddedDatabase()
+  cleanUps.push(() => database.close())
+  const client = new pg.Client({ host: database.socketDir, port: 5432, user: 'postgres', database: 'postgres' })
+  client.on('error', () => undefined)
+  await client.connect()
+  // A message that the protocol does not know is fatal to a session, and PGlite is one session.
+  client.connection.stream.write(Buffer.from([0x7a, 0, 0, 0, 4]))
+  expect(await database.lost).toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
+  await expect(database.asService((tx) => tx.query('SELECT 1'))).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
+}, 60_000)

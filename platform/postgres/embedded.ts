@@ -173,28 +173,24 @@ function startWorker(workerData: WorkerInput): Promise<RunningWorker> {
   // Flags of the parent (--input-type, loaders) are not the worker's.
   const worker = new Worker(new URL('./pglite-worker.ts', import.meta.url), { workerData, execArgv: [] })
   let isStopping = false
-  return new Promise((started, failed) => {
-    const lost = new Promise<PlatformError>((report) => {
-      const end = (cause: unknown) => {
-        const error = new PlatformError(
-          'DATABASE_UNAVAILABLE',
-          { problem: 'PGlite ended', cause: String(cause) },
-          { cause },
-        )
-        failed(error)
-        if (!isStopping) report(error)
-      }
-      worker.once('error', end)
-      worker.once('exit', (code) => end(`exit code ${code}`))
+  const exited = new Promise<PlatformError>((resolve) => {
+    let cause: unknown
+    worker.once('error', (error) => (cause = error))
+    worker.once('exit', (exitCode) => {
+      const facts = { problem: 'PGlite ended', exitCode, cause: cause === undefined ? undefined : String(cause) }
+      resolve(new PlatformError('DATABASE_UNAVAILABLE', facts, { cause }))
     })
-    const stop = async () => {
-      isStopping = true
-      const ended = new Promise((done) => worker.once('exit', done))
-      const giveUp = setTimeout(() => worker.terminate(), closeWaitMs)
-      worker.postMessage('close')
-      await ended
-      clearTimeout(giveUp)
-    }
+  })
+  const lost = new Promise<PlatformError>((report) => exited.then((error) => (isStopping ? undefined : report(error))))
+  const stop = async () => {
+    isStopping = true
+    const giveUp = setTimeout(() => worker.terminate(), closeWaitMs)
+    worker.postMessage('close')
+    await exited
+    clearTimeout(giveUp)
+  }
+  return new Promise((started, failed) => {
+    void exited.then(failed)
     worker.once('message', () => started({ stop, lost }))
   })
 }

@@ -13,35 +13,41 @@ export type Migration = {
 const lockKey = 7_333_003
 
 /**
- * Runs what is not recorded yet, in order, each in its own transaction as the owner of the tables. Safe when several
- * processes do it at once: one works, the others wait and find it done. Throws MIGRATION_CHANGED, before anything
- * is run, when a recorded migration has another text than before.
+ * Runs what is not recorded yet, in order and in one transaction, as the owner of the tables: all of it or nothing. Safe
+ * when several processes do it at once: one works, the others wait and find it done. Throws MIGRATION_CHANGED, before
+ * anything is run, when a recorded migration has another text than before.
+ *
+ * One look and one transaction, because every start pays for it: on the embedded default a transaction of its own for
+ * each migration took longer than everything they do.
  */
 export async function migrate(database: Database, migrations: readonly Migration[]): Promise<void> {
   await database.asOwner(async (tx) => {
-    await lock(tx)
+    await tx.query('SELECT pg_advisory_xact_lock($1)', [lockKey])
     await tx.query(`CREATE TABLE IF NOT EXISTS pf3_migration (
       name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`)
-    for (const migration of migrations) await isRecorded(tx, migration)
+    const pending = await notRecorded(tx, migrations)
+    for (const { sql } of pending) await tx.query(sql)
+    await tx.query('INSERT INTO pf3_migration (name, hash) SELECT * FROM unnest($1::text[], $2::text[])', [
+      pending.map(({ name }) => name),
+      pending.map(hashOf),
+    ])
   })
+}
+
+async function notRecorded(tx: Tx, migrations: readonly Migration[]): Promise<Migration[]> {
+  const { rows } = await tx.query<{ name: string; hash: string }>('SELECT name, hash FROM pf3_migration')
+  const recorded = new Map(rows.map(({ name, hash }) => [name, hash]))
   for (const migration of migrations) {
-    await database.asOwner(async (tx) => {
-      await lock(tx)
-      if (await isRecorded(tx, migration)) return
-      await tx.query(migration.sql)
-      await tx.query('INSERT INTO pf3_migration (name, hash) VALUES ($1, $2)', [migration.name, hashOf(migration)])
-    })
+    const hash = recorded.get(migration.name)
+    if (hash !== undefined && hash !== hashOf(migration)) {
+      throw new PlatformError('MIGRATION_CHANGED', {
+        migration: migration.name,
+        recorded: hash,
+        found: hashOf(migration),
+      })
+    }
   }
+  return migrations.filter(({ name }) => !recorded.has(name))
 }
 
-async function isRecorded(tx: Tx, migration: Migration): Promise<boolean> {
-  const { rows } = await tx.query<{ hash: string }>('SELECT hash FROM pf3_migration WHERE name = $1', [migration.name])
-  const recorded = rows[0]?.hash
-  if (recorded !== undefined && recorded !== hashOf(migration)) {
-    throw new PlatformError('MIGRATION_CHANGED', { migration: migration.name, recorded, found: hashOf(migration) })
-  }
-  return recorded !== undefined
-}
-
-const lock = (tx: Tx) => tx.query('SELECT pg_advisory_xact_lock($1)', [lockKey])
 const hashOf = (migration: Migration): string => createHash('sha256').update(migration.sql).digest('hex')

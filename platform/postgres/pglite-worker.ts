@@ -22,19 +22,26 @@ if (parentPort === null) throw new Error('This file runs as a worker thread.')
 const port = parentPort
 const input = workerData as WorkerInput
 
-const options: PGliteOptions = input.filesDir === undefined ? {} : { dataDir: input.filesDir }
+// What is recycled of the write-ahead log between checkpoints, so that a busy hour does not stay on disk for ever.
+const startParams = [...PGlite.defaultStartParams, '-c', 'min_wal_size=32MB', '-c', 'max_wal_size=128MB']
+const options: PGliteOptions = input.filesDir === undefined ? { startParams } : { startParams, dataDir: input.filesDir }
 const template = input.isNew ? await openTemplate() : undefined
 const db = await PGlite.create(template === undefined ? options : { ...options, loadDataDir: template })
 
-// The socket server swallows a crash of PGlite and then answers nobody; ending the thread cuts all connections instead.
-const execProtocolRawStream = db.execProtocolRawStream.bind(db)
-db.execProtocolRawStream = (message, streamOptions) =>
-  execProtocolRawStream(message, streamOptions).catch((error: unknown) => {
-    setImmediate(() => {
-      throw error
-    })
+// PGlite takes every way out of its main loop for an ordinary error and calls it again, also after a panic (a full disk)
+// or a fatal error, and then spins for ever. Ending the thread cuts all connections and is noticed.
+const ordinaryError = 100
+const postgres: { _PostgresMainLoopOnce: () => void } = db.Module
+const mainLoopOnce = postgres._PostgresMainLoopOnce
+postgres._PostgresMainLoopOnce = () => {
+  try {
+    mainLoopOnce()
+  } catch (error) {
+    const isOrdinary = error instanceof Object && 'status' in error && error.status === ordinaryError
+    if (!isOrdinary) process.exit(1)
     throw error
-  })
+  }
+}
 
 const server = new PGLiteSocketServer({
   db,
