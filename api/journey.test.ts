@@ -159,8 +159,11 @@ test('a running job is cancelled, and what the wait saw is final', async () => {
   const { submitter } = await openTenant(service, 'cancel')
   service.scripted.play([{ promptHas: 'for ever', breaks: 'hang' }])
   const job = { capability: 'generate.text', input: { prompt: 'for ever' } }
-  const { id } = (await submitter.post('/v1/jobs?wait=1', job)).expect(202)
-  expect((await submitter.get(`/v1/jobs/${id}`)).expect(200)).toMatchObject({ status: 'running', provider: 'scripted' })
+  const { id } = (await submitter.post('/v1/jobs', job)).expect(202)
+  await expect
+    .poll(async () => (await submitter.get(`/v1/jobs/${id}`)).expect(200), { timeout: 20_000 })
+    .toMatchObject({ status: 'running', provider: 'scripted' })
+  expect((await submitter.get(`/v1/jobs/${id}?wait=1`)).expect(200)).toMatchObject({ status: 'running' })
   expect((await submitter.delete(`/v1/jobs/${id}?wait=30`)).expect(200)).toMatchObject({
     id,
     status: 'cancelled',

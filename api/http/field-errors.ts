@@ -21,12 +21,12 @@ function fromIssue(root: string, issue: z.core.$ZodIssue): FieldError[] {
       }))
     case 'invalid_type':
       return issue.input === undefined
-        ? [{ where, problem: 'It is missing.', expected: `A value of type ${issue.expected}.`, remedy: 'Add it.' }]
+        ? [{ where, problem: 'It is missing.', expected: typeOf(issue.expected), remedy: 'Add it.' }]
         : [
             {
               where,
               problem: 'It has another type.',
-              expected: `A value of type ${issue.expected}.`,
+              expected: typeOf(issue.expected),
               remedy: 'Change its type.',
             },
           ]
@@ -78,6 +78,9 @@ function fromIssue(root: string, issue: z.core.$ZodIssue): FieldError[] {
   }
 }
 
+// The schema library's own word for a field that may be anything but absent.
+const typeOf = (expected: string): string => (expected === 'nonoptional' ? 'A value.' : `A value of type ${expected}.`)
+
 const expectedOf = (issue: z.core.$ZodIssue): string =>
   'discriminator' in issue && typeof issue.discriminator === 'string'
     ? `A known value of ${issue.discriminator}.`
@@ -88,7 +91,8 @@ function bound(limit: number | bigint, origin: string): string {
   return origin === 'array' ? `${limit} items` : String(limit)
 }
 
-function whereOf(root: string, path: readonly PropertyKey[]): string {
+/** `body.caps[2].limit`; names that are very long are cut. */
+export function whereOf(root: string, path: readonly PropertyKey[]): string {
   return path.reduce<string>(
     (text, part) => (typeof part === 'number' ? `${text}[${part}]` : `${text}.${String(part).slice(0, nameCharsMax)}`),
     root,

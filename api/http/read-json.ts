@@ -1,6 +1,7 @@
 /** Reads a JSON body from a stream, within bounds of size, depth and memory, and refuses what only looks like JSON. */
 import type { IncomingMessage } from 'node:http'
 import { PlatformError } from '../../platform/errors.ts'
+import { whereOf } from './field-errors.ts'
 import { type FieldError, invalid, Problem } from './problem.ts'
 
 /** Bytes of bodies in memory at once, over all requests of a door. */
@@ -25,7 +26,7 @@ export async function readJson(request: IncomingMessage, bytesMax: number, budge
   } catch (error) {
     throw wrong('body', 'It is not JSON.', 'One JSON value as RFC 8259 has it.', error)
   }
-  checkValue(value, 'body', 0)
+  checkValue(value, [])
   return value
 }
 
@@ -80,20 +81,25 @@ function decode(bytes: Buffer): string {
   }
 }
 
-function checkValue(value: unknown, where: string, depth: number): void {
+/** `path` is where `value` stands: grown and shrunk in place, because a large body has a great many places. */
+function checkValue(value: unknown, path: (string | number)[]): void {
   if (typeof value !== 'object' || value === null) return
-  if (depth >= depthMax)
-    throw wrong(where.slice(0, 200), `It is nested deeper than ${depthMax} levels.`, `At most ${depthMax} levels.`)
-  if (Array.isArray(value)) {
-    for (const item of value) checkValue(item, where, depth + 1)
-    return
+  if (path.length >= depthMax) {
+    throw wrong(placeOf(path), `It is nested deeper than ${depthMax} levels.`, `At most ${depthMax} levels.`)
   }
-  for (const [name, field] of Object.entries(value)) {
-    if (forbiddenNames.has(name))
-      throw wrong(`${where}.${name}`.slice(0, 200), 'Its name is not allowed.', 'Any other name.')
-    checkValue(field, where, depth + 1)
+  for (const [name, field] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
+    path.push(name)
+    if (typeof name === 'string' && forbiddenNames.has(name)) {
+      throw wrong(placeOf(path), 'Its name is not allowed.', 'Any other name.')
+    }
+    checkValue(field, path)
+    path.pop()
   }
 }
+
+/** Enough to find it by. */
+const placePartsMax = 10
+const placeOf = (path: readonly PropertyKey[]): string => whereOf('body', path.slice(0, placePartsMax))
 
 const close = { Connection: 'close' }
 
