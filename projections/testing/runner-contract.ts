@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../platform/clock.ts'
 import { PlatformError } from '../../platform/errors.ts'
+import type { Log } from '../../platform/log/log.ts'
 import { type SimulatedFaults, type SimulatedLog, simulatedLog } from '../../platform/log/simulated.ts'
 import type { Database } from '../../platform/postgres/database.ts'
 import { migrate } from '../../platform/postgres/migrate.ts'
@@ -353,6 +354,30 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
         await caughtUp(projections, past)
         await expectViewsOf(past)
         expect(failures.filter((failure) => failure.isStopped)).toEqual([])
+      })
+
+      test('never takes the place of a live view that is ahead: readers do not go back in time', async () => {
+        const past = history({ seed: 29, jobs: 40 })
+        await writeHistory(log, past)
+        const projections = await start()
+        await caughtUp(projections, past)
+        let asked = 0
+        const late: Log = {
+          ...log,
+          // As when facts are written and shown between the rebuild's last look and its swap.
+          async committed(partition) {
+            const { intakeOffset, seq } = await log.committed(partition)
+            return { intakeOffset, seq: asked++ < log.partitionCount ? seq - 5n : seq }
+          },
+        }
+        const rebuilt = await rebuildProjection('audit-trail', {
+          log: late,
+          codec: testCodec,
+          database,
+          factsMax: 10,
+        })
+        expect(rebuilt.rounds).toBe(2)
+        await expectViewsOf(past)
       })
 
       test('repairs a view that was damaged, and its rows stay isolated and read-only for tenants', async () => {

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+import { freshDatabase } from '../../tests/postgres/fresh-database.ts'
+import { systemClock, systemRandom } from '../clock.ts'
+import { migrate } from '../postgres/migrate.ts'
+import { openPostgres } from '../postgres/postgres.ts'
+import { masterKeyFrom } from './master-key.ts'
+import { payloadVault, vaultMigrations } from './payload-vault.ts'
+
+test('of many first users at once, on connections of their own, all seal under the one key that is kept', async () => {
+  const fresh = await freshDatabase()
+  const secret = systemRandom.bytes(32)
+  const databases = await Promise.all(Array.from({ length: 6 }, () => openPostgres({ url: fresh.url, poolMax: 3 })))
+  const [first] = databases
+  if (!first) throw new Error('no database')
+  await migrate(first, vaultMigrations)
+  const vaultOn = (database: typeof first) =>
+    payloadVault({ database, masterKey: masterKeyFrom(secret), clock: systemClock, random: systemRandom })
+
+  const tenants = Array.from({ length: 20 }, (_, n) => `tenant-${n}`)
+  for (const tenantId of tenants) {
+    await Promise.all(
+      databases.map((database, n) =>
+        vaultOn(database).put([
+          { tenantId, ref: `day-${n}`, class: 'day', content: Buffer.from(`text ${n}`) },
+          { tenantId, ref: `kept-${n}`, class: 'kept', content: Buffer.from(`labels ${n}`) },
+        ]),
+      ),
+    )
+  }
+  for (const tenantId of tenants) {
+    const refs = databases.flatMap((_, n) => [`day-${n}`, `kept-${n}`])
+    const contents = await vaultOn(first).get(tenantId, refs)
+    expect(refs.map((ref) => Buffer.from(contents.get(ref) ?? []).toString())).toEqual(
+      databases.flatMap((_, n) => [`text ${n}`, `labels ${n}`]),
+    )
+  }
+  const { rows } = await first.asService((tx) => tx.query<{ n: bigint }>('SELECT count(*) AS n FROM vault_key'))
+  expect(rows).toEqual([{ n: 60n }])
+  await Promise.all(databases.map((database) => database.close()))
+  await fresh.drop()
+})
