@@ -2,7 +2,12 @@
 import { Agent, request as httpRequest } from 'node:http'
 
 export type Reply = { status: number; body: unknown }
-export type Asked = { method: 'GET' | 'POST' | 'PUT' | 'DELETE'; path: string; body?: unknown; headers?: Readonly<Record<string, string>> }
+export type Asked = {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  path: string
+  body?: unknown
+  headers?: Readonly<Record<string, string>>
+}
 
 export type ApiClient = {
   /** One request. Rejects when there is no answer. */
@@ -39,7 +44,10 @@ export function apiClient(url: () => string, connectionsMax: number): ApiClient 
             const isJson = (response.headers['content-type'] ?? '').includes('json')
             // A body that was cut off by a dying service is no answer.
             if (!response.complete) return reject(new Error('The answer was cut off.'))
-            resolve({ status: response.statusCode ?? 0, body: isJson && text !== '' ? (JSON.parse(text) as unknown) : text })
+            resolve({
+              status: response.statusCode ?? 0,
+              body: isJson && text !== '' ? (JSON.parse(text) as unknown) : text,
+            })
           })
         },
       )
@@ -52,7 +60,8 @@ export function apiClient(url: () => string, connectionsMax: number): ApiClient 
     ask,
     async mustAsk<Body>(token: string, asked: Asked): Promise<Body> {
       const { status, body } = await ask(token, asked)
-      if (status < 200 || status > 299) throw new Error(`${asked.method} ${asked.path} was answered with ${status}: ${JSON.stringify(body)}`)
+      if (status < 200 || status > 299)
+        throw new Error(`${asked.method} ${asked.path} was answered with ${status}: ${JSON.stringify(body)}`)
       return body as Body
     },
     close: () => agent.destroy(),
@@ -60,7 +69,11 @@ export function apiClient(url: () => string, connectionsMax: number): ApiClient 
 }
 
 /** Runs `work` for every item, at most `atOnceMax` at a time, in the order of the items. Rejects with the first failure. */
-export async function inParallel<Item>(items: Iterable<Item>, atOnceMax: number, work: (item: Item) => Promise<void>): Promise<void> {
+export async function inParallel<Item>(
+  items: Iterable<Item>,
+  atOnceMax: number,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
   const rest = items[Symbol.iterator]()
   async function lane(): Promise<void> {
     for (let item = rest.next(); !item.done; item = rest.next()) await work(item.value)

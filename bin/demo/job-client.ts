@@ -7,7 +7,14 @@ export type WantedJob = {
   token: string
   /** Idempotency-Key. */
   key: string
-  body: { capability: string; input: unknown; params?: unknown; priority?: number; deadlineMs?: number; maxCharge?: string }
+  body: {
+    capability: string
+    input: unknown
+    params?: unknown
+    priority?: number
+    deadlineMs?: number
+    maxCharge?: string
+  }
 }
 
 export type JobClient = {
@@ -40,8 +47,12 @@ export function jobClient(client: Pick<ApiClient, 'ask'>): JobClient {
     for (let waitMs = repeatMsFirst; ; waitMs = Math.min(repeatMsMax, waitMs * 2)) {
       const reply = await client.ask(token, next).catch((error: unknown) => error)
       if (isReply(reply) && reply.status >= 200 && reply.status < 300) return reply.body as ApiJob
-      if (isReply(reply) && reply.status < 500) throw new Error(`${asked.method} ${asked.path} was answered with ${reply.status}: ${JSON.stringify(reply.body)}`)
-      if (performance.now() - since > giveUpMs) throw new Error(`${asked.method} ${asked.path} was not answered within ${giveUpMs} ms.`, { cause: reply })
+      if (isReply(reply) && reply.status < 500)
+        throw new Error(
+          `${asked.method} ${asked.path} was answered with ${reply.status}: ${JSON.stringify(reply.body)}`,
+        )
+      if (performance.now() - since > giveUpMs)
+        throw new Error(`${asked.method} ${asked.path} was not answered within ${giveUpMs} ms.`, { cause: reply })
       repeats += 1
       if (hasBroken) next = hasBroken()
       await sleep(waitMs)
@@ -76,4 +87,5 @@ export function jobClient(client: Pick<ApiClient, 'ask'>): JobClient {
   }
 }
 
-const isReply = (value: unknown): value is Reply => typeof value === 'object' && value !== null && 'status' in value && !(value instanceof Error)
+const isReply = (value: unknown): value is Reply =>
+  typeof value === 'object' && value !== null && 'status' in value && !(value instanceof Error)

@@ -10,7 +10,12 @@ export type PlannedJob = {
 }
 export type PlannedCap = {
   id: string
-  body: { metric: 'requests' | 'money'; limit: number | string; period: 'total' | 'month'; scope?: { capability: string } }
+  body: {
+    metric: 'requests' | 'money'
+    limit: number | string
+    period: 'total' | 'month'
+    scope?: { capability: string }
+  }
 }
 export type PlannedTenant = {
   id: string
@@ -80,7 +85,10 @@ export function planOf(corpus: Corpus, mailsMax = Number.POSITIVE_INFINITY): Pla
       name: 'Marina help desk',
       jobs: floodJobs,
       caps: [
-        { id: 'sentiment-requests', body: { metric: 'requests', limit: sentimentsAllowed, period: 'total', scope: { capability: sentiment } } },
+        {
+          id: 'sentiment-requests',
+          body: { metric: 'requests', limit: sentimentsAllowed, period: 'total', scope: { capability: sentiment } },
+        },
         { id: 'month-budget', body: { metric: 'money', limit: '12500', period: 'month' } },
       ],
       refusalsExpected: sentiments - sentimentsAllowed,
@@ -90,8 +98,19 @@ export function planOf(corpus: Corpus, mailsMax = Number.POSITIVE_INFINITY): Pla
       name: 'Pier help desk',
       jobs: urgentJobs,
       caps: [
-        { id: 'category-requests', body: { metric: 'requests', limit: urgentCategoriesAllowed, period: 'total', scope: { capability: category } } },
-        { id: 'sentiment-budget', body: { metric: 'money', limit: urgentSentimentBudget, period: 'total', scope: { capability: sentiment } } },
+        {
+          id: 'category-requests',
+          body: {
+            metric: 'requests',
+            limit: urgentCategoriesAllowed,
+            period: 'total',
+            scope: { capability: category },
+          },
+        },
+        {
+          id: 'sentiment-budget',
+          body: { metric: 'money', limit: urgentSentimentBudget, period: 'total', scope: { capability: sentiment } },
+        },
       ],
       refusalsExpected:
         Math.max(0, urgentMails.length - urgentCategoriesAllowed) +
@@ -107,7 +126,9 @@ export function planOf(corpus: Corpus, mailsMax = Number.POSITIVE_INFINITY): Pla
 /** So many of the mails, taken evenly: the corpus stands in order of its folders. */
 function spread(mails: readonly Mail[], most: number): Mail[] {
   const count = Math.min(most, mails.length)
-  return Array.from({ length: count }, (_, at) => mails[Math.floor((at * mails.length) / count)]).filter((mail) => mail !== undefined)
+  return Array.from({ length: count }, (_, at) => mails[Math.floor((at * mails.length) / count)]).filter(
+    (mail) => mail !== undefined,
+  )
 }
 
 const free = {

@@ -1,7 +1,13 @@
 /** Figures of a running service, from /metrics. */
 import type { ApiClient } from './api-client.ts'
 
-export type ServiceFigures = { openJobs: number; running: number; queued: number; indeterminate: number; restoredFacts: number }
+export type ServiceFigures = {
+  openJobs: number
+  running: number
+  queued: number
+  indeterminate: number
+  restoredFacts: number
+}
 
 /** Summed over partitions. Rejects when the service does not answer. */
 export async function serviceFigures(client: Pick<ApiClient, 'ask'>): Promise<ServiceFigures> {
@@ -17,4 +23,7 @@ export async function serviceFigures(client: Pick<ApiClient, 'ask'>): Promise<Se
 }
 
 const sumOf = (text: string, name: string): number =>
-  [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].reduce((sum, [, value]) => sum + Number(value), 0)
+  [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].reduce(
+    (sum, [, value]) => sum + Number(value),
+    0,
+  )

@@ -36,11 +36,20 @@ export const cleanEnv = (options: Readonly<Record<string, string>>): NodeJS.Proc
 })
 
 /** Resolves when the service is ready. Its log goes to this process's standard error. Throws when it ends before, or after 60 s. */
-export async function startServiceProcess({ dataDir, port, rootToken, env = {} }: ServiceOptions): Promise<ServiceProcess> {
+export async function startServiceProcess({
+  dataDir,
+  port,
+  rootToken,
+  env = {},
+}: ServiceOptions): Promise<ServiceProcess> {
   const startedAt = performance.now()
   const child = spawn(process.execPath, [pf3Path, 'start', '--json'], {
     env: cleanEnv({
-      PF3_DATA_DIR: dataDir, PF3_PORT: String(port), PF3_ROOT_TOKEN: rootToken, PF3_LOG_LEVEL: 'error', ...env,
+      PF3_DATA_DIR: dataDir,
+      PF3_PORT: String(port),
+      PF3_ROOT_TOKEN: rootToken,
+      PF3_LOG_LEVEL: 'error',
+      ...env,
     }),
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -57,7 +57,9 @@ export async function playStory(plan: Plan, parts: StoryParts): Promise<Story> {
   const { client, onProgress, say } = parts
   const tokens = await register(plan, parts)
   const jobs = jobClient(client)
-  const wanted = (by: Tokens) => ({ key, body }: PlannedJob): WantedJob => ({ token: by.submitter, key, body })
+  const wanted =
+    (by: Tokens) =>
+    ({ key, body }: PlannedJob): WantedJob => ({ token: by.submitter, key, body })
   const total = plan.flood.jobs.length + plan.urgent.jobs.length
   const answers: Story['answers'] = { flood: [], urgent: [] }
   const report = () => onProgress(answers.flood.length + answers.urgent.length, total)
@@ -69,7 +71,9 @@ export async function playStory(plan: Plan, parts: StoryParts): Promise<Story> {
 
   async function submitUrgent(): Promise<Story['urgentWait']> {
     const floodOpen = submitted - answers.flood.length
-    say(`${plan.urgent.id} submits ${plan.urgent.jobs.length} urgent jobs beside ${floodOpen} open ones of ${plan.flood.id}`)
+    say(
+      `${plan.urgent.id} submits ${plan.urgent.jobs.length} urgent jobs beside ${floodOpen} open ones of ${plan.flood.id}`,
+    )
     const clientMs: number[] = []
     await inParallel(plan.urgent.jobs, plan.urgent.jobs.length, async (job) => {
       const since = performance.now()
@@ -113,18 +117,22 @@ export async function playStory(plan: Plan, parts: StoryParts): Promise<Story> {
 }
 
 async function register(plan: Plan, { client, rootToken, say }: StoryParts): Promise<Story['tokens']> {
-  const root = <Body>(method: 'POST' | 'PUT', path: string, body: object) => client.mustAsk<Body>(rootToken, { method, path, body })
+  const root = <Body>(method: 'POST' | 'PUT', path: string, body: object) =>
+    client.mustAsk<Body>(rootToken, { method, path, body })
   const { partner, currency, timeZone } = plan
   await root('POST', '/v1/price-books', plan.book)
   await root('POST', '/v1/tenants', { id: partner.id, level: 'partner', name: partner.name, currency, timeZone })
-  const partnerAdmin = await root<{ token: string }>('POST', `/v1/tenants/${partner.id}/tokens`, { role: 'tenant_admin' })
+  const partnerAdmin = await root<{ token: string }>('POST', `/v1/tenants/${partner.id}/tokens`, {
+    role: 'tenant_admin',
+  })
   const byPartner = <Body>(method: 'POST' | 'PUT', path: string, body: object) =>
     client.mustAsk<Body>(partnerAdmin.token, { method, path, body })
 
   const join = async ({ id, name, caps }: PlannedTenant): Promise<Tokens> => {
     await byPartner('POST', '/v1/tenants', { id, level: 'client', parentId: partner.id, name, currency, timeZone })
     for (const cap of caps) await byPartner('PUT', `/v1/tenants/${id}/caps/${cap.id}`, cap.body)
-    const token = async (role: string) => (await byPartner<{ token: string }>('POST', `/v1/tenants/${id}/tokens`, { role })).token
+    const token = async (role: string) =>
+      (await byPartner<{ token: string }>('POST', `/v1/tenants/${id}/tokens`, { role })).token
     return { admin: await token('tenant_admin'), submitter: await token('submitter') }
   }
   const tokens = { flood: await join(plan.flood), urgent: await join(plan.urgent) }
@@ -132,7 +140,9 @@ async function register(plan: Plan, { client, rootToken, say }: StoryParts): Pro
   for (const { admin } of [tokens.flood, tokens.urgent]) {
     await client.mustAsk(admin, { method: 'PUT', path: `/v1/label-sets/${id}`, body: { labels, examples } })
   }
-  say(`${partner.id} has opened ${plan.flood.id} and ${plan.urgent.id}, each with caps and ${examples.length} labelled mails`)
+  say(
+    `${partner.id} has opened ${plan.flood.id} and ${plan.urgent.id}, each with caps and ${examples.length} labelled mails`,
+  )
   return tokens
 }
 
@@ -149,7 +159,9 @@ async function killHalfway({ client, restart, say }: StoryParts, floodAnswered: 
   await restart()
   const downMs = performance.now() - killedAt
   const { indeterminate, restoredFacts } = await serviceFigures(client)
-  say(`ready again after ${Math.round(downMs)} ms: ${restoredFacts} facts read, ${indeterminate} calls found whose outcome nobody knows`)
+  say(
+    `ready again after ${Math.round(downMs)} ms: ${restoredFacts} facts read, ${indeterminate} calls found whose outcome nobody knows`,
+  )
   return { running, floodAnswered, downMs, indeterminate, restoredFacts }
 }
 
@@ -176,4 +188,3 @@ function handOver<Thing>() {
     },
   }
 }
-
