@@ -24,6 +24,9 @@ export type ServeParts = {
   isStopping(): boolean
 }
 
+/** What figures call a request whose caller did not wait for the answer; never sent. */
+const callerLeft = 499
+
 /** Bytes of a body where the route does not say. */
 export const bodyBytesMaxDefault = 64 * 1024
 
@@ -59,6 +62,7 @@ export async function serve(
     send(response, { status, body: problem.document, headers }, serveParts.isStopping())
   } finally {
     underWay.delete(gone)
+    if (gone.signal.aborted && !response.headersSent) status = callerLeft
     metrics.ended({ method: request.method ?? '', route: path, status, durationMs: clock.nowMs() - startedMs })
   }
 }

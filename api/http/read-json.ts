@@ -68,6 +68,9 @@ async function readBytes(request: IncomingMessage, bytesMax: number, budget: Bod
         headers: close,
       })
     return Buffer.concat(chunks)
+  } catch (error) {
+    if (error instanceof Problem || error instanceof PlatformError) throw error
+    throw new Problem('REQUEST_INVALID', { detail: 'The body was cut off.', headers: close }, { cause: error })
   } finally {
     budget.bytes -= chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0)
   }

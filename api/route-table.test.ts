@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest'
+import { z } from 'zod'
+import { routeTable } from './route-table.ts'
+
+test('no two routes have the same method and address', () => {
+  const addresses = routeTable.map((route) => `${route.method} ${route.path.replaceAll(/\{\w+\}/g, '{}')}`)
+  expect(new Set(addresses).size).toBe(addresses.length)
+})
+
+test.each(routeTable.map((route) => [`${route.method} ${route.path}`, route] as const))(
+  '%s can be described',
+  (_, route) => {
+    expect(route.summary).toMatch(/^[A-Z].*\.$/)
+    const named = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+    const params = z.toJSONSchema(route.params, { io: 'input' })
+    expect(Object.keys(params.properties ?? {})).toEqual(named)
+    for (const schema of [route.query, ...(route.body ? [route.body] : [])])
+      expect(z.toJSONSchema(schema, { io: 'input' })).toBeTypeOf('object')
+    for (const schema of Object.values(route.replies)) if (schema) expect(z.toJSONSchema(schema)).toBeTypeOf('object')
+  },
+)
+
+test('every body that is looked at, and every query, refuses what it does not know', () => {
+  const open = routeTable.filter(({ query, body }) =>
+    [query, ...(body ? [body] : [])].some((schema) => schema.safeParse({ surely: 'unknown' }, {}).success),
+  )
+  // A price book is checked by pricing, which refuses unknown fields itself.
+  expect(open.map((route) => `${route.method} ${route.path}`)).toEqual(['post /v1/price-books'])
+})
