@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
 import type { Database } from '../../postgres/database.ts'
+import { inProcessRelay } from '../../relay/relay.ts'
 import {
   allFacts,
   allRequests,
@@ -82,6 +83,24 @@ export function embeddedLogContract(name: string, databases: DatabasesForTest): 
       ['billing', 0n],
     ])
     await again.close()
+  })
+
+  test(`${name}: readers wake by the writers of their process, and by the relay, without waiting for the next look`, async () => {
+    const { close } = await openEmpty()
+    const relay = inProcessRelay()
+    const [log, other, alone] = [
+      await open(databases.database(), { relay, pollMs: 600_000 }),
+      await open(databases.database(), { relay, pollMs: 600_000 }),
+      await open(databases.database(), { pollMs: 600_000 }),
+    ]
+    const wait = { recordsMax: 10, waitMs: 600_000 }
+    const waiting = [log.readIntake(0, 0n, wait), other.readIntake(0, 0n, wait)]
+    const unaware = alone.readIntake(0, 0n, { recordsMax: 10, waitMs: 50 })
+    await log.append([{ key: tenantIn(0), value: bytes('asked') }])
+    expect((await Promise.all(waiting)).map((requests) => requests.length)).toEqual([1, 1])
+    expect(await unaware).toEqual([])
+    for (const one of [log, other, alone]) await one.close()
+    await close()
   })
 
   test(`${name}: the number of partitions is fixed`, async () => {
