@@ -1,8 +1,12 @@
 #!/usr/bin/env node
 /** The `pf3` command. Exit codes: 0 done, 1 a difference or a failed check, 2 wrong usage or configuration, 3 the machine. */
+import { enableCompileCache } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { PlatformError } from '../platform/errors.ts'
 import { ConfigError } from './config.ts'
+
+// Compiled code is kept between runs (in the system's temporary directory): half of a warm start is loading code.
+enableCompileCache()
 
 const program = new Command('pf3')
   .description('PF-3, the AI job platform of WebWaka.')

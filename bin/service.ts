@@ -18,12 +18,10 @@ import { type Projections, startProjections } from '../projections/runner.ts'
 import { localProvider, openAiCompatibleProvider } from '../providers/index.ts'
 import { microsFromMs } from '../schemas/units.ts'
 import type { Config } from './config.ts'
-import { type Foundation, openFoundation } from './foundation.ts'
+import type { Foundation } from './foundation.ts'
 import { metricsRegistry } from './metrics.ts'
+import type { RoleName } from './roles.ts'
 import { rootToken } from './root-token.ts'
-
-export const roles = ['api', 'owner', 'projections'] as const
-export type RoleName = (typeof roles)[number]
 
 export type Service = {
   /** Where the API answers; undefined without that role. */
@@ -42,14 +40,17 @@ const modelCacheBytesMax = 512 * 1_048_576
 const requestsPerBatchMax = 500
 const reacquireWaitMs = 200
 
-/** Resolves when every role is ready. What was started is stopped again when something fails. */
-export async function startService(config: Config, wanted: readonly RoleName[], logger: Logger): Promise<Service> {
+/**
+ * Resolves when every role is ready. What was started is stopped again when something fails. `opening` is the
+ * foundation, which can be on its way already while the code of this module is loaded.
+ */
+export async function startService(config: Config, wanted: readonly RoleName[], logger: Logger, opening: Promise<Foundation>): Promise<Service> {
   const started: (() => Promise<void>)[] = []
   const stop = async () => {
     for (const step of started.splice(0).reverse()) await step()
   }
   try {
-    const foundation = await openFoundation(config)
+    const foundation = await opening
     started.push(foundation.close)
     return { ...(await startRoles(config, wanted, foundation, logger, started)), lost: foundation.lost, stop }
   } catch (error) {

@@ -1,8 +1,8 @@
 /** `pf3 start`: the service, until it is told to stop. */
 import pino from 'pino'
-import { readConfig } from '../config.ts'
-import { ConfigError } from '../config.ts'
-import { type RoleName, roles, startService } from '../service.ts'
+import { ConfigError, readConfig } from '../config.ts'
+import { openFoundation } from '../foundation.ts'
+import { type RoleName, roles } from '../roles.ts'
 
 /**
  * SIGTERM or SIGINT drains and ends with 0; a second one ends at once. When a part is lost that the rest needs, the
@@ -12,7 +12,11 @@ export async function start(given: { roles: string; json?: boolean }): Promise<v
   const wanted = rolesFrom(given.roles)
   const config = readConfig(process.env)
   const logger = pino({ level: config.logLevel, base: { service: 'pf3' } }, pino.destination({ fd: 2, sync: true }))
-  const service = await startService(config, wanted, logger)
+  // The database starts in a thread of its own while the rest of the code is loaded.
+  const opening = openFoundation(config)
+  opening.catch(() => undefined) // Reported where it is awaited.
+  const { startService } = await import('../service.ts')
+  const service = await startService(config, wanted, logger, opening)
   announce(service, wanted, config.dataDir, given.json === true)
 
   const stopped = new Promise<void>((resolve) => {
