@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { CallOutcome } from '../capabilities/index.ts'
 import { noTokens } from '../capabilities/index.ts'
 import type { Fact } from '../schemas/events.generated.ts'
-import { cap, submit } from './testing/given.ts'
+import { cap, local, submit } from './testing/given.ts'
 import { checkHistory, tally, world } from './testing/world.ts'
 
 const rated = (count: number) => (facts: Fact[]) => facts.filter((f) => f.type === 'JobRated').length >= count
@@ -176,6 +176,36 @@ describe('the owner', () => {
     await w.until(rated(1))
     await owner.end()
     expect(w.problems).toMatchObject([{ isStopped: false, doing: 'reading the request at intake offset 2' }])
+  })
+
+  test('a request that cannot be decided or written is refused in the log; the next one is answered', async () => {
+    const w = world()
+    const owner = w.start({
+      routeFor(capability) {
+        if (capability === 'poison') throw new RangeError('nobody thought of this')
+        return [local]
+      },
+    })
+    await w.begin()
+    await w.ask(submit('job-1', { capability: 'poison' }), submit('job-2'))
+    const facts = await w.until(rated(1))
+    await owner.end()
+    checkHistory(facts)
+    expect(facts.find((f) => f.type === 'RequestRefused')).toMatchObject({ requestType: 'SubmitJob', reason: 'request_invalid', causedBy: 'req_3' })
+    expect(w.problems).toMatchObject([{ isStopped: false, doing: 'deciding SubmitJob at intake offset 2' }])
+  })
+
+  test('a time zone or a date that is none is refused before it can hurt', async () => {
+    const w = world()
+    const owner = w.start()
+    await w.begin()
+    await w.ask(
+      { type: 'RegisterTenant', registeredTenantId: 'elsewhere', level: 'client', parentId: 'platform', name: 'E', currency: 'USD', timeZone: 'Mars/Olympus' },
+      cap('anchored', { anchorDate: '2026-02-30' }),
+    )
+    const facts = await w.until((all) => all.filter((f) => f.type === 'RequestRefused').length === 2)
+    await owner.end()
+    expect(facts.flatMap((f) => (f.type === 'RequestRefused' ? [f.reason] : []))).toEqual(['time_zone_invalid', 'date_invalid'])
   })
 
   test('stopping lets calls end, and starts none', async () => {

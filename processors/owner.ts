@@ -263,8 +263,16 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
     function answer(request: Request, intakeOffset: bigint): void {
       const now = moment()
       const context: RequestContext = { ...options, now, directory: directory.directory(), directoryVersion: directory.version() }
-      const { actor, correlationId, traceparent } = request
-      record(decideRequest(request, state, context), { causedBy: request.requestId, actor, correlationId, traceparent, intakeOffset, now })
+      const { tenantId, requestId, actor, correlationId, traceparent } = request
+      const cause = { causedBy: requestId, actor, correlationId, traceparent, intakeOffset, now }
+      try {
+        take(prepare(decideRequest(request, state, context), cause))
+      } catch (error) {
+        // Deciding changes nothing, so what cannot be decided, or not written, is refused in the log, and the next one goes on.
+        onFault({ partition, error, isStopped: false, doing: `deciding ${request.type} at intake offset ${intakeOffset}` })
+        const refused: Draft = { type: 'RequestRefused', tenantId, requestType: request.type, reason: 'request_invalid', subject: requestId }
+        take(prepare({ facts: [refused] }, cause))
+      }
     }
 
     /** A request nobody can read was never promised to anybody: told, kept in the log, and left where it is. */
@@ -323,16 +331,29 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
       return now > state.occurredAt ? now : state.occurredAt + 1n
     }
 
-    function record(decided: Decided, cause: Cause): void {
+    const record = (decided: Decided, cause: Cause): void => take(prepare(decided, cause))
+
+    type Prepared = { fact: Fact; value: Uint8Array }
+
+    /** The facts as they will stand in the log; changes nothing. Throws for one that the log would not take. */
+    function prepare(decided: Decided, cause: Cause): Prepared[] {
       const drafts = [...decided.facts]
       const job = decided.ending && state.execution.jobs.get(decided.ending.end.jobId)
       if (decided.ending && job) drafts.push(decided.ending.end, ...rating(job, decided.ending))
-      drafts.forEach((draft, index) => {
-        const fact = stamp(draft, index, cause, state.seq + 1n)
-        evolve(state, fact)
-        facts.push({ stream: streamOf[fact.type], key: fact.tenantId, value: codec.encode(fact), seq: fact.seq })
-        react(fact)
+      return drafts.map((draft, index) => {
+        const fact = stamp(draft, index, cause, state.seq + BigInt(index) + 1n)
+        const value = codec.encode(fact)
+        if (value.byteLength > log.recordBytesMax) throw new PlatformError('LOG_RECORD_TOO_LARGE', { fact: fact.type, bytes: value.byteLength })
+        return { fact, value }
       })
+    }
+
+    function take(prepared: readonly Prepared[]): void {
+      for (const { fact, value } of prepared) {
+        evolve(state, fact)
+        facts.push({ stream: streamOf[fact.type], key: fact.tenantId, value, seq: fact.seq })
+        react(fact)
+      }
     }
 
     function rating(job: OpenJob, ending: Ending): Draft[] {

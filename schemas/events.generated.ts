@@ -273,7 +273,7 @@ export type LabelSetRegisteredBody = {
 }
 export type LabelSetRegistered = FactHeader & LabelSetRegisteredBody
 
-export type RequestRefusedRequestRefusal = 'tenant_unknown' | 'tenant_exists' | 'parent_unknown' | 'level_invalid' | 'token_unknown' | 'token_exists' | 'cap_unknown' | 'book_invalid' | 'book_conflict' | 'too_many' | 'unknown'
+export type RequestRefusedRequestRefusal = 'tenant_unknown' | 'tenant_exists' | 'parent_unknown' | 'level_invalid' | 'time_zone_invalid' | 'date_invalid' | 'token_unknown' | 'token_exists' | 'cap_unknown' | 'book_invalid' | 'book_conflict' | 'too_many' | 'request_invalid' | 'unknown'
 /** A request other than a job was refused; nothing changed. */
 export type RequestRefusedBody = {
   type: 'RequestRefused'
@@ -313,7 +313,7 @@ export type TokenRevoked = FactHeader & TokenRevokedBody
 
 export type AccountsEvent = CapRemoved | CapSet | LabelSetRegistered | RequestRefused | TokenIssued | TokenRevoked
 
-/** What the provider reported for the failed call; never charged to the tenant. */
+/** What the provider reported for the failed call; charged only when the job was cancelled, and then by its UsageMetered. */
 export type AttemptFailedFailedUsage = {
   /** Input tokens read in full; disjoint from the cached ones. */
   inputUncachedTokens: bigint

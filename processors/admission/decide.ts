@@ -10,7 +10,7 @@ import type { RouteStep } from '../execution/state.ts'
 import { refusal } from '../directory/decide.ts'
 import { bookByHash, bookInForce, type Directory } from '../directory/state.ts'
 import type { Draft, Moment, Requested } from '../processor.ts'
-import { billingPeriodOf, periodAt } from './periods.ts'
+import { billingPeriodOf, isAnchorDate, periodAt } from './periods.ts'
 import { type Admission, type CapState, capsOf, countsAlike, isAnswered } from './state.ts'
 
 /** Caps one tenant may have: each is looked at for every job. */
@@ -19,6 +19,7 @@ export const capsPerTenantMax = 100
 export function decideSetCap(request: Requested<'SetCap'>, admission: Admission, directory: Directory, { now }: Moment): Draft[] {
   const refuse = refusal(request, request.capId)
   if (!directory.tenants.has(request.tenantId)) return refuse('tenant_unknown')
+  if (request.anchorDate !== null && !isAnchorDate(request.anchorDate)) return refuse('date_invalid')
   const { caps, versions } = capsOf(admission, request.tenantId)
   const before = caps.get(request.capId)
   if (!before && caps.size >= capsPerTenantMax) return refuse('too_many')

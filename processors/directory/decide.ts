@@ -1,5 +1,6 @@
 /** Answers requests about the platform itself: tenants and price books. Pure. */
 import { parsePriceBook } from '../../pricing/index.ts'
+import { isTimeZone } from '../admission/periods.ts'
 import type { RequestRefusedRequestRefusal } from '../../schemas/events.generated.ts'
 import type { Draft, Requested } from '../processor.ts'
 import type { Directory } from './state.ts'
@@ -14,6 +15,7 @@ export function decideRegisterTenant(request: Requested<'RegisterTenant'>, direc
   const existing = directory.tenants.get(request.registeredTenantId)
   if (existing) return refuse('tenant_exists')
   if (depthOf(request.level) <= depthOf(parent.level)) return refuse('level_invalid')
+  if (!isTimeZone(request.timeZone)) return refuse('time_zone_invalid')
   if (directory.tenants.size >= tenantsMax) return refuse('too_many')
   const { tenantId, registeredTenantId, level, parentId, name, currency, timeZone } = request
   return [{ type: 'TenantRegistered', tenantId, registeredTenantId, level, parentId, name, currency, timeZone }]
@@ -26,7 +28,7 @@ export function decidePublishPrices(request: Requested<'PublishPrices'>, directo
   if (!parsed.ok || parsed.book.hash !== request.hash) return refuse('book_invalid')
   if (directory.bookTexts.size >= priceBooksMax) return refuse('too_many')
   const { currency, effectiveFrom } = parsed.book
-  return [{ type: 'PriceBookPublished', tenantId: request.tenantId, hash: request.hash, currency, effectiveFrom, book: request.book }]
+  return [{ type: 'PriceBookPublished', tenantId: request.tenantId, hash: request.hash, currency, effectiveFrom, book: parsed.canonical }]
 }
 
 /** Deeper levels have higher numbers; a tenant stands below its parent. */
