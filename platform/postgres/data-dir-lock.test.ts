@@ -1,12 +1,19 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { lockDataDir, lockHolder } from './data-dir-lock.ts'
 
-const freshDir = () => mkdtemp(join(tmpdir(), 'pf3-lock-'))
+const made: string[] = []
+afterAll(() => Promise.all(made.map((dir) => rm(dir, { recursive: true, force: true }))))
+
+async function freshDir(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'pf3-lock-'))
+  made.push(dir)
+  return dir
+}
 
 test('the lock is exclusive until it is given back', async () => {
   const dir = await freshDir()
