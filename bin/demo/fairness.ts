@@ -40,7 +40,9 @@ export function fairnessOf(facts: readonly Fact[], tenantId: string): Fairness {
     if (!job) continue
     if (fact.attemptNo === 1) {
       const waitedMs = Number(fact.occurredAt - (submittedAt.get(fact.jobId) ?? fact.occurredAt)) / 1_000
-      ;(waits[fact.tenantId] ??= []).push(waitedMs)
+      const ofTenant = waits[fact.tenantId] ?? []
+      ofTenant.push(waitedMs)
+      waits[fact.tenantId] = ofTenant
     }
     if (fact.tenantId !== tenantId) {
       othersStarted += job.cost

@@ -1,0 +1,57 @@
+/** A service of its own for a test: a process on a fresh data directory, its client, and tenants to act as. */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { type ApiClient, apiClient } from '../../bin/demo/api-client.ts'
+import { type ServiceProcess, startServiceProcess } from '../../bin/demo/service-process.ts'
+
+export type Stage = {
+  dataDir: string
+  rootToken: string
+  client: ApiClient
+  service(): ServiceProcess
+  /** SIGKILL, and a new process on the same data and port. */
+  restart(): Promise<void>
+  /** A tenant below the platform; the token is its admin's. */
+  tenant(id: string): Promise<{ id: string; token: string }>
+  setCap(tenantId: string, capId: string, cap: object): Promise<void>
+}
+
+/** Everything is ended and removed when the test is over. */
+export async function stage(options: {
+  connectionsMax: number
+  env?: Readonly<Record<string, string>>
+}): Promise<Stage> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'pf3-e2e-'))
+  const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
+  const start = (port: number) =>
+    startServiceProcess({ dataDir, port, rootToken, ...(options.env && { env: options.env }) })
+  let service = await start(0)
+  const port = Number(new URL(service.url).port)
+  const client = apiClient(() => service.url, options.connectionsMax)
+  onTestFinished(async () => {
+    client.close()
+    await service.kill()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+  const asRoot = <Body>(method: 'POST' | 'PUT', path: string, body: object) =>
+    client.mustAsk<Body>(rootToken, { method, path, body })
+  return {
+    dataDir,
+    rootToken,
+    client,
+    service: () => service,
+    async restart() {
+      await service.kill()
+      service = await start(port)
+    },
+    async tenant(id) {
+      await asRoot('POST', '/v1/tenants', { id, level: 'client', name: id, currency: 'USD', timeZone: 'Africa/Lagos' })
+      const { token } = await asRoot<{ token: string }>('POST', `/v1/tenants/${id}/tokens`, { role: 'tenant_admin' })
+      return { id, token }
+    },
+    setCap: async (tenantId, capId, cap) => void (await asRoot('PUT', `/v1/tenants/${tenantId}/caps/${capId}`, cap)),
+  }
+}
