@@ -24,6 +24,8 @@ export type Foundation = {
 }
 
 const postgresPoolMax = 10
+/** Everything that writes is in this process and tells the readers; looking besides is for commands in other processes. */
+const pollMs = 250
 
 /** Opens everything. Throws DATA_DIR_LOCKED when another process has the data directory. */
 export async function openFoundation(config: Config): Promise<Foundation> {
@@ -46,7 +48,7 @@ async function build(config: Config, database: Database, lost: Promise<Error>): 
     const relay = inProcessRelay()
     const ownSchemas = readOwnSchemas()
     const codec = codecFor(schemaRegistryFile(join(config.dataDir, 'schemas.json'), ownSchemas), ownSchemas)
-    const log = await embeddedLog({ database, partitionCount: config.partitionCount, clock: systemClock, relay })
+    const log = await embeddedLog({ database, partitionCount: config.partitionCount, clock: systemClock, relay, pollMs })
     return {
       database, log, codec, relay, lost,
       async close() {
