@@ -129,8 +129,8 @@ export function history(options: {
     const life = pick(lives)
     if (!life) throw new Error('no tenants')
     const dice = below(100)
-    if (dice < 4) changeAccount(life)
-    else if (dice < 8) changeCap(life)
+    if (dice < 8) changeAccount(life)
+    else if (dice < 12) changeCap(life)
     else if (dice < 35 && submittedJobs < jobs) submitOne(life, `job-${submittedJobs++}`)
     else moveOn(life)
   }
