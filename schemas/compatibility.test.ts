@@ -96,6 +96,14 @@ const forbidden: readonly [what: string, name: EventName, edit: Edit, reason: Re
     /is now called/,
   ],
   [
+    'a record inside renamed with an alias',
+    'JobRated',
+    (s) => {
+      Object.assign(itemOf(field(s, 'lines').type), { name: 'ChargeLine', aliases: ['RatedLine'] })
+    },
+    /ChargeLine has aliases/,
+  ],
+  [
     'another namespace',
     'JobSucceeded',
     (s) => {
