@@ -58,7 +58,7 @@ export type JobSubmitter = {
    * LOG_BUSY, LOG_UNAVAILABLE, DATABASE_UNAVAILABLE; after the last three a retry with the same key is safe and needed.
    */
   submitJob(caller: Caller, job: JobRequest): Promise<Submitted>
-  /** Resolves when no mark is outstanding; for stopping. */
+  /** Marks what is outstanding, and resolves when nothing is; for stopping. */
   settled(): Promise<void>
 }
 
@@ -80,7 +80,9 @@ export const appendAgainMsMax = 20 * 3_600_000
 const itemsMax = 512
 /** Payload bytes written together; a single larger payload is written alone. */
 const batchBytesMax = 8 * 1024 * 1024
-/** Submissions waiting to be written, and their payload bytes; one more is refused with LOG_BUSY. */
+/** How long a row that was appended waits for others before it is marked. */
+const markWaitMs = 100
+/** Submissions waiting to be written or to be marked, and their payload bytes; one more is refused with LOG_BUSY. */
 const waitingMax = 20_000
 const waitingBytesMax = 256 * 1024 * 1024
 
@@ -92,7 +94,9 @@ type Found = { row: SubmissionRow; isNew: boolean }
 export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
   const { appender, database, vault, clock, random, onFault } = parts
   let waitingBytes = 0
-  const marks = new Set<Promise<void>>()
+  const unmarked: SubmissionRow[] = []
+  let cancelMarking: (() => void) | undefined
+  let marking = Promise.resolve()
   // Retries that meet in one process share the append of whoever came first, until the row says that it happened.
   const underWay = new Map<string, Promise<void>>()
 
@@ -110,14 +114,6 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
           })
         return { row, isNew: isNew.has(item) }
       })
-    },
-    { itemsMax, waitingMax },
-  )
-
-  const mark = batcher<SubmissionKey, null>(
-    async (keys) => {
-      await database.asService((tx) => markAppended(tx, keys, clock.nowMs()))
-      return keys.map(() => null)
     },
     { itemsMax, waitingMax },
   )
@@ -212,20 +208,36 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
     const appended = appender.appendEncoded({ key: row.tenantId, value: row.request }).then(() => undefined)
     underWay.set(id, appended)
     appended.then(
-      () => markLater(row, id),
+      () => markLater(row),
       () => underWay.delete(id),
     )
     return appended
   }
 
-  function markLater({ tenantId, idempotencyKey }: SubmissionRow, id: string): void {
-    const marked: Promise<void> = mark({ tenantId, idempotencyKey })
-      .then(() => undefined, onFault)
-      .finally(() => {
-        underWay.delete(id)
-        marks.delete(marked)
-      })
-    marks.add(marked)
+  function markLater(row: SubmissionRow): void {
+    if (unmarked.length >= waitingMax) {
+      underWay.delete(textOf(row))
+      onFault(new PlatformError('LOG_BUSY', { unmarked: unmarked.length }))
+      return
+    }
+    unmarked.push(row)
+    // Nobody waits for a mark, so it can wait for others: one small transaction less for most submissions.
+    cancelMarking ??= clock.after(markWaitMs, () => void startMarking())
+  }
+
+  function startMarking(): Promise<void> {
+    cancelMarking?.()
+    cancelMarking = undefined
+    marking = marking.then(markAll)
+    return marking
+  }
+
+  async function markAll(): Promise<void> {
+    while (unmarked.length > 0) {
+      const rows = unmarked.splice(0, itemsMax)
+      await database.asService((tx) => markAppended(tx, rows, clock.nowMs())).catch(onFault)
+      for (const row of rows) underWay.delete(textOf(row))
+    }
   }
 
   return {
@@ -253,7 +265,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
       return { jobId, isNew }
     },
     async settled() {
-      while (marks.size > 0) await Promise.all(marks)
+      await startMarking()
     },
   }
 }
