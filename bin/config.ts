@@ -17,28 +17,174 @@ type Option = {
 }
 
 export const options = [
-  { name: 'PF3_PROFILE', fallback: 'embedded', form: 'choice', choices: ['embedded'], means: 'Which machine it runs on: `embedded` keeps log and views in one process.' },
-  { name: 'PF3_HOST', fallback: '127.0.0.1', form: 'text', means: 'Address the HTTP server listens on. It speaks plain HTTP: outside loopback put a proxy that ends TLS in front.' },
-  { name: 'PF3_PORT', fallback: '8080', form: 'whole', unit: 'port', min: 0, max: 65_535, means: 'Port of the HTTP server; 0 takes a free one.' },
-  { name: 'PF3_DATA_DIR', fallback: '.pf3', form: 'text', means: 'Directory of everything that is kept: database, master key, schema ids.' },
-  { name: 'PF3_POSTGRES_URL', fallback: null, form: 'secret', means: 'A PostgreSQL server for log and views instead of the built-in one; survives the loss of power as far as that server does.' },
-  { name: 'PF3_PARTITIONS', fallback: '4', form: 'whole', unit: 'partitions', min: 1, max: 256, means: 'Partitions of every stream. Fixed when the data directory is first used.' },
-  { name: 'PF3_ROOT_TOKEN', fallback: null, form: 'secret', means: 'Token of the platform administrator, at least 32 characters. Without it one is made at the first start and shown once.' },
-  { name: 'PF3_LOG_LEVEL', fallback: 'info', form: 'choice', choices: ['debug', 'info', 'warn', 'error', 'silent'], means: 'Least urgent lines that are written to standard error.' },
-  { name: 'PF3_LOCAL_THREADS', fallback: '2', form: 'whole', unit: 'threads', min: 1, max: 256, means: 'Worker threads of the local engines.' },
-  { name: 'PF3_LOCAL_PLACES', fallback: '32', form: 'whole', unit: 'calls', min: 1, max: 10_000, means: 'Calls to local engines under way at once, per partition.' },
-  { name: 'PF3_REMOTE_PLACES', fallback: '64', form: 'whole', unit: 'calls', min: 1, max: 10_000, means: 'Calls to remote providers under way at once, per partition.' },
-  { name: 'PF3_SCRIPTED_URL', fallback: null, form: 'text', means: 'Base URL of an OpenAI-compatible endpoint, known as provider `scripted`; https, or http on loopback.' },
+  {
+    name: 'PF3_PROFILE',
+    fallback: 'embedded',
+    form: 'choice',
+    choices: ['embedded'],
+    means: 'Which machine it runs on: `embedded` keeps log and views in one process; `kafka` is not in this build yet.',
+  },
+  {
+    name: 'PF3_HOST',
+    fallback: '127.0.0.1',
+    form: 'text',
+    means:
+      'Address the HTTP server listens on. It speaks plain HTTP: outside loopback put a proxy that ends TLS in front.',
+  },
+  {
+    name: 'PF3_PORT',
+    fallback: '8080',
+    form: 'whole',
+    unit: 'port',
+    min: 0,
+    max: 65_535,
+    means: 'Port of the HTTP server; 0 takes a free one.',
+  },
+  {
+    name: 'PF3_DATA_DIR',
+    fallback: '.pf3',
+    form: 'text',
+    means: 'Directory of everything that is kept: database, master key, schema ids.',
+  },
+  {
+    name: 'PF3_POSTGRES_URL',
+    fallback: null,
+    form: 'secret',
+    means:
+      'A PostgreSQL server for log and views instead of the built-in one; survives the loss of power as far as that server does.',
+  },
+  {
+    name: 'PF3_PARTITIONS',
+    fallback: '4',
+    form: 'whole',
+    unit: 'partitions',
+    min: 1,
+    max: 256,
+    means: 'Partitions of every stream. Fixed when the data directory is first used.',
+  },
+  {
+    name: 'PF3_ROOT_TOKEN',
+    fallback: null,
+    form: 'secret',
+    means:
+      'Token of the platform administrator, at least 32 characters. Without it one is made at the first start and shown once.',
+  },
+  {
+    name: 'PF3_LOG_LEVEL',
+    fallback: 'info',
+    form: 'choice',
+    choices: ['debug', 'info', 'warn', 'error', 'silent'],
+    means: 'Least urgent lines that are written to standard error.',
+  },
+  {
+    name: 'PF3_LOCAL_THREADS',
+    fallback: '2',
+    form: 'whole',
+    unit: 'threads',
+    min: 1,
+    max: 256,
+    means: 'Worker threads of the local engines.',
+  },
+  {
+    name: 'PF3_LOCAL_PLACES',
+    fallback: '32',
+    form: 'whole',
+    unit: 'calls',
+    min: 1,
+    max: 10_000,
+    means: 'Calls to local engines under way at once, per partition.',
+  },
+  {
+    name: 'PF3_REMOTE_PLACES',
+    fallback: '64',
+    form: 'whole',
+    unit: 'calls',
+    min: 1,
+    max: 10_000,
+    means: 'Calls to remote providers under way at once, per partition.',
+  },
+  {
+    name: 'PF3_SCRIPTED_URL',
+    fallback: null,
+    form: 'text',
+    means: 'Base URL of an OpenAI-compatible endpoint, known as provider `scripted`; https, or http on loopback.',
+  },
   { name: 'PF3_SCRIPTED_KEY', fallback: null, form: 'secret', means: 'API key for that endpoint.' },
-  { name: 'PF3_SCRIPTED_MODELS', fallback: 'scripted-1', form: 'text', means: 'Models of that endpoint, separated by commas; the first is the default.' },
-  { name: 'PF3_ATTEMPTS_MAX', fallback: '4', form: 'whole', unit: 'attempts', min: 1, max: 20, means: 'Attempts of a job before it is given up.' },
-  { name: 'PF3_ATTEMPT_MS_MAX', fallback: '120000', form: 'whole', unit: 'ms', min: 100, max: 3_600_000, means: 'Longest call to a provider.' },
-  { name: 'PF3_RETRY_BASE_MS', fallback: '250', form: 'whole', unit: 'ms', min: 1, max: 60_000, means: 'Longest wait before the second attempt; doubles with each further one.' },
-  { name: 'PF3_RETRY_MS_MAX', fallback: '30000', form: 'whole', unit: 'ms', min: 1, max: 3_600_000, means: 'Longest wait before any attempt.' },
-  { name: 'PF3_OPEN_JOBS_PER_TENANT', fallback: '50000', form: 'whole', unit: 'jobs', min: 1, max: 1_000_000, means: 'Admitted jobs of one tenant that have not ended; one more is refused with queue_full.' },
-  { name: 'PF3_TENANT_WEIGHTS', fallback: '', form: 'text', means: 'Shares in fair queueing, as `tenant=weight` separated by commas; every other tenant has 1.' },
-  { name: 'PF3_SNAPSHOT_EVERY_FACTS', fallback: '20000', form: 'whole', unit: 'facts', min: 100, max: 10_000_000, means: 'Facts of a partition between two snapshots: bounds what a restart reads.' },
-  { name: 'PF3_SHUTDOWN_WAIT_MS', fallback: '10000', form: 'whole', unit: 'ms', min: 0, max: 600_000, means: 'How long a stopping service waits for calls that are under way.' },
+  {
+    name: 'PF3_SCRIPTED_MODELS',
+    fallback: 'scripted-1',
+    form: 'text',
+    means: 'Models of that endpoint, separated by commas; the first is the default.',
+  },
+  {
+    name: 'PF3_ATTEMPTS_MAX',
+    fallback: '4',
+    form: 'whole',
+    unit: 'attempts',
+    min: 1,
+    max: 20,
+    means: 'Attempts of a job before it is given up.',
+  },
+  {
+    name: 'PF3_ATTEMPT_MS_MAX',
+    fallback: '120000',
+    form: 'whole',
+    unit: 'ms',
+    min: 100,
+    max: 3_600_000,
+    means: 'Longest call to a provider.',
+  },
+  {
+    name: 'PF3_RETRY_BASE_MS',
+    fallback: '250',
+    form: 'whole',
+    unit: 'ms',
+    min: 1,
+    max: 60_000,
+    means: 'Longest wait before the second attempt; doubles with each further one.',
+  },
+  {
+    name: 'PF3_RETRY_MS_MAX',
+    fallback: '30000',
+    form: 'whole',
+    unit: 'ms',
+    min: 1,
+    max: 3_600_000,
+    means: 'Longest wait before any attempt.',
+  },
+  {
+    name: 'PF3_OPEN_JOBS_PER_TENANT',
+    fallback: '50000',
+    form: 'whole',
+    unit: 'jobs',
+    min: 1,
+    max: 1_000_000,
+    means: 'Admitted jobs of one tenant that have not ended; one more is refused with queue_full.',
+  },
+  {
+    name: 'PF3_TENANT_WEIGHTS',
+    fallback: '',
+    form: 'text',
+    means: 'Shares in fair queueing, as `tenant=weight` separated by commas; every other tenant has 1.',
+  },
+  {
+    name: 'PF3_SNAPSHOT_EVERY_FACTS',
+    fallback: '20000',
+    form: 'whole',
+    unit: 'facts',
+    min: 100,
+    max: 10_000_000,
+    means: 'Facts of a partition between two snapshots: bounds what a restart reads.',
+  },
+  {
+    name: 'PF3_SHUTDOWN_WAIT_MS',
+    fallback: '10000',
+    form: 'whole',
+    unit: 'ms',
+    min: 0,
+    max: 600_000,
+    means: 'How long a stopping service waits for calls that are under way.',
+  },
 ] as const satisfies readonly Option[]
 
 export type OptionName = (typeof options)[number]['name']
@@ -78,9 +224,13 @@ const rootTokenCharsMin = 32
 export function readConfig(env: Env): Config {
   const wrong: string[] = []
   const file = readFile(env.PF3_CONFIG_FILE, wrong)
-  const given: Env = { ...file, ...Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== '')) }
+  const given: Env = {
+    ...file,
+    ...Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== '')),
+  }
   for (const name of Object.keys(given)) {
-    if (name.startsWith('PF3_') && !name.startsWith('PF3_TEST_') && name !== 'PF3_CONFIG_FILE' && !options.some((o) => o.name === name)) {
+    const isOurs = name.startsWith('PF3_') || Object.hasOwn(file, name)
+    if (isOurs && name !== 'PF3_CONFIG_FILE' && !options.some((o) => o.name === name)) {
       wrong.push(`${name}: there is no such option; see docs/reference/config.md`)
     }
   }
@@ -90,12 +240,17 @@ export function readConfig(env: Env): Config {
     const option: Option | undefined = options.find((o) => o.name === name)
     const { min = 0, max = Number.MAX_SAFE_INTEGER } = option ?? {}
     const value = Number(text(name))
-    if (!/^\d+$/.test(text(name)) || value < min || value > max) wrong.push(`${name}: a whole number from ${min} to ${max} was expected, not ${JSON.stringify(text(name))}`)
+    if (!/^\d+$/.test(text(name)) || value < min || value > max)
+      wrong.push(`${name}: a whole number from ${min} to ${max} was expected, not ${JSON.stringify(text(name))}`)
     return value
   }
   for (const option of options) {
-    if (option.form === 'choice' && !(option.choices as readonly string[]).includes(text(option.name))) {
-      wrong.push(`${option.name}: one of ${option.choices.join(', ')} was expected, not ${JSON.stringify(text(option.name))}`)
+    if (option.name === 'PF3_PROFILE' && text(option.name) === 'kafka')
+      wrong.push('PF3_PROFILE: kafka is not in this build yet')
+    else if (option.form === 'choice' && !(option.choices as readonly string[]).includes(text(option.name))) {
+      wrong.push(
+        `${option.name}: one of ${option.choices.join(', ')} was expected, not ${JSON.stringify(text(option.name))}`,
+      )
     }
   }
   const config: Config = {
@@ -119,7 +274,9 @@ export function readConfig(env: Env): Config {
     shutdownWaitMs: whole('PF3_SHUTDOWN_WAIT_MS'),
   }
   if (config.rootToken !== undefined && config.rootToken.length < rootTokenCharsMin) {
-    wrong.push(`PF3_ROOT_TOKEN: at least ${rootTokenCharsMin} characters were expected, it has ${config.rootToken.length}`)
+    wrong.push(
+      `PF3_ROOT_TOKEN: at least ${rootTokenCharsMin} characters were expected, it has ${config.rootToken.length}`,
+    )
   }
   if (config.retryMsMax < config.retryBaseMs) wrong.push('PF3_RETRY_MS_MAX: must be at least PF3_RETRY_BASE_MS')
   if (wrong.length > 0) throw new ConfigError(wrong)
@@ -130,7 +287,8 @@ function readFile(path: string | undefined, wrong: string[]): Env {
   if (path === undefined || path === '') return {}
   try {
     const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('it is not a JSON object')
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+      throw new Error('it is not a JSON object')
     return Object.fromEntries(Object.entries(parsed).map(([name, value]) => [name, String(value)]))
   } catch (error) {
     wrong.push(`PF3_CONFIG_FILE: ${path} cannot be used: ${error instanceof Error ? error.message : error}`)
@@ -138,17 +296,44 @@ function readFile(path: string | undefined, wrong: string[]): Env {
   }
 }
 
-function scriptedFrom(baseUrl: string | undefined, apiKey: string | undefined, models: string, wrong: string[]): Config['scripted'] {
-  if (baseUrl === undefined) return undefined
-  if (!URL.canParse(baseUrl)) wrong.push(`PF3_SCRIPTED_URL: a URL was expected, not ${JSON.stringify(baseUrl)}`)
-  return { baseUrl, apiKey: apiKey ?? 'none', models: models.split(',').map((model) => model.trim()).filter((model) => model !== '') }
+function scriptedFrom(
+  baseUrl: string | undefined,
+  apiKey: string | undefined,
+  models: string,
+  wrong: string[],
+): Config['scripted'] {
+  if (baseUrl === undefined) {
+    if (apiKey !== undefined) wrong.push('PF3_SCRIPTED_KEY: goes with PF3_SCRIPTED_URL, which is not set')
+    return undefined
+  }
+  if (!isSafeUrl(baseUrl))
+    wrong.push(
+      `PF3_SCRIPTED_URL: an https URL, or an http one on loopback, was expected, not ${JSON.stringify(baseUrl)}`,
+    )
+  if (models.trim() === '') wrong.push('PF3_SCRIPTED_MODELS: at least one model was expected')
+  return {
+    baseUrl,
+    apiKey: apiKey ?? 'none',
+    models: models
+      .split(',')
+      .map((model) => model.trim())
+      .filter((model) => model !== ''),
+  }
+}
+
+function isSafeUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname } = new URL(text)
+  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127\./.test(hostname)
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback)
 }
 
 function weightsFrom(text: string, wrong: string[]): Map<string, number> {
   const weights = new Map<string, number>()
   for (const pair of text.split(',').filter((part) => part.trim() !== '')) {
     const [tenantId = '', weight = ''] = pair.split('=').map((part) => part.trim())
-    if (tenantId === '' || !/^[1-9]\d{0,2}$/.test(weight)) wrong.push(`PF3_TENANT_WEIGHTS: tenant=1..999 was expected, not ${JSON.stringify(pair)}`)
+    if (tenantId === '' || !/^[1-9]\d{0,2}$/.test(weight))
+      wrong.push(`PF3_TENANT_WEIGHTS: tenant=1..999 was expected, not ${JSON.stringify(pair)}`)
     else weights.set(tenantId, Number(weight))
   }
   return weights

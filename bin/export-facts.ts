@@ -27,12 +27,17 @@ export type ExportOptions = {
 const progressEvery = 1_000
 
 /** Price books stand in their facts, and once more as `price-books/<hash>.json`. Memory holds a block per file, not the log. */
-export async function exportFacts(parts: { log: Log; codec: Codec }, { dir, onProgress, pass = (fact) => fact }: ExportOptions): Promise<Manifest> {
+export async function exportFacts(
+  parts: { log: Log; codec: Codec },
+  { dir, onProgress, pass = (fact) => fact }: ExportOptions,
+): Promise<Manifest> {
   await mkdir(dir)
   await mkdir(join(dir, 'price-books'))
   const ownSchemas = readOwnSchemas()
   const files: ExportedFile[] = []
-  const ends = await Promise.all(Array.from({ length: parts.log.partitionCount }, (_, partition) => parts.log.committed(partition)))
+  const ends = await Promise.all(
+    Array.from({ length: parts.log.partitionCount }, (_, partition) => parts.log.committed(partition)),
+  )
   const total = Number(ends.reduce((sum, { seq }) => sum + seq, 0n))
   let done = 0
   for (let partition = 0; partition < parts.log.partitionCount; partition++) {

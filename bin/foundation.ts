@@ -31,7 +31,11 @@ const pollMs = 250
 export async function openFoundation(config: Config): Promise<Foundation> {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   if (config.postgresUrl !== undefined) {
-    return build(config, await openPostgres({ url: config.postgresUrl, poolMax: postgresPoolMax }), new Promise<Error>(() => {}))
+    return build(
+      config,
+      await openPostgres({ url: config.postgresUrl, poolMax: postgresPoolMax }),
+      new Promise<Error>(() => {}),
+    )
   }
   const database = await openEmbeddedDatabase({ dataDir: config.dataDir })
   return build(config, database, database.lost)
@@ -48,9 +52,19 @@ async function build(config: Config, database: Database, lost: Promise<Error>): 
     const relay = inProcessRelay()
     const ownSchemas = readOwnSchemas()
     const codec = codecFor(schemaRegistryFile(join(config.dataDir, 'schemas.json'), ownSchemas), ownSchemas)
-    const log = await embeddedLog({ database, partitionCount: config.partitionCount, clock: systemClock, relay, pollMs })
+    const log = await embeddedLog({
+      database,
+      partitionCount: config.partitionCount,
+      clock: systemClock,
+      relay,
+      pollMs,
+    })
     return {
-      database, log, codec, relay, lost,
+      database,
+      log,
+      codec,
+      relay,
+      lost,
       async close() {
         await log.close()
         await database.close()

@@ -20,14 +20,28 @@ export function metricsRegistry({ owners, views }: MetricSources): Registry {
         for (const [partition, value] of rows()) this.set({ partition: String(partition) }, value)
       },
     })
-  gauge('pf3_owner_serving', '1 while the owner serves the partition.', () => owners().map((o) => [o.partition, o.phase === 'serving' ? 1 : 0]))
-  gauge('pf3_owner_seq', 'Last committed fact of the partition.', () => owners().map((o) => [o.partition, Number(o.seq)]))
-  gauge('pf3_owner_open_jobs', 'Admitted jobs that have not been rated.', () => owners().map((o) => [o.partition, o.openJobs]))
-  gauge('pf3_owner_running', 'Calls to providers that are under way.', () => owners().map((o) => [o.partition, o.running]))
+  gauge('pf3_owner_serving', '1 while the owner serves the partition.', () =>
+    owners().map((o) => [o.partition, o.phase === 'serving' ? 1 : 0]),
+  )
+  gauge('pf3_owner_seq', 'Last committed fact of the partition.', () =>
+    owners().map((o) => [o.partition, Number(o.seq)]),
+  )
+  gauge('pf3_owner_open_jobs', 'Admitted jobs that have not been rated.', () =>
+    owners().map((o) => [o.partition, o.openJobs]),
+  )
+  gauge('pf3_owner_running', 'Calls to providers that are under way.', () =>
+    owners().map((o) => [o.partition, o.running]),
+  )
   gauge('pf3_owner_queued', 'Jobs that wait for a place.', () => owners().map((o) => [o.partition, o.queued]))
-  gauge('pf3_owner_restored_facts', 'Facts read at the last restore.', () => owners().map((o) => [o.partition, o.restoredFacts]))
-  gauge('pf3_owner_indeterminate', 'Calls the last restore found under way.', () => owners().map((o) => [o.partition, o.indeterminate]))
+  gauge('pf3_owner_restored_facts', 'Facts read at the last restore.', () =>
+    owners().map((o) => [o.partition, o.restoredFacts]),
+  )
+  gauge('pf3_owner_indeterminate', 'Calls the last restore found under way.', () =>
+    owners().map((o) => [o.partition, o.indeterminate]),
+  )
   gauge('pf3_views_seq', 'Last fact the views show.', () => views().map((v) => [v.partition, Number(v.seq)]))
-  gauge('pf3_views_lag_facts', 'Committed facts the views do not show yet.', () => views().map((v) => [v.partition, Number(v.lagFacts)]))
+  gauge('pf3_views_lag_facts', 'Committed facts the views do not show yet.', () =>
+    views().map((v) => [v.partition, Number(v.lagFacts)]),
+  )
   return registry
 }

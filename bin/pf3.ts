@@ -2,7 +2,6 @@
 /** The `pf3` command. Exit codes: 0 done, 1 a difference or a failed check, 2 wrong usage or configuration, 3 the machine. */
 import { enableCompileCache } from 'node:module'
 import { Command, CommanderError } from 'commander'
-import { PlatformError } from '../platform/errors.ts'
 import { ConfigError } from './config.ts'
 
 // Compiled code is kept between runs (in the system's temporary directory): half of a warm start is loading code.
@@ -10,6 +9,10 @@ enableCompileCache()
 
 const program = new Command('pf3')
   .description('PF-3, the AI job platform of WebWaka.')
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 done, 1 a difference or a failed check, 2 wrong usage or configuration, 3 trouble with the machine.\nConfiguration: docs/reference/config.md.',
+  )
   .exitOverride()
   .showHelpAfterError()
 
@@ -24,9 +27,14 @@ program
   .command('demo')
   .description('Runs the help-desk story on 6,046 real mails, kills the service half-way, and checks every figure.')
   .option('--mails <n>', 'submit only so many of the held-out mails')
-  .option('--plant <fault>', 'spoil the exported events before they are checked: wrong-price or lost-event')
+  .option(
+    '--plant <fault>',
+    'spoil the exported events before they are checked, which must end with 1: wrong-price, lost-event, charged-twice or cap-overrun',
+  )
   .option('--json', 'print the summary as JSON')
-  .action(async (given: { mails?: string; plant?: string; json?: boolean }) => (await import('./demo/demo.ts')).demo(given))
+  .action(async (given: { mails?: string; plant?: string; json?: boolean }) =>
+    (await import('./demo/demo.ts')).demo(given),
+  )
 
 const events = program.command('events').description('Reads the log.')
 events
@@ -35,23 +43,29 @@ events
   .option('--tenant <id>', 'only of this tenant')
   .option('--from-start', 'everything there is first')
   .option('--json', 'one JSON object a line')
-  .action(async (given: { tenant?: string; fromStart?: boolean; json?: boolean }) => (await import('./commands/events-tail.ts')).eventsTail(given))
+  .action(async (given: { tenant?: string; fromStart?: boolean; json?: boolean }) =>
+    (await import('./commands/events-tail.ts')).eventsTail(given),
+  )
 events
   .command('export')
   .description('Writes every fact as Avro files, with a manifest.')
   .requiredOption('--to <dir>', 'a directory that does not exist yet')
   .option('--json', 'print the manifest')
-  .action(async (given: { to: string; json?: boolean }) => (await import('./commands/events-export.ts')).eventsExport(given))
+  .action(async (given: { to: string; json?: boolean }) =>
+    (await import('./commands/events-export.ts')).eventsExport(given),
+  )
 
 program
   .command('replay')
-  .description('Derives a tenant\'s charges of one billing period from the log again.')
+  .description("Derives a tenant's charges of one billing period from the log again.")
   .requiredOption('--tenant <id>', 'the tenant')
   .requiredOption('--period <YYYY-MM>', 'the billing period')
   .option('--price-book <file>', 'what it would have cost under this price book')
   .option('--diff', 'compare with what was charged and with the ledger; exit code 1 when anything differs')
   .option('--json', 'print the result as JSON')
-  .action(async (given: { tenant: string; period: string; priceBook?: string; diff?: boolean; json?: boolean }) => (await import('./commands/replay.ts')).replayCommand(given))
+  .action(async (given: { tenant: string; period: string; priceBook?: string; diff?: boolean; json?: boolean }) =>
+    (await import('./commands/replay.ts')).replayCommand(given),
+  )
 
 const projections = program.command('projections').description('Looks after the views.')
 projections
@@ -59,17 +73,20 @@ projections
   .description('Fills a view anew from the log, beside the live one, and puts it in its place.')
   .option('--all', 'every view, one after another')
   .option('--json', 'print the result as JSON')
-  .action(async (name: string | undefined, given: { all?: boolean; json?: boolean }) => (await import('./commands/projections-rebuild.ts')).projectionsRebuild(name, given))
+  .action(async (name: string | undefined, given: { all?: boolean; json?: boolean }) =>
+    (await import('./commands/projections-rebuild.ts')).projectionsRebuild(name, given),
+  )
 
 try {
   await program.parseAsync()
 } catch (error) {
   process.exitCode = exitCodeOf(error)
-  if (!(error instanceof CommanderError)) process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  if (!(error instanceof CommanderError))
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
 }
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof ConfigError) return 2
-  return error instanceof PlatformError ? 3 : 1
+  return 3 // Whatever it was, it was not what was asked for.
 }

@@ -11,7 +11,10 @@ export type Progress = { to(done: number, total: number): void; end(): void }
 /** A bar on a terminal, nothing elsewhere: what is piped is read by programs. */
 export function progress(label: string): Progress {
   if (!process.stderr.isTTY) return { to: () => {}, end: () => {} }
-  const bar = new SingleBar({ format: `${label} {bar} {value}/{total}`, stream: process.stderr, clearOnComplete: true }, Presets.shades_classic)
+  const bar = new SingleBar(
+    { format: `${label} {bar} {value}/{total}`, stream: process.stderr, clearOnComplete: true },
+    Presets.shades_classic,
+  )
   bar.start(1, 0)
   return {
     to(done, total) {

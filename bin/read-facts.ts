@@ -7,7 +7,10 @@ import type { Fact } from '../schemas/events.generated.ts'
 const recordsMax = 2_000
 
 /** Up to what was committed when it began; never waits. */
-export async function* readAllFacts({ log, codec }: { log: Log; codec: Codec }, partition: number): AsyncGenerator<Fact> {
+export async function* readAllFacts(
+  { log, codec }: { log: Log; codec: Codec },
+  partition: number,
+): AsyncGenerator<Fact> {
   const { seq: end } = await log.committed(partition)
   let cursor = startOfFacts
   while (cursor.seq < end) {

@@ -44,7 +44,12 @@ const reacquireWaitMs = 200
  * Resolves when every role is ready. What was started is stopped again when something fails. `opening` is the
  * foundation, which can be on its way already while the code of this module is loaded.
  */
-export async function startService(config: Config, wanted: readonly RoleName[], logger: Logger, opening: Promise<Foundation>): Promise<Service> {
+export async function startService(
+  config: Config,
+  wanted: readonly RoleName[],
+  logger: Logger,
+  opening: Promise<Foundation>,
+): Promise<Service> {
   const started: (() => Promise<void>)[] = []
   const stop = async () => {
     for (const step of started.splice(0).reverse()) await step()
@@ -59,9 +64,20 @@ export async function startService(config: Config, wanted: readonly RoleName[], 
   }
 }
 
-async function startRoles(config: Config, wanted: readonly RoleName[], foundation: Foundation, logger: Logger, started: (() => Promise<void>)[]) {
+async function startRoles(
+  config: Config,
+  wanted: readonly RoleName[],
+  foundation: Foundation,
+  logger: Logger,
+  started: (() => Promise<void>)[],
+) {
   const { database, log, codec, relay } = foundation
-  await migrate(database, [...vaultMigrations, ...snapshotMigrations, ...submissionMigrations, ...projectionMigrations()])
+  await migrate(database, [
+    ...vaultMigrations,
+    ...snapshotMigrations,
+    ...submissionMigrations,
+    ...projectionMigrations(),
+  ])
   const [token, masterKey] = await Promise.all([
     rootToken(config.rootToken, config.dataDir, random),
     localMasterKeyFile(join(config.dataDir, 'master.key')),
@@ -74,14 +90,21 @@ async function startRoles(config: Config, wanted: readonly RoleName[], foundatio
   if (owner) started.push(owner.stop)
   const views = wanted.includes('projections') ? await projectionRole(foundation, logger) : undefined
   if (views) started.push(views.stop)
-  await until(() => (owner?.isReady() ?? true), 'the owner')
+  await until(() => owner?.isReady() ?? true, 'the owner')
   if (owner && views) await publishStarterBook(foundation)
 
   if (!wanted.includes('api')) return { url: undefined, shownOnce: token.shownOnce }
   const api = await startApi({
     host: config.host,
     port: config.port,
-    database, log, codec, vault, relay, clock, random, providers,
+    database,
+    log,
+    codec,
+    vault,
+    relay,
+    clock,
+    random,
+    providers,
     rootTokenHash: token.hash,
     masterKey,
     calendar: { periodAt, isTimeZone, isAnchorDate },
@@ -95,12 +118,29 @@ async function startRoles(config: Config, wanted: readonly RoleName[], foundatio
 
 type Vault = ReturnType<typeof payloadVault>
 
-function ownerRole(config: Config, { database, log, codec }: Foundation, vault: Vault, providers: readonly Provider[], logger: Logger): Promise<OwnerRole> {
+function ownerRole(
+  config: Config,
+  { database, log, codec }: Foundation,
+  vault: Vault,
+  providers: readonly Provider[],
+  logger: Logger,
+): Promise<OwnerRole> {
   return startOwner({
-    log, codec, clock, random, vault, providers, capabilityNamed,
+    log,
+    codec,
+    clock,
+    random,
+    vault,
+    providers,
+    capabilityNamed,
     snapshots: snapshotStore(database),
     options: {
-      limits: { places: config.places, attemptMsMax: config.attemptMsMax, retryBaseMs: config.retryBaseMs, retryMsMax: config.retryMsMax },
+      limits: {
+        places: config.places,
+        attemptMsMax: config.attemptMsMax,
+        retryBaseMs: config.retryBaseMs,
+        retryMsMax: config.retryMsMax,
+      },
       attemptsMax: config.attemptsMax,
       openJobsPerTenantMax: config.openJobsPerTenantMax,
       weightOf: (tenantId) => config.tenantWeights.get(tenantId) ?? 1,
@@ -110,15 +150,25 @@ function ownerRole(config: Config, { database, log, codec }: Foundation, vault: 
       reacquireWaitMs,
     },
     onFault: ({ partition, error, isStopped, doing }) =>
-      logger[isStopped ? 'fatal' : 'error']({ partition, err: error, doing }, isStopped ? 'the partition stands still' : 'the owner met a fault'),
+      logger[isStopped ? 'fatal' : 'error'](
+        { partition, err: error, doing },
+        isStopped ? 'the partition stands still' : 'the owner met a fault',
+      ),
   })
 }
 
 const projectionRole = ({ database, log, codec, relay }: Foundation, logger: Logger): Promise<Projections> =>
   startProjections({
-    log, codec, database, relay, clock,
+    log,
+    codec,
+    database,
+    relay,
+    clock,
     onFailure: ({ partition, seq, error, isStopped }) =>
-      logger[isStopped ? 'fatal' : 'error']({ partition, seq: seq?.toString(), err: error }, isStopped ? 'views stand still' : 'views met a fault'),
+      logger[isStopped ? 'fatal' : 'error'](
+        { partition, seq: seq?.toString(), err: error },
+        isStopped ? 'views stand still' : 'views met a fault',
+      ),
   })
 
 function providersFor(config: Config): Provider[] {
@@ -130,10 +180,14 @@ function providersFor(config: Config): Provider[] {
 async function publishStarterBook({ database, log, codec }: Foundation): Promise<void> {
   const parsed = parsePriceBook(starterBookJson())
   if (!parsed.ok) throw new PlatformError('INTERNAL', { problem: parsed.problems.join('; ') })
-  const isThere = async () => (await database.asService((tx) => bookInForce(tx, parsed.book.currency, microsFromMs(clock.nowMs())))) !== undefined
+  const isThere = async () =>
+    (await database.asService((tx) => bookInForce(tx, parsed.book.currency, microsFromMs(clock.nowMs())))) !== undefined
   if (await isThere()) return
   const caller = { actor: 'token:root', correlationId: 'first-start', traceparent: null }
-  await publishPrices(requestAppender({ log, codec, clock, random }), caller, { hash: parsed.book.hash, book: starterBookJson() })
+  await publishPrices(requestAppender({ log, codec, clock, random }), caller, {
+    hash: parsed.book.hash,
+    book: starterBookJson(),
+  })
   await until(isThere, 'the starter price book')
 }
 
@@ -152,4 +206,3 @@ async function until(isSo: () => boolean | Promise<boolean>, what: string): Prom
     await sleep(clock, readyLookMs)
   }
 }
-

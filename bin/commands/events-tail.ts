@@ -33,7 +33,8 @@ async function follow({ log, codec }: Foundation, partition: number, given: Give
     for (const record of read.facts) {
       if (!given.fromStart && record.seq <= seq) continue
       const fact = codec.decode(record.value) as Fact
-      if (given.tenant === undefined || fact.tenantId === given.tenant) printLine(given.json ? toJson({ partition, ...fact }) : line(partition, fact))
+      if (given.tenant === undefined || fact.tenantId === given.tenant)
+        printLine(given.json ? toJson({ partition, ...fact }) : line(partition, fact))
     }
   }
 }

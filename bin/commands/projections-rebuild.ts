@@ -5,14 +5,26 @@ import { ConfigError, readConfig } from '../config.ts'
 import { borrowFoundation } from '../foundation.ts'
 import { printLine, progress, toJson } from '../print.ts'
 
-export type RebuiltView = { projection: string; facts: bigint; rows: bigint; before: string; after: string; isEqual: boolean }
+export type RebuiltView = {
+  projection: string
+  facts: bigint
+  rows: bigint
+  before: string
+  after: string
+  isEqual: boolean
+}
 
 /** Digests are taken before and after; while nothing is written meanwhile they are equal. */
-export async function projectionsRebuild(name: string | undefined, given: { all?: boolean; json?: boolean }): Promise<void> {
+export async function projectionsRebuild(
+  name: string | undefined,
+  given: { all?: boolean; json?: boolean },
+): Promise<void> {
   const names = given.all ? allProjections.map((p) => p.name) : name === undefined ? [] : [name]
   const stray = names.filter((one) => !allProjections.some((p) => p.name === one))
   if (names.length === 0 || stray.length > 0) {
-    throw new ConfigError([`projections rebuild: --all, or one of ${allProjections.map((p) => p.name).join(', ')} was expected`])
+    throw new ConfigError([
+      `projections rebuild: --all, or one of ${allProjections.map((p) => p.name).join(', ')} was expected`,
+    ])
   }
   const foundation = await borrowFoundation(readConfig(process.env))
   const rebuilt: RebuiltView[] = []
@@ -26,11 +38,22 @@ export async function projectionsRebuild(name: string | undefined, given: { all?
       })
       const after = await tableDigest(foundation.database, projection)
       bar.end()
-      rebuilt.push({ projection: projection.name, facts, rows: after.rows, before: before.sha256, after: after.sha256, isEqual: before.sha256 === after.sha256 })
+      rebuilt.push({
+        projection: projection.name,
+        facts,
+        rows: after.rows,
+        before: before.sha256,
+        after: after.sha256,
+        isEqual: before.sha256 === after.sha256,
+      })
     }
   } finally {
     await foundation.close()
   }
   if (given.json) printLine(toJson(rebuilt))
-  else for (const view of rebuilt) printLine(`${view.projection}: ${view.rows} rows from ${view.facts} facts, ${view.isEqual ? 'equal to' : 'different from'} the view before`)
+  else
+    for (const view of rebuilt)
+      printLine(
+        `${view.projection}: ${view.rows} rows from ${view.facts} facts, ${view.isEqual ? 'equal to' : 'different from'} the view before`,
+      )
 }

@@ -19,8 +19,10 @@ const deltasShown = 20
 
 /** Ends with 1 when `--diff` finds a difference, also between facts and ledger. */
 export async function replayCommand(given: Given): Promise<void> {
-  if (!/^\d{4}-(0[1-9]|1[0-2])$/.test(given.period)) throw new ConfigError([`--period: a month such as 2026-10 was expected, not ${JSON.stringify(given.period)}`])
-  const otherBook = given.priceBook === undefined ? undefined : bookFrom(await readFile(given.priceBook, 'utf8'), given.priceBook)
+  if (!/^\d{4}-(0[1-9]|1[0-2])$/.test(given.period))
+    throw new ConfigError([`--period: a month such as 2026-10 was expected, not ${JSON.stringify(given.period)}`])
+  const otherBook =
+    given.priceBook === undefined ? undefined : bookFrom(await readFile(given.priceBook, 'utf8'), given.priceBook)
   const foundation = await borrowFoundation(readConfig(process.env))
   try {
     const books = await publishedBooks(foundation)
@@ -56,7 +58,9 @@ async function publishedBooks(foundation: Foundation): Promise<Map<string, Price
 async function* ledgerLines({ database }: Foundation, { tenant, period }: Given): AsyncGenerator<LedgerLine> {
   let after: LedgerCursor | undefined
   for (;;) {
-    const page = await database.asTenant(tenant, (tx) => ledgerPage(tx, tenant, { billingPeriod: period, limit: pageRows, ...(after ? { after } : {}) }))
+    const page = await database.asTenant(tenant, (tx) =>
+      ledgerPage(tx, tenant, { billingPeriod: period, limit: pageRows, ...(after ? { after } : {}) }),
+    )
     for (const line of page.items) if (line.kind !== noChargeKind) yield line
     if (!page.next) return
     after = page.next
@@ -64,15 +68,21 @@ async function* ledgerLines({ database }: Foundation, { tenant, period }: Given)
 }
 
 function show(report: ReplayReport, isDiff: boolean): void {
-  printLine(`Tenant ${report.tenantId}, ${report.period}: ${report.jobs} jobs admitted, ${report.endedJobs} ended, ${report.lines} lines derived.`)
+  printLine(
+    `Tenant ${report.tenantId}, ${report.period}: ${report.jobs} jobs admitted, ${report.endedJobs} ended, ${report.lines} lines derived.`,
+  )
   for (const { currency, recordedPico, derivedPico, ledgerPico } of report.totals) {
     const ledger = ledgerPico === null ? '' : `, in the ledger ${decimalFromPico(ledgerPico)}`
-    printLine(`${currency}: recorded ${decimalFromPico(recordedPico)}, derived ${decimalFromPico(derivedPico)}${ledger}.`)
+    printLine(
+      `${currency}: recorded ${decimalFromPico(recordedPico)}, derived ${decimalFromPico(derivedPico)}${ledger}.`,
+    )
   }
   if (report.underivedJobs > 0) printLine(`${report.underivedJobs} jobs have no price under this book.`)
   if (!isDiff) return
   printLine(report.deltaCount === 0 ? 'No differences.' : `${report.deltaCount} differences:`)
   for (const delta of report.deltas.slice(0, deltasShown)) {
-    printLine(`  ${delta.kind} in ${delta.in}: job ${delta.jobId}, ${delta.what}: recorded ${delta.recorded ?? 'nothing'}, derived ${delta.derived ?? 'nothing'}`)
+    printLine(
+      `  ${delta.kind} in ${delta.in}: job ${delta.jobId}, ${delta.what}: recorded ${delta.recorded ?? 'nothing'}, derived ${delta.derived ?? 'nothing'}`,
+    )
   }
 }

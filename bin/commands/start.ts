@@ -42,16 +42,26 @@ export async function start(given: { roles: string; json?: boolean }): Promise<v
 function rolesFrom(text: string): RoleName[] {
   const wanted = text.split(',').map((role) => role.trim())
   const stray = wanted.filter((role) => !(roles as readonly string[]).includes(role))
-  if (stray.length > 0 || wanted.length === 0) throw new ConfigError([`--roles: some of ${roles.join(', ')} were expected, not ${JSON.stringify(text)}`])
+  if (stray.length > 0 || wanted.length === 0)
+    throw new ConfigError([`--roles: some of ${roles.join(', ')} were expected, not ${JSON.stringify(text)}`])
   return roles.filter((role) => wanted.includes(role))
 }
 
-function announce(service: { url: string | undefined; shownOnce: string | undefined }, wanted: readonly RoleName[], dataDir: string, isJson: boolean): void {
+function announce(
+  service: { url: string | undefined; shownOnce: string | undefined },
+  wanted: readonly RoleName[],
+  dataDir: string,
+  isJson: boolean,
+): void {
   const { url, shownOnce } = service
   if (isJson) {
-    process.stdout.write(`${JSON.stringify({ ready: true, url, roles: wanted, dataDir, pid: process.pid, ...(shownOnce === undefined ? {} : { rootToken: shownOnce }) })}\n`)
+    process.stdout.write(
+      `${JSON.stringify({ ready: true, url, roles: wanted, dataDir, pid: process.pid, ...(shownOnce === undefined ? {} : { rootToken: shownOnce }) })}\n`,
+    )
     return
   }
-  process.stdout.write(`PF-3 is ready${url === undefined ? '' : ` at ${url}`} (${wanted.join(', ')}; data in ${dataDir}).\n`)
+  process.stdout.write(
+    `PF-3 is ready${url === undefined ? '' : ` at ${url}`} (${wanted.join(', ')}; data in ${dataDir}).\n`,
+  )
   if (shownOnce !== undefined) process.stdout.write(`Root token, shown only this once: ${shownOnce}\n`)
 }

@@ -32,12 +32,13 @@ const waitS = 30
 const repeatMsFirst = 20
 const repeatMsMax = 500
 /** A service that does not come back within this time is down. */
-const giveUpMs = 90_000
+const giveUpMsDefault = 90_000
 
 /** A job that no longer changes: refused, or rated. */
 export const hasEnded = (job: ApiJob): boolean => job.status === 'refused' || job.charged !== null
 
-export function jobClient(client: Pick<ApiClient, 'ask'>): JobClient {
+/** `giveUpMs`: how long one request is repeated while the service is not there. */
+export function jobClient(client: Pick<ApiClient, 'ask'>, giveUpMs = giveUpMsDefault): JobClient {
   let repeats = 0
 
   /** Repeats on broken connections and on 503, as the API asks for; every other refusal is the caller's mistake. */

@@ -25,6 +25,7 @@ const services = 2
 const killsInTheMiddleMin = 40
 const lanes = 24
 const killAfterMsMax = 600
+const giveUpMs = 600_000
 
 type Kill = {
   /** Facts in the log when the service was back, and requests it had taken. */
@@ -85,6 +86,7 @@ async function killAgainAndAgain(ofSeed: number): Promise<Run> {
   const kills: Kill[] = []
   let unknownOutcomes = 0
   for (let kill = 0; kill < killsPerService; kill++) {
+    await load.goesOn()
     await sleep(random() * killAfterMsMax)
     const submissions = load.unanswered()
     await scene.restart()
@@ -130,12 +132,13 @@ const hasEndedWell = (job: ApiJob | undefined): boolean => job !== undefined && 
 
 /** Lanes that submit one job after another and wait for its end, each with its own key, until told to finish. */
 function startLoad({ client }: Stage, tokens: readonly string[], random: () => number) {
-  const jobs = jobClient(client)
+  const jobs = jobClient(client, giveUpMs)
   const acknowledged = new Map<string, string>()
   const ends = new Map<string, ApiJob>()
   let unanswered = 0
   let isFinishing = false
   let made = 0
+  const waiting: (() => void)[] = []
 
   async function lane(): Promise<void> {
     while (!isFinishing) {
@@ -143,6 +146,7 @@ function startLoad({ client }: Stage, tokens: readonly string[], random: () => n
       unanswered += 1
       const { id } = await jobs.submit(wanted).finally(() => (unanswered -= 1))
       acknowledged.set(wanted.key, id)
+      for (const go of waiting.splice(0)) go()
       ends.set(wanted.key, await jobs.end(wanted, id))
     }
   }
@@ -162,6 +166,8 @@ function startLoad({ client }: Stage, tokens: readonly string[], random: () => n
   running.catch(() => undefined) // Met by finish.
   return {
     unanswered: () => unanswered,
+    /** Resolves with the next job that is taken; rejects when the load has failed. */
+    goesOn: () => Promise.race([new Promise<void>((resolve) => waiting.push(resolve)), running.then(() => undefined)]),
     async finish() {
       isFinishing = true
       await running
@@ -181,7 +187,13 @@ async function exportedFacts({ dataDir }: Stage, env: Readonly<Record<string, st
   const facts: Fact[] = []
   const foundation = await borrowFoundation(readConfig({ ...env, PF3_DATA_DIR: dataDir }))
   try {
-    await exportFacts(foundation, { dir: join(dir, 'export'), pass: (fact) => (facts.push(fact), fact) })
+    await exportFacts(foundation, {
+      dir: join(dir, 'export'),
+      pass: (fact) => {
+        facts.push(fact)
+        return fact
+      },
+    })
     const { problems } = await verifyExport(join(dir, 'export'))
     expect(problems).toEqual([])
   } finally {

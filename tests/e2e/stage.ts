@@ -31,7 +31,9 @@ export async function stage(options: {
   let service = await start(0)
   const port = Number(new URL(service.url).port)
   const client = apiClient(() => service.url, options.connectionsMax)
+  let restarting: Promise<unknown> = Promise.resolve()
   onTestFinished(async () => {
+    await restarting.catch(() => undefined) // A test that fails half-way must not leave a service behind.
     client.close()
     await service.kill()
     await rm(dataDir, { recursive: true, force: true })
@@ -43,9 +45,12 @@ export async function stage(options: {
     rootToken,
     client,
     service: () => service,
-    async restart() {
-      await service.kill()
-      service = await start(port)
+    restart() {
+      const restarted = service.kill().then(async () => {
+        service = await start(port)
+      })
+      restarting = restarted
+      return restarted
     },
     async tenant(id) {
       await asRoot('POST', '/v1/tenants', { id, level: 'client', name: id, currency: 'USD', timeZone: 'Africa/Lagos' })

@@ -1,0 +1,113 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { ConfigError, options, readConfig } from './config.ts'
+
+const page = join(import.meta.dirname, '../docs/reference/config.md')
+
+function table(): string {
+  const rows = options.map((option) => {
+    const { name, fallback, form, means } = option
+    const range =
+      'min' in option
+        ? `${option.min} to ${option.max} ${option.unit}`
+        : form === 'choice'
+          ? option.choices.map((choice) => `\`${choice}\``).join(', ')
+          : form
+    return `| \`${name}\` | ${fallback === null || fallback === '' ? 'none' : `\`${fallback}\``} | ${range} | ${means} |`
+  })
+  return ['| option | default | value | means |', '| --- | --- | --- | --- |', ...rows, ''].join('\n')
+}
+
+test('the documented options are those of the code (UPDATE_DOCS=1 writes them)', () => {
+  const start = '<!-- table -->\n'
+  const text = readFileSync(page, 'utf8')
+  const wanted = text.slice(0, text.indexOf(start) + start.length) + table()
+  if (process.env.UPDATE_DOCS === '1') writeFileSync(page, wanted)
+  else expect(text).toBe(wanted)
+})
+
+test('without anything set, everything has its default', () => {
+  expect(readConfig({})).toMatchObject({
+    host: '127.0.0.1',
+    port: 8080,
+    dataDir: '.pf3',
+    postgresUrl: undefined,
+    partitionCount: 4,
+    rootToken: undefined,
+    places: { local: 32, remote: 64 },
+    scripted: undefined,
+    attemptsMax: 4,
+    snapshotEveryFacts: 20_000n,
+    shutdownWaitMs: 10_000,
+  })
+})
+
+test('every default is one that is allowed', () => {
+  const all = Object.fromEntries(options.flatMap(({ name, fallback }) => (fallback === null ? [] : [[name, fallback]])))
+  expect(readConfig(all)).toEqual(readConfig({}))
+})
+
+const complaints = [
+  [{ PF3_PROFILE: 'kafka' }, 'PF3_PROFILE: kafka is not in this build yet'],
+  [{ PF3_PROFILE: 'cloud' }, 'PF3_PROFILE: one of embedded was expected, not "cloud"'],
+  [{ PF3_PORT: '65536' }, 'PF3_PORT: a whole number from 0 to 65535 was expected, not "65536"'],
+  [{ PF3_PARTITIONS: '0' }, 'PF3_PARTITIONS: a whole number from 1 to 256 was expected, not "0"'],
+  [{ PF3_PARTITIONS: '1e1' }, 'PF3_PARTITIONS: a whole number from 1 to 256 was expected, not "1e1"'],
+  [{ PF3_PARTITIONS: '-1' }, 'PF3_PARTITIONS: a whole number from 1 to 256 was expected, not "-1"'],
+  [{ PF3_LOG_LEVEL: 'loud' }, 'PF3_LOG_LEVEL: one of debug, info, warn, error, silent was expected, not "loud"'],
+  [{ PF3_ROOT_TOKEN: 'short' }, 'PF3_ROOT_TOKEN: at least 32 characters were expected, it has 5'],
+  [{ PF3_RETRY_BASE_MS: '500', PF3_RETRY_MS_MAX: '499' }, 'PF3_RETRY_MS_MAX: must be at least PF3_RETRY_BASE_MS'],
+  [
+    { PF3_SCRIPTED_URL: 'http://provider.example/v1' },
+    'PF3_SCRIPTED_URL: an https URL, or an http one on loopback, was expected, not "http://provider.example/v1"',
+  ],
+  [
+    { PF3_SCRIPTED_URL: 'nonsense' },
+    'PF3_SCRIPTED_URL: an https URL, or an http one on loopback, was expected, not "nonsense"',
+  ],
+  [{ PF3_SCRIPTED_KEY: 'k' }, 'PF3_SCRIPTED_KEY: goes with PF3_SCRIPTED_URL, which is not set'],
+  [
+    { PF3_SCRIPTED_URL: 'http://127.0.0.1:1/v1', PF3_SCRIPTED_MODELS: ' ' },
+    'PF3_SCRIPTED_MODELS: at least one model was expected',
+  ],
+  [{ PF3_TENANT_WEIGHTS: 'acme=0' }, 'PF3_TENANT_WEIGHTS: tenant=1..999 was expected, not "acme=0"'],
+  [{ PF3_PROT: '1' }, 'PF3_PROT: there is no such option; see docs/reference/config.md'],
+] as const
+
+test.each(complaints)('%o is complained about', (env, complaint) => {
+  expect(() => readConfig(env)).toThrow(new ConfigError([complaint]))
+})
+
+test('everything that is wrong is said at once', () => {
+  const all = complaints.filter(([env]) => 'PF3_PORT' in env || 'PF3_LOG_LEVEL' in env || 'PF3_ROOT_TOKEN' in env)
+  const env = Object.assign({}, ...all.map(([one]) => one)) as Record<string, string>
+  for (const [, complaint] of all) expect(() => readConfig(env)).toThrow(complaint)
+})
+
+test('a file gives options, the environment wins, and what the file misspells is complained about', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'pf3-config-'))
+  onTestFinished(() => rmSync(dir, { recursive: true }))
+  const path = join(dir, 'pf3.json')
+  writeFileSync(path, JSON.stringify({ PF3_PORT: 1234, PF3_PARTITIONS: 8 }))
+  expect(readConfig({ PF3_CONFIG_FILE: path, PF3_PORT: '99' })).toMatchObject({ port: 99, partitionCount: 8 })
+  writeFileSync(path, JSON.stringify({ port: 1234 }))
+  expect(() => readConfig({ PF3_CONFIG_FILE: path })).toThrow('port: there is no such option')
+  writeFileSync(path, '[1]')
+  expect(() => readConfig({ PF3_CONFIG_FILE: path })).toThrow('it is not a JSON object')
+  expect(() => readConfig({ PF3_CONFIG_FILE: join(dir, 'none.json') })).toThrow('cannot be used')
+})
+
+test('the scripted provider has its models, the tenants their weights', () => {
+  const config = readConfig({
+    PF3_SCRIPTED_URL: 'http://127.0.0.1:4010/v1',
+    PF3_SCRIPTED_MODELS: 'big, small',
+    PF3_TENANT_WEIGHTS: 'acme=3, zeta=10',
+  })
+  expect(config.scripted).toEqual({ baseUrl: 'http://127.0.0.1:4010/v1', apiKey: 'none', models: ['big', 'small'] })
+  expect([...config.tenantWeights]).toEqual([
+    ['acme', 3],
+    ['zeta', 10],
+  ])
+})
