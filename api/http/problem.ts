@@ -38,6 +38,8 @@ export type ProblemDocument = {
   title: string
   status: number
   code: FailureCode
+  /** Whether the same request may succeed later. */
+  canRetry: boolean
   detail?: string
   /** This occurrence; the same id is in the header X-Request-Id and in the facts that the request led to. */
   instance: string
@@ -68,7 +70,7 @@ export function replyOf(error: unknown, correlationId: string): ProblemReply {
       status,
       code,
       ...(detail !== undefined && { detail }),
-      ...(status === 500 || canRetry ? { canRetry } : {}),
+      canRetry,
       instance: `urn:pf3:request:${correlationId}`,
       ...(errors !== undefined && errors.length > 0 && { errors }),
     },

@@ -21,6 +21,7 @@ const problemForm = z.looseObject({
   title: z.string().min(1),
   status: z.int(),
   code: z.enum(Object.keys(failures)),
+  canRetry: z.boolean(),
   detail: z.string().optional(),
   instance: z.string().startsWith('urn:pf3:request:'),
   errors: z
