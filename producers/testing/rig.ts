@@ -3,7 +3,7 @@ import { type Clock, type Random, systemClock, systemRandom } from '../../platfo
 import { embeddedLog } from '../../platform/log/embedded.ts'
 import type { Log, StoredRequest } from '../../platform/log/log.ts'
 import type { Database } from '../../platform/postgres/database.ts'
-import { type EmbeddedDatabase, openEmbeddedDatabase } from '../../platform/postgres/embedded.ts'
+import { openEmbeddedDatabase } from '../../platform/postgres/embedded.ts'
 import { migrate } from '../../platform/postgres/migrate.ts'
 import { masterKeyFrom } from '../../platform/vault/master-key.ts'
 import { payloadVault, type StoredPayloadVault, vaultMigrations } from '../../platform/vault/payload-vault.ts'
@@ -31,14 +31,15 @@ export const partitionCount = 4
 const secret = new Uint8Array(32).fill(7)
 
 export type Rig = {
-  database: EmbeddedDatabase
+  database: Database
   log: Log
   vault: StoredPayloadVault
   close(): Promise<void>
 }
 
-export async function openRig(): Promise<Rig> {
-  const database = await openEmbeddedDatabase()
+/** Closes the database with itself. */
+export async function openRig(given?: Database): Promise<Rig> {
+  const database = given ?? (await openEmbeddedDatabase())
   await migrate(database, [...vaultMigrations, ...submissionMigrations])
   const log = await embeddedLog({ database, partitionCount, clock: systemClock })
   const vault = payloadVault({ database, masterKey: masterKeyFrom(secret), clock: systemClock, random: systemRandom })

@@ -1,0 +1,54 @@
+/** Doors that really write at the same time: several connections to a PostgreSQL server, which the embedded default has not. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openPostgres } from '../platform/postgres/postgres.ts'
+import { jobIdFrom } from '../schemas/ids.ts'
+import { type FreshDatabase, freshDatabase } from '../tests/postgres/fresh-database.ts'
+import { aJob, caller, type Door, openDoor, openRig, type Rig, requestsIn } from './testing/rig.ts'
+
+let fresh: FreshDatabase
+let rig: Rig
+let doors: Door[]
+beforeAll(async () => {
+  fresh = await freshDatabase()
+  rig = await openRig(await openPostgres({ url: fresh.url, poolMax: 8 }))
+  doors = Array.from({ length: 4 }, () => openDoor(rig))
+})
+afterAll(async () => {
+  await rig.close()
+  await fresh.drop()
+})
+
+const settled = () => Promise.all(doors.map(({ submitter }) => submitter.settled()))
+
+test('1,000 retries of one key through four doors make one job', async () => {
+  const submitted = await Promise.all(
+    Array.from({ length: 1_000 }, (_, i) => doors[i % 4]?.submitter.submitJob(caller, aJob('harbor', 'same'))),
+  )
+  expect(new Set(submitted.map((one) => one?.jobId))).toEqual(new Set([jobIdFrom('harbor', 'same')]))
+  expect(submitted.filter((one) => one?.isNew)).toHaveLength(1)
+  const requests = (await requestsIn(rig.log)).filter(({ tenantId }) => tenantId === 'harbor')
+  expect(new Set(requests.map(({ stored }) => Buffer.from(stored.value).toString('hex'))).size).toBe(1)
+  await settled()
+})
+
+test('doors that take the same keys in opposite order neither deadlock nor double a job', async () => {
+  const keys = Array.from({ length: 200 }, (_, i) => `key-${i}`)
+  for (let round = 0; round < 5; round++) {
+    const tenantId = `round-${round}`
+    const all = doors.flatMap(({ submitter }, at) =>
+      (at % 2 === 0 ? keys : keys.toReversed()).map((key) => submitter.submitJob(caller, aJob(tenantId, key))),
+    )
+    const submitted = await Promise.all(all)
+    expect(submitted.filter(({ isNew }) => isNew)).toHaveLength(keys.length)
+    expect(new Set(submitted.map(({ jobId }) => jobId)).size).toBe(keys.length)
+  }
+  await settled()
+  expect(doors.flatMap(({ faults }) => faults)).toEqual([])
+  const { rows } = await rig.database.asService((tx) =>
+    tx.query<{ rows: bigint; unmarked: bigint }>(
+      `SELECT count(*) AS rows, count(*) FILTER (WHERE appended_at_ms IS NULL) AS unmarked FROM submission
+       WHERE tenant_id LIKE 'round-%'`,
+    ),
+  )
+  expect(rows).toEqual([{ rows: 1_000n, unmarked: 0n }])
+})
