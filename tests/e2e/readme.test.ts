@@ -16,22 +16,38 @@ test('the first job of the README goes as it says, and its commands do what they
   const scene = await stage({ connectionsMax: 4 })
   const script = /```bash\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
   const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', script], {
-    env: { ...cleanEnv({}), URL: scene.service().url, ROOT: scene.rootToken, PATH: [curlDir(scene), dirname(process.execPath), process.env.PATH].join(delimiter) },
+    env: {
+      ...cleanEnv({}),
+      URL: scene.service().url,
+      ROOT: scene.rootToken,
+      PATH: [curlDir(scene), dirname(process.execPath), process.env.PATH].join(delimiter),
+    },
   })
   const printed = stdout.trim().split('\n')
   expect(printed.slice(-4, -1)).toEqual(['succeeded', 'succeeded', 'refused'])
   expect(Number(printed.at(-1))).toBeGreaterThan(0)
 
-  const commands = [...readme.matchAll(/^npm run pf3 -- (.*?) +#/gm)].map(([, line = '']) => line.replace('"$(date -u +%Y-%m)"', new Date().toISOString().slice(0, 7)))
-  expect(commands.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(['events tail', 'events export', 'replay --tenant', 'projections rebuild'])
+  const commands = [...readme.matchAll(/^npm run pf3 -- (.*?) +#/gm)].map(([, line = '']) =>
+    line.replace('"$(date -u +%Y-%m)"', new Date().toISOString().slice(0, 7)),
+  )
+  expect(commands.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
+    'events tail',
+    'events export',
+    'replay --tenant',
+    'projections rebuild',
+  ])
   for (const line of commands) {
     const args = line.replace('--to export', `--to ${join(scene.dataDir, 'export')}`).split(' ')
     // The one that goes on until it is stopped.
     const stopped = args[1] === 'tail' && { timeout: tailMs, killSignal: 'SIGTERM' as const }
-    const { stdout: output } = await run(process.execPath, [pf3Path, ...args], { env: cleanEnv({ PF3_DATA_DIR: scene.dataDir }), ...stopped }).catch(outputOfStopped)
+    const { stdout: output } = await run(process.execPath, [pf3Path, ...args], {
+      env: cleanEnv({ PF3_DATA_DIR: scene.dataDir }),
+      ...stopped,
+    }).catch(outputOfStopped)
     if (args[1] === 'tail') expect(output).toContain('JobRefused corner-shop')
     if (args[0] === 'replay') expect(output).toContain('No differences.')
-    if (args[0] === 'projections') expect(output.match(/equal to the view before/g)).toHaveLength(output.trim().split('\n').length)
+    if (args[0] === 'projections')
+      expect(output.match(/equal to the view before/g)).toHaveLength(output.trim().split('\n').length)
   }
   expect(readdirSync(join(scene.dataDir, 'export'))).toContain('manifest.json')
 }, 180_000)
@@ -40,7 +56,9 @@ test('every file and page that README and ARCHITECTURE name is there', () => {
   for (const page of ['README.md', 'docs/ARCHITECTURE.md']) {
     const text = readFileSync(join(root, page), 'utf8')
     const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, path = '']) => join(dirname(page), path))
-    const files = [...text.matchAll(/`([a-z][\w/-]*\.ts)`/g)].map(([, path = '']) => path).filter((path) => path.includes('/'))
+    const files = [...text.matchAll(/`([a-z][\w/-]*\.ts)`/g)]
+      .map(([, path = '']) => path)
+      .filter((path) => path.includes('/'))
     expect(links.length + files.length).toBeGreaterThan(0)
     expect([...links, ...files].filter((path) => !existsSync(join(root, path)))).toEqual([])
   }
@@ -48,7 +66,8 @@ test('every file and page that README and ARCHITECTURE name is there', () => {
 
 /** What a command had printed when it was told to stop. */
 function outputOfStopped(error: unknown): { stdout: string } {
-  if (error instanceof Error && 'killed' in error && error.killed === true && 'stdout' in error) return { stdout: String(error.stdout) }
+  if (error instanceof Error && 'killed' in error && error.killed === true && 'stdout' in error)
+    return { stdout: String(error.stdout) }
   throw error
 }
 
