@@ -26,8 +26,9 @@ export function batcher<Item, Result>(
       const batch = waiting.splice(0, options.itemsMax)
       try {
         const results = await run(batch.map((w) => w.item))
-        if (results.length !== batch.length) throw new PlatformError('INTERNAL', { expected: batch.length, got: results.length })
-        batch.forEach((w, index) => w.resolve(results[index] as Result))
+        if (results.length !== batch.length)
+          throw new PlatformError('INTERNAL', { expected: batch.length, got: results.length })
+        for (const [index, w] of batch.entries()) w.resolve(results[index] as Result)
       } catch (error) {
         for (const w of batch) w.reject(error)
       }
@@ -37,7 +38,8 @@ export function batcher<Item, Result>(
 
   return (item) =>
     new Promise<Result>((resolve, reject) => {
-      if (waiting.length >= options.waitingMax) return reject(new PlatformError('LOG_BUSY', { waiting: waiting.length }))
+      if (waiting.length >= options.waitingMax)
+        return reject(new PlatformError('LOG_BUSY', { waiting: waiting.length }))
       waiting.push({ item, resolve, reject })
       if (!isRunning) queueMicrotask(() => (isRunning ? undefined : drain()))
     })

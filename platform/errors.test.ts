@@ -7,7 +7,10 @@ const page = join(import.meta.dirname, '../docs/reference/errors.md')
 
 const table = (): string =>
   Object.entries(failures)
-    .map(([code, { httpStatus, canRetry, means }]) => `| \`${code}\` | ${httpStatus} | ${canRetry ? 'yes' : 'no'} | ${means} |`)
+    .map(
+      ([code, { httpStatus, canRetry, means }]) =>
+        `| \`${code}\` | ${httpStatus} | ${canRetry ? 'yes' : 'no'} | ${means} |`,
+    )
     .join('\n')
 
 test('the documented table of errors is the one in the code (UPDATE_DOCS=1 writes it)', () => {

@@ -17,11 +17,23 @@ describe('the owner', () => {
     await w.ask(submit('job-1'))
     const facts = await w.until(rated(1))
     await owner.end()
-    expect(facts.slice(2).map((f) => f.type)).toEqual(['JobSubmitted', 'JobAdmitted', 'AttemptStarted', 'JobSucceeded', 'UsageMetered', 'JobRated'])
+    expect(facts.slice(2).map((f) => f.type)).toEqual([
+      'JobSubmitted',
+      'JobAdmitted',
+      'AttemptStarted',
+      'JobSucceeded',
+      'UsageMetered',
+      'JobRated',
+    ])
     const [submitted, admitted] = facts.slice(2)
     expect(submitted).toMatchObject({ causedBy: 'req_3', actor: 'token:t', correlationId: 'c_3', intakeOffset: 2n })
     expect(admitted?.occurredAt).toBe(submitted?.occurredAt)
-    expect(facts.at(-1)).toMatchObject({ type: 'JobRated', chargedPico: 1_000_000_000_000n + 8n * 1_000_000n, actor: 'owner', intakeOffset: null })
+    expect(facts.at(-1)).toMatchObject({
+      type: 'JobRated',
+      chargedPico: 1_000_000_000_000n + 8n * 1_000_000n,
+      actor: 'owner',
+      intakeOffset: null,
+    })
     checkHistory(facts)
   })
 
@@ -34,7 +46,13 @@ describe('the owner', () => {
     const facts = await w.until((all) => rated(137)(all) && all.filter((f) => f.type === 'JobRefused').length >= 863)
     await owner.end()
     checkHistory(facts)
-    expect(tally(facts)).toMatchObject({ JobSubmitted: 1_000, JobAdmitted: 137, JobRefused: 863, JobSucceeded: 137, JobRated: 137 })
+    expect(tally(facts)).toMatchObject({
+      JobSubmitted: 1_000,
+      JobAdmitted: 137,
+      JobRefused: 863,
+      JobSucceeded: 137,
+      JobRated: 137,
+    })
   })
 
   test('a call leaves only after the commit that says so', async () => {
@@ -51,21 +69,34 @@ describe('the owner', () => {
     expect(new Set(w.calls).size).toBe(w.calls.length)
   })
 
-  test.each([11, 12, 13, 14, 15, 16])('loses nothing and charges nothing twice through every fault of the log, seed %i', async (seed) => {
-    const w = world({ seed, faults: { duplicateAppend: 0.2, appendLost: 0.1, appendUnacknowledged: 0.1, commitUnknownLost: 0.1, commitUnknownDurable: 0.1, delayMsMax: 3 } })
-    const owner = w.start()
-    await w.begin()
-    await w.ask(cap('money', { metric: 'money', limit: 60_000_000_000_000n }))
-    await Promise.all(ids(100).map((id) => w.ask(submit(id))))
-    const facts = await w.until((all) => {
-      const { JobRefused = 0, JobRated = 0 } = tally(all)
-      return JobRefused + JobRated === 100
-    })
-    w.log.setFaults({ commitUnknownLost: 0, commitUnknownDurable: 0, delayMsMax: 0 })
-    await owner.end()
-    checkHistory(facts)
-    expect(owner.health().phase).toBe('stopped')
-  })
+  test.each([11, 12, 13, 14, 15, 16])(
+    'loses nothing and charges nothing twice through every fault of the log, seed %i',
+    async (seed) => {
+      const w = world({
+        seed,
+        faults: {
+          duplicateAppend: 0.2,
+          appendLost: 0.1,
+          appendUnacknowledged: 0.1,
+          commitUnknownLost: 0.1,
+          commitUnknownDurable: 0.1,
+          delayMsMax: 3,
+        },
+      })
+      const owner = w.start()
+      await w.begin()
+      await w.ask(cap('money', { metric: 'money', limit: 60_000_000_000_000n }))
+      await Promise.all(ids(100).map((id) => w.ask(submit(id))))
+      const facts = await w.until((all) => {
+        const { JobRefused = 0, JobRated = 0 } = tally(all)
+        return JobRefused + JobRated === 100
+      })
+      w.log.setFaults({ commitUnknownLost: 0, commitUnknownDurable: 0, delayMsMax: 0 })
+      await owner.end()
+      checkHistory(facts)
+      expect(owner.health().phase).toBe('stopped')
+    },
+  )
 
   test('two owners of one partition: the first is fenced, stops, and leaves nothing behind', async () => {
     const w = world({ call: async () => new Promise(() => {}) })
@@ -80,7 +111,10 @@ describe('the owner', () => {
     expect(first.health().phase).toBe('stopped')
     expect(w.problems.filter((p) => p.isStopped)).toHaveLength(1)
     checkHistory(facts)
-    expect(facts.find((f) => f.type === 'AttemptFailed')).toMatchObject({ code: 'OUTCOME_UNKNOWN', indeterminate: true })
+    expect(facts.find((f) => f.type === 'AttemptFailed')).toMatchObject({
+      code: 'OUTCOME_UNKNOWN',
+      indeterminate: true,
+    })
     await Promise.all([first.end(), second.end()])
   })
 
@@ -113,7 +147,10 @@ describe('the owner', () => {
   test('cancels a job that waits and one that runs; what was used is metered', async () => {
     const w = world({
       options: { limits: { places: { local: 1, remote: 1 }, attemptMsMax: 5_000, retryBaseMs: 1, retryMsMax: 5 } },
-      call: (_, signal) => new Promise<CallOutcome>((resolve) => signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED', usage }))),
+      call: (_, signal) =>
+        new Promise<CallOutcome>((resolve) =>
+          signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED', usage })),
+        ),
     })
     const owner = w.start()
     await w.begin()
@@ -124,13 +161,19 @@ describe('the owner', () => {
     await owner.end()
     checkHistory(facts)
     const bills = facts.flatMap((f) => (f.type === 'JobRated' ? [[f.jobId, f.outcome, f.attempts, f.chargedPico]] : []))
-    expect(bills).toEqual([['waiting', 'cancelled', 0, 0n], ['running', 'cancelled', 1, 1_000_000_000_000n + 7_000_000n]])
+    expect(bills).toEqual([
+      ['waiting', 'cancelled', 0, 0n],
+      ['running', 'cancelled', 1, 1_000_000_000_000n + 7_000_000n],
+    ])
   })
 
   test('gives a job up at its deadline, waiting or running', async () => {
     const w = world({
       options: { limits: { places: { local: 1, remote: 1 }, attemptMsMax: 5_000, retryBaseMs: 1, retryMsMax: 5 } },
-      call: (_, signal) => new Promise<CallOutcome>((resolve) => signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED' }))),
+      call: (_, signal) =>
+        new Promise<CallOutcome>((resolve) =>
+          signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED' })),
+        ),
     })
     const owner = w.start()
     await w.begin()
@@ -138,12 +181,18 @@ describe('the owner', () => {
     const facts = await w.until(rated(2))
     await owner.end()
     checkHistory(facts)
-    expect(facts.flatMap((f) => (f.type === 'JobFailed' ? [[f.jobId, f.code]] : []))).toEqual([['waiting', 'DEADLINE_PASSED'], ['running', 'DEADLINE_PASSED']])
+    expect(facts.flatMap((f) => (f.type === 'JobFailed' ? [[f.jobId, f.code]] : []))).toEqual([
+      ['waiting', 'DEADLINE_PASSED'],
+      ['running', 'DEADLINE_PASSED'],
+    ])
   })
 
   test('tries again what failed for now, and gives up after the last attempt', async () => {
     let calls = 0
-    const w = world({ call: async ({ jobId }) => (jobId === 'never' || calls++ < 2 ? { ok: false, code: 'PROVIDER_UNAVAILABLE' } : { ok: true, result: 1, usage }) })
+    const w = world({
+      call: async ({ jobId }) =>
+        jobId === 'never' || calls++ < 2 ? { ok: false, code: 'PROVIDER_UNAVAILABLE' } : { ok: true, result: 1, usage },
+    })
     const owner = w.start()
     await w.begin()
     await w.ask(submit('late'))
@@ -157,13 +206,22 @@ describe('the owner', () => {
   })
 
   test('more used than held is charged, told, and counted', async () => {
-    const w = world({ call: async () => ({ ok: true, result: 1, usage: { ...noTokens, inputUncachedTokens: 90n, outputTokens: 15n, source: 'provider' } }) })
+    const w = world({
+      call: async () => ({
+        ok: true,
+        result: 1,
+        usage: { ...noTokens, inputUncachedTokens: 90n, outputTokens: 15n, source: 'provider' },
+      }),
+    })
     const owner = w.start()
     await w.begin()
     await w.ask(cap('tokens', { metric: 'tokens', limit: 100n }), submit('job-1'), submit('job-2'))
     const facts = await w.until(rated(1))
     await owner.end()
-    expect(facts.filter((f) => f.type === 'HoldExceeded')).toMatchObject([{ metric: 'tokens', held: 100n, actual: 105n, excess: 5n }, { metric: 'money', excess: 5_000_000n }])
+    expect(facts.filter((f) => f.type === 'HoldExceeded')).toMatchObject([
+      { metric: 'tokens', held: 100n, actual: 105n, excess: 5n },
+      { metric: 'money', excess: 5_000_000n },
+    ])
     expect(facts.find((f) => f.type === 'JobRefused')).toMatchObject({ jobId: 'job-2', reason: 'over_cap' })
   })
 
@@ -191,7 +249,11 @@ describe('the owner', () => {
     const facts = await w.until(rated(1))
     await owner.end()
     checkHistory(facts)
-    expect(facts.find((f) => f.type === 'RequestRefused')).toMatchObject({ requestType: 'SubmitJob', reason: 'request_invalid', causedBy: 'req_3' })
+    expect(facts.find((f) => f.type === 'RequestRefused')).toMatchObject({
+      requestType: 'SubmitJob',
+      reason: 'request_invalid',
+      causedBy: 'req_3',
+    })
     expect(w.problems).toMatchObject([{ isStopped: false, doing: 'deciding SubmitJob at intake offset 2' }])
   })
 
@@ -200,17 +262,30 @@ describe('the owner', () => {
     const owner = w.start()
     await w.begin()
     await w.ask(
-      { type: 'RegisterTenant', registeredTenantId: 'elsewhere', level: 'client', parentId: 'platform', name: 'E', currency: 'USD', timeZone: 'Mars/Olympus' },
+      {
+        type: 'RegisterTenant',
+        registeredTenantId: 'elsewhere',
+        level: 'client',
+        parentId: 'platform',
+        name: 'E',
+        currency: 'USD',
+        timeZone: 'Mars/Olympus',
+      },
       cap('anchored', { anchorDate: '2026-02-30' }),
     )
     const facts = await w.until((all) => all.filter((f) => f.type === 'RequestRefused').length === 2)
     await owner.end()
-    expect(facts.flatMap((f) => (f.type === 'RequestRefused' ? [f.reason] : []))).toEqual(['time_zone_invalid', 'date_invalid'])
+    expect(facts.flatMap((f) => (f.type === 'RequestRefused' ? [f.reason] : []))).toEqual([
+      'time_zone_invalid',
+      'date_invalid',
+    ])
   })
 
   test('stopping lets calls end, and starts none', async () => {
     const release: (() => void)[] = []
-    const w = world({ call: () => new Promise((resolve) => release.push(() => resolve({ ok: true, result: 1, usage }))) })
+    const w = world({
+      call: () => new Promise((resolve) => release.push(() => resolve({ ok: true, result: 1, usage }))),
+    })
     const owner = w.start()
     await w.begin()
     await w.ask(submit('job-1'))

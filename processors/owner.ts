@@ -8,10 +8,17 @@
  * then calls leave and waits end. A commit that fails, or whose outcome nobody knows, costs the whole memory of the
  * partition: it is acquired and restored anew, because only the log knows.
  */
-import type { AttemptRunner } from './execution/run-attempt.ts'
+
 import { type Clock, type Random, sleep } from '../platform/clock.ts'
 import { isFailure, PlatformError } from '../platform/errors.ts'
-import { type FactCursor, type FactRecord, type Log, startOfFacts, type StoredRequest, type Tenure } from '../platform/log/log.ts'
+import {
+  type FactCursor,
+  type FactRecord,
+  type Log,
+  type StoredRequest,
+  startOfFacts,
+  type Tenure,
+} from '../platform/log/log.ts'
 import type { SnapshotStore } from '../platform/snapshots/snapshots.ts'
 import type { Codec } from '../schemas/codec.ts'
 import { type Fact, type Request, streamOf } from '../schemas/events.generated.ts'
@@ -20,15 +27,23 @@ import { type EpochMicros, microsFromMs, msFromMicros } from '../schemas/units.t
 import { decideRequest, type RequestContext } from './deciders.ts'
 import type { DirectoryReader } from './directory/reader.ts'
 import { bookByHash } from './directory/state.ts'
+import { toEndedJob } from './ended-job.ts'
 import {
-  type Decided, decideDeadline, decideIndeterminate, decideOutcome, decideStart, type Ending, type ExecutionLimits, type Outcome,
+  type Decided,
+  decideDeadline,
+  decideIndeterminate,
+  decideOutcome,
+  decideStart,
+  type Ending,
+  type ExecutionLimits,
+  type Outcome,
 } from './execution/decide.ts'
 import { nextReadyAt, queueSize } from './execution/fair-queue.ts'
+import type { AttemptRunner } from './execution/run-attempt.ts'
 import type { OpenJob, Pool } from './execution/state.ts'
 import { emptyPartitionState, evolve, fromSnapshot, type PartitionState, toSnapshot } from './partition-state.ts'
 import type { Draft } from './processor.ts'
 import { decideRating } from './rating/decide.ts'
-import { toEndedJob } from './ended-job.ts'
 import { Timers } from './timers.ts'
 import { tuple } from './tuple.ts'
 
@@ -87,7 +102,15 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
   const { log, codec, clock, random, runner, directory, snapshots, options, onFault } = parts
   const stopping = new AbortController()
   const health: OwnerHealth = {
-    partition, phase: 'acquiring', seq: 0n, intakeOffset: 0n, openJobs: 0, running: 0, queued: 0, restoredFacts: 0, indeterminate: 0,
+    partition,
+    phase: 'acquiring',
+    seq: 0n,
+    intakeOffset: 0n,
+    openJobs: 0,
+    running: 0,
+    queued: 0,
+    restoredFacts: 0,
+    indeterminate: 0,
   }
   const done = own()
 
@@ -124,7 +147,12 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
       for (const { value } of read.facts) {
         const fact = codec.decode(value) as Fact
         if (fact.intakeOffset !== null && fact.intakeOffset >= intakeOffset) {
-          throw new PlatformError('LOG_GAP', { partition, seq: fact.seq, intakeOffset: fact.intakeOffset, committed: intakeOffset })
+          throw new PlatformError('LOG_GAP', {
+            partition,
+            seq: fact.seq,
+            intakeOffset: fact.intakeOffset,
+            committed: intakeOffset,
+          })
         }
         evolve(state, fact)
       }
@@ -229,7 +257,9 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
 
     /** What became ready after the places were filled, be it already due: nobody has looked at it yet. */
     const earliestRetry = (): EpochMicros | undefined => {
-      const times = (['local', 'remote'] as const).flatMap((pool) => nextReadyAt(state.execution.queues[pool], filledAt) ?? [])
+      const times = (['local', 'remote'] as const).flatMap(
+        (pool) => nextReadyAt(state.execution.queues[pool], filledAt) ?? [],
+      )
       return times.length === 0 ? undefined : times.reduce((a, b) => (a < b ? a : b))
     }
 
@@ -252,7 +282,10 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
     async function takeRequests(): Promise<void> {
       const batch = requests.splice(0, options.requestsPerBatchMax)
       const decoded = batch.map((stored) => ({ stored, request: decodeRequest(stored) }))
-      const needed = decoded.reduce((most, { request }) => (request && request.directoryVersion > most ? request.directoryVersion : most), 0n)
+      const needed = decoded.reduce(
+        (most, { request }) => (request && request.directoryVersion > most ? request.directoryVersion : most),
+        0n,
+      )
       await directory.catchUp(needed)
       for (const { stored, request } of decoded) {
         takenTo = stored.offset + 1n
@@ -262,15 +295,31 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
 
     function answer(request: Request, intakeOffset: bigint): void {
       const now = moment()
-      const context: RequestContext = { ...options, now, directory: directory.directory(), directoryVersion: directory.version() }
+      const context: RequestContext = {
+        ...options,
+        now,
+        directory: directory.directory(),
+        directoryVersion: directory.version(),
+      }
       const { tenantId, requestId, actor, correlationId, traceparent } = request
       const cause = { causedBy: requestId, actor, correlationId, traceparent, intakeOffset, now }
       try {
         take(prepare(decideRequest(request, state, context), cause))
       } catch (error) {
         // Deciding changes nothing, so what cannot be decided, or not written, is refused in the log, and the next one goes on.
-        onFault({ partition, error, isStopped: false, doing: `deciding ${request.type} at intake offset ${intakeOffset}` })
-        const refused: Draft = { type: 'RequestRefused', tenantId, requestType: request.type, reason: 'request_invalid', subject: requestId }
+        onFault({
+          partition,
+          error,
+          isStopped: false,
+          doing: `deciding ${request.type} at intake offset ${intakeOffset}`,
+        })
+        const refused: Draft = {
+          type: 'RequestRefused',
+          tenantId,
+          requestType: request.type,
+          reason: 'request_invalid',
+          subject: requestId,
+        }
         take(prepare({ facts: [refused] }, cause))
       }
     }
@@ -305,7 +354,7 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
         for (let started = 0; started < options.limits.places[pool]; started++) {
           const now = moment()
           const draft = decideStart(state.execution, pool, options.limits, { now })
-          if (!draft || draft.type !== 'AttemptStarted') break
+          if (draft?.type !== 'AttemptStarted') break
           const job = state.execution.jobs.get(draft.jobId)
           if (!job) break
           record({ facts: [draft] }, { ...ownCause(job), causedBy: job.readyBy, now })
@@ -320,8 +369,15 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
       for (const job of underWay) {
         const now = moment()
         const canRepeat = options.canRepeat(job.submitted.capability)
-        const decided = decideIndeterminate(state.execution, job, canRepeat, options.limits, { now, jitter: random.fraction() })
-        record(decided, { ...ownCause(job), causedBy: idFrom('recovery', job.tenantId, job.attempt?.attemptId ?? ''), now })
+        const decided = decideIndeterminate(state.execution, job, canRepeat, options.limits, {
+          now,
+          jitter: random.fraction(),
+        })
+        record(decided, {
+          ...ownCause(job),
+          causedBy: idFrom('recovery', job.tenantId, job.attempt?.attemptId ?? ''),
+          now,
+        })
       }
     }
 
@@ -343,7 +399,8 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
       return drafts.map((draft, index) => {
         const fact = stamp(draft, index, cause, state.seq + BigInt(index) + 1n)
         const value = codec.encode(fact)
-        if (value.byteLength > log.recordBytesMax) throw new PlatformError('LOG_RECORD_TOO_LARGE', { fact: fact.type, bytes: value.byteLength })
+        if (value.byteLength > log.recordBytesMax)
+          throw new PlatformError('LOG_RECORD_TOO_LARGE', { fact: fact.type, bytes: value.byteLength })
         return { fact, value }
       })
     }
@@ -377,13 +434,17 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
       const controller = new AbortController()
       calls.set(attempt.attemptId, { jobId, controller })
       const { resourceHash } = job.admitted
-      const resourceRef = resourceHash === null ? null : (state.accounts.contentRefs.get(tuple(job.tenantId, resourceHash)) ?? '')
-      runner.run(job, attempt, resourceRef, controller.signal).then((outcome) => {
-        calls.delete(attempt.attemptId)
-        if (ended.signal.aborted) return
-        outcomes.push(outcome)
-        wake()
-      }, (error: unknown) => onFault({ partition, error, isStopped: false, doing: `calling for job ${jobId}` }))
+      const resourceRef =
+        resourceHash === null ? null : (state.accounts.contentRefs.get(tuple(job.tenantId, resourceHash)) ?? '')
+      runner.run(job, attempt, resourceRef, controller.signal).then(
+        (outcome) => {
+          calls.delete(attempt.attemptId)
+          if (ended.signal.aborted) return
+          outcomes.push(outcome)
+          wake()
+        },
+        (error: unknown) => onFault({ partition, error, isStopped: false, doing: `calling for job ${jobId}` }),
+      )
       if (job.isCancelRequested) controller.abort()
     }
 

@@ -4,7 +4,12 @@ import { type Decided, decideOutcome, decideStart, type ExecutionLimits } from '
 import { emptyPartitionState, evolve, fromSnapshot, toSnapshot } from './partition-state.ts'
 import { cap, Scene, submit } from './testing/given.ts'
 
-const limits: ExecutionLimits = { places: { local: 3, remote: 1 }, attemptMsMax: 10_000, retryBaseMs: 100, retryMsMax: 1_000 }
+const limits: ExecutionLimits = {
+  places: { local: 3, remote: 1 },
+  attemptMsMax: 10_000,
+  retryBaseMs: 100,
+  retryMsMax: 1_000,
+}
 
 /** A history with every kind of fact execution knows, decided by the real rules. */
 function history(): { facts: Fact[]; scene: Scene } {
@@ -24,10 +29,25 @@ function history(): { facts: Fact[]; scene: Scene } {
     if (started) scene.take(started)
     const open = [...scene.state.execution.jobs.values()].find((job) => job.attempt)
     if (index % 3 !== 0 || !open?.attempt) continue
-    const { jobId, attempt: { attemptId } } = open
-    const decided: Decided = decideOutcome(scene.state.execution, {
-      jobId, attemptId, durationMs: 1, ok: false, code: 'PROVIDER_UNAVAILABLE', canRetry: index % 2 === 0, retryAfterMs: 0, usage: null,
-    }, limits, { now: scene.now + 1_000_000n, jitter: 0.5 })
+    const {
+      jobId,
+      attempt: { attemptId },
+    } = open
+    const decided: Decided = decideOutcome(
+      scene.state.execution,
+      {
+        jobId,
+        attemptId,
+        durationMs: 1,
+        ok: false,
+        code: 'PROVIDER_UNAVAILABLE',
+        canRetry: index % 2 === 0,
+        retryAfterMs: 0,
+        usage: null,
+      },
+      limits,
+      { now: scene.now + 1_000_000n, jitter: 0.5 },
+    )
     scene.settle(decided)
   }
   return { facts, scene }
@@ -63,7 +83,17 @@ test('a restored state starts the same jobs in the same order', () => {
       const draft = decideStart(state.execution, 'local', places, { now: scene.now + 10_000_000n })
       if (draft?.type !== 'AttemptStarted') return started
       started.push(draft.jobId)
-      evolve(state, { ...draft, seq: state.seq + 1n, eventId: `e${started.length}`, occurredAt: scene.now + 10_000_000n, actor: 'owner', correlationId: 'c', causedBy: 'x', intakeOffset: null, traceparent: null })
+      evolve(state, {
+        ...draft,
+        seq: state.seq + 1n,
+        eventId: `e${started.length}`,
+        occurredAt: scene.now + 10_000_000n,
+        actor: 'owner',
+        correlationId: 'c',
+        causedBy: 'x',
+        intakeOffset: null,
+        traceparent: null,
+      })
     }
   }
   const fromRestored = restored ? order(restored) : []
@@ -82,7 +112,13 @@ test('a gap is refused: state is never built over a missing fact', () => {
 })
 
 test.each([
-  ['damaged', (s: ReturnType<typeof toSnapshot>) => ({ ...s, body: Buffer.concat([s.body.subarray(0, 40), Buffer.from([1]), s.body.subarray(41)]) })],
+  [
+    'damaged',
+    (s: ReturnType<typeof toSnapshot>) => ({
+      ...s,
+      body: Buffer.concat([s.body.subarray(0, 40), Buffer.from([1]), s.body.subarray(41)]),
+    }),
+  ],
   ['of another format', (s: ReturnType<typeof toSnapshot>) => ({ ...s, format: 'older' })],
   ['of another position', (s: ReturnType<typeof toSnapshot>) => ({ ...s, seq: s.seq + 1n })],
 ] as const)('a snapshot that is %s is not used', (_, spoil) => {

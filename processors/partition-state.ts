@@ -6,7 +6,7 @@ import type { EpochMicros } from '../schemas/units.ts'
 import { type Accounts, emptyAccounts, evolveAccounts } from './accounts/state.ts'
 import { type Admission, emptyAdmission, evolveAdmission } from './admission/state.ts'
 import { type Directory, emptyDirectory, evolveDirectory } from './directory/state.ts'
-import { emptyExecution, evolveExecution, type Execution } from './execution/state.ts'
+import { type Execution, emptyExecution, evolveExecution } from './execution/state.ts'
 
 export type PartitionState = {
   /** Last fact taken in; 0 before the first. */

@@ -42,7 +42,13 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
   const { log, codec, clock, random, vault, snapshots, providers, capabilityNamed, onFault } = parts
   const fault = (error: unknown, doing: string) => onFault({ partition: -1, error, isStopped: false, doing })
   const directory = directoryReader({ log, codec, clock, onFault: (error) => fault(error, 'reading the directory') })
-  const runner = attemptRunner({ vault, providers, capabilityNamed, clock, onFault: (error, jobId) => fault(error, `calling for job ${jobId}`) })
+  const runner = attemptRunner({
+    vault,
+    providers,
+    capabilityNamed,
+    clock,
+    onFault: (error, jobId) => fault(error, `calling for job ${jobId}`),
+  })
   const options: OwnerOptions = {
     ...parts.options,
     routeFor: (capability, model) => routeFor(capability, model ?? undefined, providers).map(toStep),
@@ -54,7 +60,10 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
   const leave = await log.join({
     gained(partition) {
       if (owners.has(partition)) return
-      owners.set(partition, startOwnerOf(partition, { log, codec, clock, random, runner, directory, snapshots, options, onFault }))
+      owners.set(
+        partition,
+        startOwnerOf(partition, { log, codec, clock, random, runner, directory, snapshots, options, onFault }),
+      )
     },
     lost(partition) {
       const owner = owners.get(partition)
@@ -75,6 +84,18 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
 }
 
 /** Keys of tenants come later: until then every step uses the platform's, or needs none. */
-const toStep = ({ provider, model, pool }: { provider: string; model: string; pool: 'local' | 'remote' }): RouteStep => ({
-  provider, model, pool, keyOwner: 'platform', keyId: null,
+const toStep = ({
+  provider,
+  model,
+  pool,
+}: {
+  provider: string
+  model: string
+  pool: 'local' | 'remote'
+}): RouteStep => ({
+  provider,
+  model,
+  pool,
+  keyOwner: 'platform',
+  keyId: null,
 })

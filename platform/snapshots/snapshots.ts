@@ -40,7 +40,9 @@ type Row = { seq: bigint; format: string; checksum: string; offsets: Record<stri
 export function snapshotStore(database: Database): SnapshotStore {
   return {
     async save(partition, { seq, format, checksum, body, cursor }) {
-      const offsets = JSON.stringify(cursor.offsets, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
+      const offsets = JSON.stringify(cursor.offsets, (_, value: unknown) =>
+        typeof value === 'bigint' ? value.toString() : value,
+      )
       await database.asService(async (tx) => {
         await tx.query('delete from owner_snapshot where partition = $1 and seq >= $2', [partition, seq])
         await tx.query(
@@ -61,7 +63,13 @@ export function snapshotStore(database: Database): SnapshotStore {
           [partition],
         ),
       )
-      return rows.map(({ seq, format, checksum, offsets, body }) => ({ seq, format, checksum, body, cursor: { seq, offsets: toOffsets(offsets) } }))
+      return rows.map(({ seq, format, checksum, offsets, body }) => ({
+        seq,
+        format,
+        checksum,
+        body,
+        cursor: { seq, offsets: toOffsets(offsets) },
+      }))
     },
   }
 }

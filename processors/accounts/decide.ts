@@ -24,5 +24,7 @@ export function decideRevokeToken(request: Requested<'RevokeToken'>, accounts: A
 export function decideRegisterLabelSet(request: Requested<'RegisterLabelSet'>, directory: Directory): Draft[] {
   const { tenantId, labelSetId, hash, payloadRef, payloadBytes, labelCount, exampleCount } = request
   if (!directory.tenants.has(tenantId)) return refusal(request, labelSetId)('tenant_unknown')
-  return [{ type: 'LabelSetRegistered', tenantId, labelSetId, hash, payloadRef, payloadBytes, labelCount, exampleCount }]
+  return [
+    { type: 'LabelSetRegistered', tenantId, labelSetId, hash, payloadRef, payloadBytes, labelCount, exampleCount },
+  ]
 }

@@ -13,12 +13,39 @@ describe('a job', () => {
     const drafts = scene.ask(submit('job-1'))
     expect(typesOf(drafts)).toEqual(['JobSubmitted', 'JobAdmitted'])
     expect(drafts[1]).toEqual({
-      type: 'JobAdmitted', tenantId, jobId: 'job-1', memberId: null, capability: 'classify.category', priority: 3,
-      requestsHeld: 1n, tokensHeld: 100n, heldPico: oneDollar + 100n * 1_000_000n, currency: 'USD',
-      caps: [{ capId: 'month', capVersion: 1n, periodStart: month.start, periodEnd: month.end, metric: 'requests', limit: 2n, settledBefore: 0n, heldBefore: 0n, held: 1n }],
+      type: 'JobAdmitted',
+      tenantId,
+      jobId: 'job-1',
+      memberId: null,
+      capability: 'classify.category',
+      priority: 3,
+      requestsHeld: 1n,
+      tokensHeld: 100n,
+      heldPico: oneDollar + 100n * 1_000_000n,
+      currency: 'USD',
+      caps: [
+        {
+          capId: 'month',
+          capVersion: 1n,
+          periodStart: month.start,
+          periodEnd: month.end,
+          metric: 'requests',
+          limit: 2n,
+          settledBefore: 0n,
+          heldBefore: 0n,
+          held: 1n,
+        },
+      ],
       route: [{ provider: 'local', model: 'linear-1', keyOwner: 'platform', keyId: null, pool: 'local' }],
-      priceBookHash: book.hash, billingPeriod: '2026-11', timeZone: 'UTC', directoryVersion: 2n, resourceHash: null,
-      schedulingCost: 1n, schedulingWeight: 1, attemptsMax: 3, deadlineAt: scene.now - 1_000_000n + 60_000_000n,
+      priceBookHash: book.hash,
+      billingPeriod: '2026-11',
+      timeZone: 'UTC',
+      directoryVersion: 2n,
+      resourceHash: null,
+      schedulingCost: 1n,
+      schedulingWeight: 1,
+      attemptsMax: 3,
+      deadlineAt: scene.now - 1_000_000n + 60_000_000n,
     })
   })
 
@@ -57,7 +84,13 @@ describe('a job', () => {
 
   test('of a currency without a price book is unpriced, never free', () => {
     const scene = new Scene()
-    scene.directory.tenants.set(tenantId, { level: 'client', parentId: 'platform', name: 'Harbor', currency: 'EUR', timeZone: 'UTC' })
+    scene.directory.tenants.set(tenantId, {
+      level: 'client',
+      parentId: 'platform',
+      name: 'Harbor',
+      currency: 'EUR',
+      timeZone: 'UTC',
+    })
     expect(answerOf(scene.ask(submit('job-1')))).toMatchObject({ type: 'JobRefused', reason: 'unpriced' })
   })
 })
@@ -68,8 +101,23 @@ describe('a cap', () => {
     scene.ask(cap('month', { limit: 2n }))
     for (const id of ['job-1', 'job-2']) expect(answerOf(scene.ask(submit(id))).type).toBe('JobAdmitted')
     expect(answerOf(scene.ask(submit('job-3')))).toEqual({
-      type: 'JobRefused', tenantId, jobId: 'job-3', memberId: null, capability: 'classify.category', reason: 'over_cap', heldPico: null,
-      cap: { capId: 'month', capVersion: 1n, metric: 'requests', limit: 2n, free: 0n, needed: 1n, periodStart: month.start, resetsAt: month.end },
+      type: 'JobRefused',
+      tenantId,
+      jobId: 'job-3',
+      memberId: null,
+      capability: 'classify.category',
+      reason: 'over_cap',
+      heldPico: null,
+      cap: {
+        capId: 'month',
+        capVersion: 1n,
+        metric: 'requests',
+        limit: 2n,
+        free: 0n,
+        needed: 1n,
+        periodStart: month.start,
+        resetsAt: month.end,
+      },
     })
   })
 
@@ -122,7 +170,10 @@ describe('a cap', () => {
     scene.ask(submit('job-1'))
     const [raised] = scene.ask(cap('month', { limit: 5n }))
     expect(raised).toMatchObject({ version: 2n, countsFrom: first?.type === 'CapSet' ? first.countsFrom : null })
-    expect(capsOf(scene.state.admission, tenantId).caps.get('month')?.standings.get(month.start)).toEqual({ settled: 0n, held: 1n })
+    expect(capsOf(scene.state.admission, tenantId).caps.get('month')?.standings.get(month.start)).toEqual({
+      settled: 0n,
+      held: 1n,
+    })
     scene.ask(cap('month', { limit: 5n, metric: 'tokens' }))
     expect(capsOf(scene.state.admission, tenantId).caps.get('month')?.standings.size).toBe(0)
   })
@@ -134,18 +185,44 @@ describe('a cap', () => {
     scene.ask({ type: 'RemoveCap', capId: 'month' })
     scene.ask(cap('month', { limit: 1n }))
     scene.ask(submit('job-2'))
-    const held = { capId: 'month', capVersion: 1n, periodStart: month.start, metric: 'requests', held: 1n, settled: 0n } as const
+    const held = {
+      capId: 'month',
+      capVersion: 1n,
+      periodStart: month.start,
+      metric: 'requests',
+      held: 1n,
+      settled: 0n,
+    } as const
     scene.take({ type: 'JobCancelled', jobId: 'job-1', attempts: 0 })
     scene.take({
-      type: 'JobRated', jobId: 'job-1', memberId: null, capability: 'classify.category', outcome: 'cancelled', attempts: 0, currency: 'USD',
-      priceBookHash: book.hash, billingPeriod: '2026-11', admittedAt: 0n, usageEventId: null, provider: null, model: null, keyOwner: null,
-      chargedPico: 0n, providerCostPico: null, lines: [], heldPico: 0n, settlements: [held],
+      type: 'JobRated',
+      jobId: 'job-1',
+      memberId: null,
+      capability: 'classify.category',
+      outcome: 'cancelled',
+      attempts: 0,
+      currency: 'USD',
+      priceBookHash: book.hash,
+      billingPeriod: '2026-11',
+      admittedAt: 0n,
+      usageEventId: null,
+      provider: null,
+      model: null,
+      keyOwner: null,
+      chargedPico: 0n,
+      providerCostPico: null,
+      lines: [],
+      heldPico: 0n,
+      settlements: [held],
     })
-    expect(capsOf(scene.state.admission, tenantId).caps.get('month')?.standings.get(month.start)).toEqual({ settled: 0n, held: 1n })
+    expect(capsOf(scene.state.admission, tenantId).caps.get('month')?.standings.get(month.start)).toEqual({
+      settled: 0n,
+      held: 1n,
+    })
     expect(answerOf(scene.ask(submit('job-3'))).type).toBe('JobRefused')
   })
 
-  test('begins a new period at the tenant\'s own midnight', () => {
+  test("begins a new period at the tenant's own midnight", () => {
     const scene = new Scene('Africa/Lagos') // UTC+1: the day begins at 23:00 UTC
     scene.ask(cap('day', { period: 'day', limit: 1n }))
     scene.ask(submit('job-1'))
@@ -156,11 +233,12 @@ describe('a cap', () => {
     expect(answerOf(scene.ask(submit('job-4')))).toMatchObject({ type: 'JobAdmitted', billingPeriod: '2026-11' })
   })
 
-  test.each([
-    ['removed when it is not there', { type: 'RemoveCap', capId: 'x' }, 'cap_unknown'],
-  ] as const)('%s is refused', (_, request, reason) => {
-    expect(new Scene().ask(request)).toMatchObject([{ type: 'RequestRefused', reason }])
-  })
+  test.each([['removed when it is not there', { type: 'RemoveCap', capId: 'x' }, 'cap_unknown']] as const)(
+    '%s is refused',
+    (_, request, reason) => {
+      expect(new Scene().ask(request)).toMatchObject([{ type: 'RequestRefused', reason }])
+    },
+  )
 
   test('the hundred and first of a tenant is refused', () => {
     const scene = new Scene()

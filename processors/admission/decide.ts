@@ -5,10 +5,10 @@
  */
 import { mostPico } from '../../pricing/index.ts'
 import type { JobAdmittedCapHold, JobRefusedCapRefusal, JobRefusedJobRefusal } from '../../schemas/events.generated.ts'
-import { costMax } from '../execution/fair-queue.ts'
-import type { RouteStep } from '../execution/state.ts'
 import { refusal } from '../directory/decide.ts'
 import { bookByHash, bookInForce, type Directory } from '../directory/state.ts'
+import { costMax } from '../execution/fair-queue.ts'
+import type { RouteStep } from '../execution/state.ts'
 import type { Draft, Moment, Requested } from '../processor.ts'
 import { billingPeriodOf, isAnchorDate, periodAt } from './periods.ts'
 import { type Admission, type CapState, capsOf, countsAlike, isAnswered } from './state.ts'
@@ -16,7 +16,12 @@ import { type Admission, type CapState, capsOf, countsAlike, isAnswered } from '
 /** Caps one tenant may have: each is looked at for every job. */
 export const capsPerTenantMax = 100
 
-export function decideSetCap(request: Requested<'SetCap'>, admission: Admission, directory: Directory, { now }: Moment): Draft[] {
+export function decideSetCap(
+  request: Requested<'SetCap'>,
+  admission: Admission,
+  directory: Directory,
+  { now }: Moment,
+): Draft[] {
   const refuse = refusal(request, request.capId)
   if (!directory.tenants.has(request.tenantId)) return refuse('tenant_unknown')
   if (request.anchorDate !== null && !isAnchorDate(request.anchorDate)) return refuse('date_invalid')
@@ -26,7 +31,21 @@ export function decideSetCap(request: Requested<'SetCap'>, admission: Admission,
   const { tenantId, capId, metric, limit, period, anchorDate, scopeMemberId, scopeCapability } = request
   const version = (versions.get(capId) ?? 0n) + 1n
   const countsFrom = before && countsAlike(before, request) ? before.countsFrom : now
-  return [{ type: 'CapSet', tenantId, capId, metric, limit, period, anchorDate, scopeMemberId, scopeCapability, version, countsFrom }]
+  return [
+    {
+      type: 'CapSet',
+      tenantId,
+      capId,
+      metric,
+      limit,
+      period,
+      anchorDate,
+      scopeMemberId,
+      scopeCapability,
+      version,
+      countsFrom,
+    },
+  ]
 }
 
 export function decideRemoveCap(request: Requested<'RemoveCap'>, admission: Admission): Draft[] {
@@ -53,7 +72,11 @@ export type AdmissionContext = Moment & {
 }
 
 /** First the fact that the job exists, then the answer. A job that was answered before gets nothing: its answer stands. */
-export function decideSubmitJob(request: Requested<'SubmitJob'>, admission: Admission, context: AdmissionContext): Draft[] {
+export function decideSubmitJob(
+  request: Requested<'SubmitJob'>,
+  admission: Admission,
+  context: AdmissionContext,
+): Draft[] {
   if (isAnswered(admission, request.jobId)) return []
   return [submitted(request), answer(request, admission, context)]
 }
@@ -69,16 +92,23 @@ function answer(request: Requested<'SubmitJob'>, admission: Admission, context: 
   const bookHash = bookInForce(directory, tenant.currency, now)
   const book = bookHash === undefined ? undefined : bookByHash(directory, bookHash)
   if (!book) return refused(request, 'unpriced')
-  const steps = route.map(({ provider, model, keyOwner }) => ({ capability: request.capability, provider, model, keyOwner }))
+  const steps = route.map(({ provider, model, keyOwner }) => ({
+    capability: request.capability,
+    provider,
+    model,
+    keyOwner,
+  }))
   const most = mostPico(book, steps, request)
   if (!most.priced) return refused(request, 'unpriced')
-  if (request.maxCharge !== null && most.pico > request.maxCharge) return refused(request, 'over_max_charge', null, most.pico)
+  if (request.maxCharge !== null && most.pico > request.maxCharge)
+    return refused(request, 'over_max_charge', null, most.pico)
 
   const needed = { requests: 1n, tokens: request.inputTokensMax + request.outputTokensMax, money: most.pico }
   const holds: JobAdmittedCapHold[] = []
   for (const cap of applicable(capsOf(admission, request.tenantId).caps, request)) {
     const hold = holdUnder(cap, needed, tenant.timeZone, now)
-    if (hold.settledBefore + hold.heldBefore + hold.held > hold.limit) return refused(request, 'over_cap', tooTight(hold))
+    if (hold.settledBefore + hold.heldBefore + hold.held > hold.limit)
+      return refused(request, 'over_cap', tooTight(hold))
     holds.push(hold)
   }
   return {
@@ -158,8 +188,20 @@ function submitted(request: Requested<'SubmitJob'>): Draft {
   const { priority, inputTokensMax, outputTokensMax, maxCharge, deadlineMs } = request
   return {
     type: 'JobSubmitted',
-    tenantId, jobId, memberId, capability, resourceId, model, payloadRef, payloadBytes, payloadMac,
-    priority, inputTokensMax, outputTokensMax, maxCharge, deadlineMs,
+    tenantId,
+    jobId,
+    memberId,
+    capability,
+    resourceId,
+    model,
+    payloadRef,
+    payloadBytes,
+    payloadMac,
+    priority,
+    inputTokensMax,
+    outputTokensMax,
+    maxCharge,
+    deadlineMs,
   }
 }
 

@@ -57,7 +57,8 @@ export const isAnswered = (admission: Admission, id: string): boolean =>
 
 /** Takes in one fact, in place. */
 export function evolveAdmission(admission: Admission, fact: Fact): void {
-  if (streamOf[fact.type] === 'accounts' || streamOf[fact.type] === 'directory') remember(admission, fact.causedBy, fact.occurredAt)
+  if (streamOf[fact.type] === 'accounts' || streamOf[fact.type] === 'directory')
+    remember(admission, fact.causedBy, fact.occurredAt)
   switch (fact.type) {
     case 'CapSet':
       return setCap(capsOf(admission, fact.tenantId), fact)
@@ -101,7 +102,15 @@ function setCap(tenant: TenantCaps, fact: Recorded<'CapSet'>): void {
   const before = tenant.caps.get(capId)
   const goesOn = before !== undefined && before.countsFrom === countsFrom
   tenant.caps.set(capId, {
-    capId, version, metric, limit, period, anchorDate, scopeMemberId, scopeCapability, countsFrom,
+    capId,
+    version,
+    metric,
+    limit,
+    period,
+    anchorDate,
+    scopeMemberId,
+    scopeCapability,
+    countsFrom,
     sinceVersion: goesOn ? before.sinceVersion : version,
     standings: goesOn ? before.standings : new Map(),
   })
@@ -128,7 +137,8 @@ function hold(tenant: TenantCaps, fact: Recorded<'JobAdmitted'>): void {
 }
 
 function forgetEmptyPeriods(cap: CapState, current: EpochMicros): void {
-  for (const [start, standing] of cap.standings) if (start < current && standing.held === 0n) cap.standings.delete(start)
+  for (const [start, standing] of cap.standings)
+    if (start < current && standing.held === 0n) cap.standings.delete(start)
 }
 
 /** A hold taken under an earlier life of the cap is not in its standing any more, so nothing is given back. */

@@ -1,7 +1,7 @@
 /** Answers requests about the platform itself: tenants and price books. Pure. */
 import { parsePriceBook } from '../../pricing/index.ts'
-import { isTimeZone } from '../admission/periods.ts'
 import type { RequestRefusedRequestRefusal } from '../../schemas/events.generated.ts'
+import { isTimeZone } from '../admission/periods.ts'
 import type { Draft, Requested } from '../processor.ts'
 import type { Directory } from './state.ts'
 
@@ -28,7 +28,16 @@ export function decidePublishPrices(request: Requested<'PublishPrices'>, directo
   if (!parsed.ok || parsed.book.hash !== request.hash) return refuse('book_invalid')
   if (directory.bookTexts.size >= priceBooksMax) return refuse('too_many')
   const { currency, effectiveFrom } = parsed.book
-  return [{ type: 'PriceBookPublished', tenantId: request.tenantId, hash: request.hash, currency, effectiveFrom, book: parsed.canonical }]
+  return [
+    {
+      type: 'PriceBookPublished',
+      tenantId: request.tenantId,
+      hash: request.hash,
+      currency,
+      effectiveFrom,
+      book: parsed.canonical,
+    },
+  ]
 }
 
 /** Deeper levels have higher numbers; a tenant stands below its parent. */

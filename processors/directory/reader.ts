@@ -20,7 +20,12 @@ const pollWaitMs = 1_000
 const waitMsMax = 10_000
 const retryWaitMs = 200
 
-export function directoryReader(parts: { log: Log; codec: Codec; clock: Clock; onFault: (error: unknown) => void }): DirectoryReader {
+export function directoryReader(parts: {
+  log: Log
+  codec: Codec
+  clock: Clock
+  onFault: (error: unknown) => void
+}): DirectoryReader {
   const { log, codec, clock, onFault } = parts
   const directory = emptyDirectory()
   const stopped = new AbortController()

@@ -16,7 +16,13 @@ export type Directory = {
 }
 
 export function emptyDirectory(): Directory {
-  const platform: TenantEntry = { level: 'platform', parentId: platformTenantId, name: 'Platform', currency: 'USD', timeZone: 'UTC' }
+  const platform: TenantEntry = {
+    level: 'platform',
+    parentId: platformTenantId,
+    name: 'Platform',
+    currency: 'USD',
+    timeZone: 'UTC',
+  }
   return { tenants: new Map([[platformTenantId, platform]]), bookTexts: new Map(), booksByCurrency: new Map() }
 }
 

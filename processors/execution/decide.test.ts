@@ -1,10 +1,24 @@
 import { describe, expect, test } from 'vitest'
 import { noTokens, type UsageReport } from '../../capabilities/capability.ts'
 import { Scene, submit, tenantId } from '../testing/given.ts'
-import { type Decided, decideCancel, decideDeadline, decideIndeterminate, decideOutcome, decideStart, type ExecutionLimits, type Outcome } from './decide.ts'
+import {
+  type Decided,
+  decideCancel,
+  decideDeadline,
+  decideIndeterminate,
+  decideOutcome,
+  decideStart,
+  type ExecutionLimits,
+  type Outcome,
+} from './decide.ts'
 import type { OpenJob } from './state.ts'
 
-const limits: ExecutionLimits = { places: { local: 2, remote: 1 }, attemptMsMax: 10_000, retryBaseMs: 100, retryMsMax: 1_000 }
+const limits: ExecutionLimits = {
+  places: { local: 2, remote: 1 },
+  attemptMsMax: 10_000,
+  retryBaseMs: 100,
+  retryMsMax: 1_000,
+}
 const usage: UsageReport = { ...noTokens, inputUncachedTokens: 7n, source: 'counted' }
 const result = { ref: 'res_1', bytes: 20, mac: 'mac' }
 
@@ -21,13 +35,34 @@ class Running extends Scene {
   }
   outcome(jobId: string, more: Partial<Outcome & { ok: false }> | { ok: true } = {}, jitter = 0.5): Decided {
     const attemptId = this.job(jobId).attempt?.attemptId ?? 'none'
-    const outcome: Outcome = 'ok' in more && more.ok
-      ? { jobId, attemptId, durationMs: 5, ok: true, result, usage }
-      : { jobId, attemptId, durationMs: 5, ok: false, code: 'PROVIDER_UNAVAILABLE', canRetry: true, retryAfterMs: 0, usage: null, ...(more as object) }
+    const outcome: Outcome =
+      'ok' in more && more.ok
+        ? { jobId, attemptId, durationMs: 5, ok: true, result, usage }
+        : {
+            jobId,
+            attemptId,
+            durationMs: 5,
+            ok: false,
+            code: 'PROVIDER_UNAVAILABLE',
+            canRetry: true,
+            retryAfterMs: 0,
+            usage: null,
+            ...(more as object),
+          }
     return decideOutcome(this.state.execution, outcome, limits, { now: this.now + 1n, jitter })
   }
   cancel(jobId: string, by = tenantId): Decided {
-    const request = { type: 'RequestCancel', jobId, tenantId: by, requestId: 'r', requestedAt: 0n, actor: 'token:t', correlationId: 'c', directoryVersion: 0n, traceparent: null } as const
+    const request = {
+      type: 'RequestCancel',
+      jobId,
+      tenantId: by,
+      requestId: 'r',
+      requestedAt: 0n,
+      actor: 'token:t',
+      correlationId: 'c',
+      directoryVersion: 0n,
+      traceparent: null,
+    } as const
     return decideCancel(this.state.execution, request)
   }
 }
@@ -44,7 +79,14 @@ describe('starting', () => {
     const scene = new Running()
     scene.ask(submit('job-1'))
     expect(scene.start()).toMatchObject({
-      type: 'AttemptStarted', tenantId, jobId: 'job-1', attemptNo: 1, provider: 'local', model: 'linear-1', keyOwner: 'platform', keyId: null,
+      type: 'AttemptStarted',
+      tenantId,
+      jobId: 'job-1',
+      attemptNo: 1,
+      provider: 'local',
+      model: 'linear-1',
+      keyOwner: 'platform',
+      keyId: null,
       deadlineAt: scene.now - 1_000_000n + 1n + 10_000_000n,
     })
   })
@@ -56,7 +98,7 @@ describe('starting', () => {
     expect(scene.start()).toMatchObject({ jobId: 'job-3' })
   })
 
-  test('never calls past the job\'s own deadline', () => {
+  test("never calls past the job's own deadline", () => {
     const scene = new Running()
     scene.ask(submit('job-1', { deadlineMs: 3_000n }))
     const admittedAt = scene.job('job-1').admitted.occurredAt
@@ -69,7 +111,18 @@ describe('an outcome', () => {
   test('that is a result ends the job with what the vault keeps', () => {
     const scene = running('job-1')
     expect(scene.outcome('job-1', { ok: true })).toMatchObject({
-      facts: [], ending: { end: { type: 'JobSucceeded', jobId: 'job-1', attemptNo: 1, resultRef: 'res_1', resultBytes: 20n, resultMac: 'mac' }, usage },
+      facts: [],
+      ending: {
+        end: {
+          type: 'JobSucceeded',
+          jobId: 'job-1',
+          attemptNo: 1,
+          resultRef: 'res_1',
+          resultBytes: 20n,
+          resultMac: 'mac',
+        },
+        usage,
+      },
     })
   })
 
@@ -86,17 +139,29 @@ describe('an outcome', () => {
     [1, 0.5, 0, 50n],
     [1, 0, 0, 1n],
     [1, 0.5, 700, 700n],
-  ] as const)('that failed for now is tried again: attempt %i, jitter %d, asked to wait %i ms', (_, jitter, retryAfterMs, waitMs) => {
-    const scene = running('job-1')
-    const decided = scene.outcome('job-1', { retryAfterMs }, jitter)
-    expect(decided.ending).toBeUndefined()
-    expect(decided.facts).toMatchObject([{ type: 'AttemptFailed', attemptNo: 1, code: 'PROVIDER_UNAVAILABLE', indeterminate: false, retryAt: scene.now + 1n + waitMs * 1_000n }])
-  })
+  ] as const)(
+    'that failed for now is tried again: attempt %i, jitter %d, asked to wait %i ms',
+    (_, jitter, retryAfterMs, waitMs) => {
+      const scene = running('job-1')
+      const decided = scene.outcome('job-1', { retryAfterMs }, jitter)
+      expect(decided.ending).toBeUndefined()
+      expect(decided.facts).toMatchObject([
+        {
+          type: 'AttemptFailed',
+          attemptNo: 1,
+          code: 'PROVIDER_UNAVAILABLE',
+          indeterminate: false,
+          retryAt: scene.now + 1n + waitMs * 1_000n,
+        },
+      ])
+    },
+  )
 
   test('that failed for good ends the job', () => {
     const scene = running('job-1')
     expect(scene.outcome('job-1', { code: 'PROVIDER_REJECTED', canRetry: false })).toMatchObject({
-      facts: [{ type: 'AttemptFailed', retryAt: null }], ending: { end: { type: 'JobFailed', code: 'PROVIDER_REJECTED', attempts: 1 } },
+      facts: [{ type: 'AttemptFailed', retryAt: null }],
+      ending: { end: { type: 'JobFailed', code: 'PROVIDER_REJECTED', attempts: 1 } },
     })
   })
 
@@ -106,26 +171,42 @@ describe('an outcome', () => {
     for (let attempt = 1; attempt < 3; attempt++) {
       const decided = scene.outcome('job-1', {}, 1)
       const failed = decided.facts[0]
-      if (failed?.type === 'AttemptFailed' && failed.retryAt !== null) waits.push((failed.retryAt - scene.now - 1n) / 1_000n)
+      if (failed?.type === 'AttemptFailed' && failed.retryAt !== null)
+        waits.push((failed.retryAt - scene.now - 1n) / 1_000n)
       scene.settle(decided)
       expect(scene.start()).toMatchObject({ attemptNo: attempt + 1 })
     }
     expect(waits).toEqual([100n, 200n])
-    expect(scene.outcome('job-1')).toMatchObject({ facts: [{ retryAt: null }], ending: { end: { type: 'JobFailed', attempts: 3 } } })
+    expect(scene.outcome('job-1')).toMatchObject({
+      facts: [{ retryAt: null }],
+      ending: { end: { type: 'JobFailed', attempts: 3 } },
+    })
   })
 
   test('that would be tried again after the deadline gives the job up', () => {
     const scene = new Running()
     scene.ask(submit('job-1', { deadlineMs: 2_500n }))
     scene.start()
-    expect(scene.outcome('job-1', { retryAfterMs: 60_000 })).toMatchObject({ facts: [{ retryAt: null }], ending: { end: { type: 'JobFailed' } } })
+    expect(scene.outcome('job-1', { retryAfterMs: 60_000 })).toMatchObject({
+      facts: [{ retryAt: null }],
+      ending: { end: { type: 'JobFailed' } },
+    })
   })
 
   test('nobody knows is recorded as such, and repeated only where that is allowed', () => {
     const scene = running('job-1')
-    const decide = (canRepeat: boolean) => decideIndeterminate(scene.state.execution, scene.job('job-1'), canRepeat, limits, { now: scene.now + 1n, jitter: 0 })
-    expect(decide(true)).toMatchObject({ facts: [{ type: 'AttemptFailed', code: 'OUTCOME_UNKNOWN', indeterminate: true, retryAt: scene.now + 1_001n }] })
-    expect(decide(false)).toMatchObject({ facts: [{ indeterminate: true, retryAt: null }], ending: { end: { type: 'JobFailed', code: 'OUTCOME_UNKNOWN' } } })
+    const decide = (canRepeat: boolean) =>
+      decideIndeterminate(scene.state.execution, scene.job('job-1'), canRepeat, limits, {
+        now: scene.now + 1n,
+        jitter: 0,
+      })
+    expect(decide(true)).toMatchObject({
+      facts: [{ type: 'AttemptFailed', code: 'OUTCOME_UNKNOWN', indeterminate: true, retryAt: scene.now + 1_001n }],
+    })
+    expect(decide(false)).toMatchObject({
+      facts: [{ indeterminate: true, retryAt: null }],
+      ending: { end: { type: 'JobFailed', code: 'OUTCOME_UNKNOWN' } },
+    })
   })
 })
 
@@ -133,7 +214,10 @@ describe('a cancel', () => {
   test('of a job that waits ends it at once', () => {
     const scene = new Running()
     scene.ask(submit('job-1'))
-    expect(scene.cancel('job-1')).toMatchObject({ facts: [], ending: { end: { type: 'JobCancelled', attempts: 0 }, usage: null } })
+    expect(scene.cancel('job-1')).toMatchObject({
+      facts: [],
+      ending: { end: { type: 'JobCancelled', attempts: 0 }, usage: null },
+    })
     scene.settle(scene.cancel('job-1'))
     expect(scene.start()).toBeUndefined()
   })
@@ -143,8 +227,13 @@ describe('a cancel', () => {
     expect(scene.cancel('job-1')).toEqual({ facts: [{ type: 'CancelRequested', tenantId, jobId: 'job-1' }] })
     scene.settle(scene.cancel('job-1'))
     expect(scene.cancel('job-1')).toEqual({ facts: [] })
-    expect(scene.outcome('job-1', { ok: true })).toMatchObject({ ending: { end: { type: 'JobCancelled', attempts: 1 }, usage } })
-    expect(scene.outcome('job-1', { code: 'CANCELLED', canRetry: false })).toMatchObject({ facts: [{ retryAt: null }], ending: { end: { type: 'JobCancelled' } } })
+    expect(scene.outcome('job-1', { ok: true })).toMatchObject({
+      ending: { end: { type: 'JobCancelled', attempts: 1 }, usage },
+    })
+    expect(scene.outcome('job-1', { code: 'CANCELLED', canRetry: false })).toMatchObject({
+      facts: [{ retryAt: null }],
+      ending: { end: { type: 'JobCancelled' } },
+    })
   })
 
   test('of a job that waits for another attempt ends it', () => {
@@ -167,5 +256,7 @@ test('a job that still waits at its deadline is given up, not before', () => {
   scene.ask(submit('job-1'))
   const job = scene.job('job-1')
   expect(decideDeadline(job, { now: job.admitted.deadlineAt - 1n })).toEqual({ facts: [] })
-  expect(decideDeadline(job, { now: job.admitted.deadlineAt })).toMatchObject({ ending: { end: { type: 'JobFailed', code: 'DEADLINE_PASSED', attempts: 0 } } })
+  expect(decideDeadline(job, { now: job.admitted.deadlineAt })).toMatchObject({
+    ending: { end: { type: 'JobFailed', code: 'DEADLINE_PASSED', attempts: 0 } },
+  })
 })

@@ -23,11 +23,22 @@ export type ExecutionLimits = {
 /** How a call ended, with what has to be kept of it already in the vault. */
 export type Outcome = { jobId: string; attemptId: string; durationMs: number } & (
   | { ok: true; result: { ref: string; bytes: number; mac: string }; usage: UsageReport }
-  | { ok: false; code: CallFailureCode | 'OUTCOME_UNKNOWN'; canRetry: boolean; retryAfterMs: number; usage: UsageReport | null }
+  | {
+      ok: false
+      code: CallFailureCode | 'OUTCOME_UNKNOWN'
+      canRetry: boolean
+      retryAfterMs: number
+      usage: UsageReport | null
+    }
 )
 
 /** The job that gets the next free place of the pool, as the fact that says so; undefined when nobody can start. */
-export function decideStart(execution: Execution, pool: Pool, limits: ExecutionLimits, { now }: Moment): Draft | undefined {
+export function decideStart(
+  execution: Execution,
+  pool: Pool,
+  limits: ExecutionLimits,
+  { now }: Moment,
+): Draft | undefined {
   if (execution.running[pool] >= limits.places[pool]) return undefined
   const entry = next(execution.queues[pool], now)
   const job = entry && execution.jobs.get(entry.jobId)
@@ -41,30 +52,50 @@ export function decideStart(execution: Execution, pool: Pool, limits: ExecutionL
 }
 
 /** How a job ends, and what its rating has to know. */
-export type Ending = { end: Draft & { type: 'JobSucceeded' | 'JobFailed' | 'JobCancelled' }; usage: UsageReport | null; durationMs: number }
+export type Ending = {
+  end: Draft & { type: 'JobSucceeded' | 'JobFailed' | 'JobCancelled' }
+  usage: UsageReport | null
+  durationMs: number
+}
 /** Facts of the attempt itself, then perhaps the job's end. */
 export type Decided = { facts: Draft[]; ending?: Ending }
 
 /** An outcome of a job that has ended, or of an attempt that is not under way, was decided before: nothing follows. */
-export function decideOutcome(execution: Execution, outcome: Outcome, limits: ExecutionLimits, moment: Moment & { jitter: number }): Decided {
+export function decideOutcome(
+  execution: Execution,
+  outcome: Outcome,
+  limits: ExecutionLimits,
+  moment: Moment & { jitter: number },
+): Decided {
   const job = execution.jobs.get(outcome.jobId)
   if (!job?.attempt || job.attempt.attemptId !== outcome.attemptId) return { facts: [] }
   return outcome.ok ? succeeded(job, job.attempt, outcome) : failed(job, job.attempt, outcome, limits, moment)
 }
 
 /** The owner restored a job whose call was under way when the last owner died: nobody knows how it ended. */
-export function decideIndeterminate(execution: Execution, job: OpenJob, canRepeat: boolean, limits: ExecutionLimits, moment: Moment & { jitter: number }): Decided {
+export function decideIndeterminate(
+  execution: Execution,
+  job: OpenJob,
+  canRepeat: boolean,
+  limits: ExecutionLimits,
+  moment: Moment & { jitter: number },
+): Decided {
   if (!job.attempt) return { facts: [] }
-  return decideOutcome(execution, {
-    jobId: job.jobId,
-    attemptId: job.attempt.attemptId,
-    durationMs: 0,
-    ok: false,
-    code: 'OUTCOME_UNKNOWN',
-    canRetry: canRepeat,
-    retryAfterMs: 0,
-    usage: null,
-  }, limits, moment)
+  return decideOutcome(
+    execution,
+    {
+      jobId: job.jobId,
+      attemptId: job.attempt.attemptId,
+      durationMs: 0,
+      ok: false,
+      code: 'OUTCOME_UNKNOWN',
+      canRetry: canRepeat,
+      retryAfterMs: 0,
+      usage: null,
+    },
+    limits,
+    moment,
+  )
 }
 
 /** A job that waits is given up at once; one whose call is under way when the call has been aborted. */
@@ -89,7 +120,10 @@ function succeeded(job: OpenJob, attempt: OpenAttempt, outcome: Outcome & { ok: 
     type: 'JobSucceeded',
     tenantId: job.tenantId,
     jobId: job.jobId,
-    attemptNo, attemptId, provider, model,
+    attemptNo,
+    attemptId,
+    provider,
+    model,
     resultRef: result.ref,
     resultBytes: BigInt(result.bytes),
     resultMac: result.mac,
@@ -98,22 +132,30 @@ function succeeded(job: OpenJob, attempt: OpenAttempt, outcome: Outcome & { ok: 
   return { facts: [], ending: { end, usage, durationMs } }
 }
 
-function failed(job: OpenJob, attempt: OpenAttempt, outcome: Outcome & { ok: false }, limits: ExecutionLimits, moment: Moment & { jitter: number }): Decided {
+function failed(
+  job: OpenJob,
+  attempt: OpenAttempt,
+  outcome: Outcome & { ok: false },
+  limits: ExecutionLimits,
+  moment: Moment & { jitter: number },
+): Decided {
   const { usage, durationMs } = outcome
   const retryAt = retryTime(job, attempt, outcome, limits, moment)
-  const facts: Draft[] = [{
-    type: 'AttemptFailed',
-    tenantId: job.tenantId,
-    jobId: job.jobId,
-    attemptNo: attempt.attemptNo,
-    attemptId: attempt.attemptId,
-    provider: attempt.provider,
-    code: outcome.code,
-    indeterminate: outcome.code === 'OUTCOME_UNKNOWN',
-    retryAt,
-    durationMs: BigInt(durationMs),
-    usage: usage === null ? null : bucketsOf(usage),
-  }]
+  const facts: Draft[] = [
+    {
+      type: 'AttemptFailed',
+      tenantId: job.tenantId,
+      jobId: job.jobId,
+      attemptNo: attempt.attemptNo,
+      attemptId: attempt.attemptId,
+      provider: attempt.provider,
+      code: outcome.code,
+      indeterminate: outcome.code === 'OUTCOME_UNKNOWN',
+      retryAt,
+      durationMs: BigInt(durationMs),
+      usage: usage === null ? null : bucketsOf(usage),
+    },
+  ]
   if (retryAt !== null) return { facts }
   if (job.isCancelRequested) return { facts, ending: { end: cancelled(job), usage, durationMs } }
   const isPastDeadline = moment.now >= job.admitted.deadlineAt
@@ -124,7 +166,13 @@ function failed(job: OpenJob, attempt: OpenAttempt, outcome: Outcome & { ok: fal
  * Exponential backoff with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015): a uniform
  * fraction of base × 2^(n−1), at most the maximum, never less than the provider asked for. Null: no further attempt.
  */
-function retryTime(job: OpenJob, attempt: OpenAttempt, outcome: Outcome & { ok: false }, limits: ExecutionLimits, { now, jitter }: Moment & { jitter: number }): EpochMicros | null {
+function retryTime(
+  job: OpenJob,
+  attempt: OpenAttempt,
+  outcome: Outcome & { ok: false },
+  limits: ExecutionLimits,
+  { now, jitter }: Moment & { jitter: number },
+): EpochMicros | null {
   if (!outcome.canRetry || job.isCancelRequested || attempt.attemptNo >= job.admitted.attemptsMax) return null
   const ceilingMs = Math.min(limits.retryMsMax, limits.retryBaseMs * 2 ** Math.min(attempt.attemptNo - 1, 30))
   const waitMs = Math.max(1, Math.floor(jitter * ceilingMs), outcome.retryAfterMs)
@@ -133,11 +181,18 @@ function retryTime(job: OpenJob, attempt: OpenAttempt, outcome: Outcome & { ok: 
 }
 
 const cancelled = (job: OpenJob): Draft & { type: 'JobCancelled' } => ({
-  type: 'JobCancelled', tenantId: job.tenantId, jobId: job.jobId, attempts: attemptsStarted(job),
+  type: 'JobCancelled',
+  tenantId: job.tenantId,
+  jobId: job.jobId,
+  attempts: attemptsStarted(job),
 })
 
 const gaveUp = (job: OpenJob, code: string): Draft & { type: 'JobFailed' } => ({
-  type: 'JobFailed', tenantId: job.tenantId, jobId: job.jobId, code, attempts: attemptsStarted(job),
+  type: 'JobFailed',
+  tenantId: job.tenantId,
+  jobId: job.jobId,
+  code,
+  attempts: attemptsStarted(job),
 })
 
 const bucketsOf = (usage: UsageReport): TokenBuckets => ({

@@ -1,9 +1,30 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ageStepMicros, costMax, emptyFairQueue, type Entry, enqueue, type FairQueue, next, nextReadyAt, quantum, queueSize, remove, starvationBound, take } from './fair-queue.ts'
+import {
+  ageStepMicros,
+  costMax,
+  type Entry,
+  emptyFairQueue,
+  enqueue,
+  type FairQueue,
+  next,
+  nextReadyAt,
+  quantum,
+  queueSize,
+  remove,
+  starvationBound,
+  take,
+} from './fair-queue.ts'
 
 const entry = (tenantId: string, jobId: string, more: Partial<Entry> = {}): Entry => ({
-  tenantId, jobId, cost: 1, priority: 3, weight: 1, enqueuedAt: 0n, readyAt: 0n, ...more,
+  tenantId,
+  jobId,
+  cost: 1,
+  priority: 3,
+  weight: 1,
+  enqueuedAt: 0n,
+  readyAt: 0n,
+  ...more,
 })
 
 /** Starts jobs until `count` are started or nobody is ready; the order of their ids. */
@@ -64,13 +85,22 @@ describe('across tenants', () => {
 
 describe('within a tenant', () => {
   test('the more urgent job goes first, equal ones in order of arrival', () => {
-    const queue = filled(entry('a', 'late', { priority: 5 }), entry('a', 'first'), entry('a', 'second'), entry('a', 'now', { priority: 1 }))
+    const queue = filled(
+      entry('a', 'late', { priority: 5 }),
+      entry('a', 'first'),
+      entry('a', 'second'),
+      entry('a', 'now', { priority: 1 }),
+    )
     expect(drain(queue)).toEqual(['now', 'first', 'second', 'late'])
   })
 
   test('waiting makes up for priority, one step per age step', () => {
     const old = entry('a', 'old', { priority: 5 })
-    const passes = entry('a', 'young', { priority: 1, enqueuedAt: 4n * ageStepMicros + 1n, readyAt: 4n * ageStepMicros + 1n })
+    const passes = entry('a', 'young', {
+      priority: 1,
+      enqueuedAt: 4n * ageStepMicros + 1n,
+      readyAt: 4n * ageStepMicros + 1n,
+    })
     expect(drain(filled(old, passes))).toEqual(['old', 'young'])
     const younger = { ...passes, enqueuedAt: 4n * ageStepMicros - 1n, readyAt: 4n * ageStepMicros - 1n }
     expect(drain(filled(old, younger))).toEqual(['young', 'old'])
@@ -101,8 +131,13 @@ test('a fact that names another job than the rule would still holds, and its ten
 })
 
 test('every queued job starts exactly once, and nobody waits longer than the starvation bound says', () => {
-  const tenant = fc.record({ weight: fc.integer({ min: 1, max: 4 }), costs: fc.array(fc.integer({ min: 1, max: costMax }), { minLength: 1, maxLength: 30 }) })
-  const late = fc.array(fc.record({ at: fc.nat(60), tenant: fc.nat(7), cost: fc.integer({ min: 1, max: costMax }) }), { maxLength: 60 })
+  const tenant = fc.record({
+    weight: fc.integer({ min: 1, max: 4 }),
+    costs: fc.array(fc.integer({ min: 1, max: costMax }), { minLength: 1, maxLength: 30 }),
+  })
+  const late = fc.array(fc.record({ at: fc.nat(60), tenant: fc.nat(7), cost: fc.integer({ min: 1, max: costMax }) }), {
+    maxLength: 60,
+  })
   fc.assert(
     fc.property(fc.array(tenant, { minLength: 1, maxLength: 8 }), late, (tenants, arrivals) => {
       const queue = emptyFairQueue()

@@ -48,7 +48,12 @@ export type FairQueue = {
   entries: Map<string, Entry>
 }
 
-export const emptyFairQueue = (): FairQueue => ({ lines: new Map(), ring: emptyFifo(), isCharged: false, entries: new Map() })
+export const emptyFairQueue = (): FairQueue => ({
+  lines: new Map(),
+  ring: emptyFifo(),
+  isCharged: false,
+  entries: new Map(),
+})
 export const queueSize = (queue: FairQueue): number => queue.entries.size
 
 export function enqueue(queue: FairQueue, entry: Entry): void {

@@ -2,12 +2,18 @@
  * Makes one call to a provider: input out of the vault, the call, result into the vault. Reports what happened as an
  * outcome; what that means is decided elsewhere. Rebuilding state from the log calls nobody.
  */
-import { type Capability, type CallOutcome, noTokens, type Provider, type UsageReport } from '../../capabilities/index.ts'
+import {
+  type CallOutcome,
+  type Capability,
+  noTokens,
+  type Provider,
+  type UsageReport,
+} from '../../capabilities/index.ts'
 import { batcher } from '../../platform/batcher.ts'
 import { type Clock, sleep } from '../../platform/clock.ts'
 import { failures } from '../../platform/errors.ts'
-import { isSoundUsage } from '../../pricing/index.ts'
 import type { PayloadReceipt, PayloadVault } from '../../platform/vault/vault.ts'
+import { isSoundUsage } from '../../pricing/index.ts'
 import { idFrom } from '../../schemas/ids.ts'
 import { msFromMicros } from '../../schemas/units.ts'
 import type { Outcome } from './decide.ts'
@@ -42,7 +48,13 @@ const abortGraceMs = 2_000
 const keepTriesMax = 8
 const keepWaitMs = 250
 
-export function attemptRunner({ vault, providers, capabilityNamed, clock, onFault }: AttemptRunnerParts): AttemptRunner {
+export function attemptRunner({
+  vault,
+  providers,
+  capabilityNamed,
+  clock,
+  onFault,
+}: AttemptRunnerParts): AttemptRunner {
   type Wanted = { tenantId: string; ref: string }
   const fetch = batcher<Wanted, Uint8Array | undefined>(
     async (wanted) => {
@@ -71,7 +83,12 @@ export function attemptRunner({ vault, providers, capabilityNamed, clock, onFaul
     return content
   }
 
-  async function call(job: OpenJob, attempt: OpenAttempt, resourceRef: string | null, signal: AbortSignal): Promise<CallOutcome> {
+  async function call(
+    job: OpenJob,
+    attempt: OpenAttempt,
+    resourceRef: string | null,
+    signal: AbortSignal,
+  ): Promise<CallOutcome> {
     const provider = providers.find((p) => p.name === attempt.provider)
     if (!provider) return { ok: false, code: 'PROVIDER_UNAVAILABLE' }
     const { tenantId, jobId, submitted } = job
@@ -92,7 +109,9 @@ export function attemptRunner({ vault, providers, capabilityNamed, clock, onFaul
         input,
         params,
         outputTokensMax: submitted.outputTokensMax,
-        ...(content && job.admitted.resourceHash !== null ? { resource: { hash: job.admitted.resourceHash, content } } : {}),
+        ...(content && job.admitted.resourceHash !== null
+          ? { resource: { hash: job.admitted.resourceHash, content } }
+          : {}),
       },
       signal,
     )
@@ -124,11 +143,23 @@ export function attemptRunner({ vault, providers, capabilityNamed, clock, onFaul
         leftBehind(clock, timed.signal),
       ])
       timed.clear()
-      const base = { jobId: job.jobId, attemptId: attempt.attemptId, durationMs: Math.max(0, clock.nowMs() - startedMs) }
+      const base = {
+        jobId: job.jobId,
+        attemptId: attempt.attemptId,
+        durationMs: Math.max(0, clock.nowMs() - startedMs),
+      }
       const usage = outcome.usage ? trusted(outcome.usage, job) : null
       if (!outcome.ok) {
-        const code = outcome.code === 'CANCELLED' && timed.isLate() && !signal.aborted ? 'PROVIDER_TIMEOUT' : outcome.code
-        return { ...base, ok: false, code, canRetry: failures[code].canRetry, retryAfterMs: outcome.retryAfterMs ?? 0, usage }
+        const code =
+          outcome.code === 'CANCELLED' && timed.isLate() && !signal.aborted ? 'PROVIDER_TIMEOUT' : outcome.code
+        return {
+          ...base,
+          ok: false,
+          code,
+          canRetry: failures[code].canRetry,
+          retryAfterMs: outcome.retryAfterMs ?? 0,
+          usage,
+        }
       }
       const result = await keepResult(job, attempt, outcome.result)
       if (result) return { ...base, ok: true, result, usage: trusted(outcome.usage, job) }

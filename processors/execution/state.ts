@@ -84,7 +84,8 @@ export function stepFor(job: OpenJob, attemptNo: number): RouteStep {
 }
 
 export const attemptsStarted = (job: OpenJob): number => job.lastAttempt?.attemptNo ?? 0
-export const poolOf = (job: OpenJob, attemptNo: number): Pool => (stepFor(job, attemptNo).pool === 'local' ? 'local' : 'remote')
+export const poolOf = (job: OpenJob, attemptNo: number): Pool =>
+  stepFor(job, attemptNo).pool === 'local' ? 'local' : 'remote'
 
 function jobOf(execution: Execution, jobId: string): OpenJob {
   const job = execution.jobs.get(jobId)

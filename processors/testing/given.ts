@@ -25,7 +25,12 @@ const bookText = JSON.stringify({
   effectiveFrom: '2026-01-01T00:00:00Z',
   entries: [
     {
-      capability: 'classify.category', cost: null, model: '*', ownKeyPrice: rates('0.1', '0'), price: rates('1', '1'), provider: 'local',
+      capability: 'classify.category',
+      cost: null,
+      model: '*',
+      ownKeyPrice: rates('0.1', '0'),
+      price: rates('1', '1'),
+      provider: 'local',
     },
   ],
   name: 'test',
@@ -36,7 +41,13 @@ if (!parsed.ok) throw new Error(parsed.problems.join('; '))
 /** Canonical text of the one price book of these tests: 1 USD a request, 1 USD a million tokens. */
 export const book = { hash: parsed.book.hash, text: bookText }
 
-export const local: RouteStep = { provider: 'local', model: 'linear-1', keyOwner: 'platform', keyId: null, pool: 'local' }
+export const local: RouteStep = {
+  provider: 'local',
+  model: 'linear-1',
+  keyOwner: 'platform',
+  keyId: null,
+  pool: 'local',
+}
 
 /** A state, and the time of its last fact: what later decisions build on. */
 export class Scene {
@@ -46,7 +57,15 @@ export class Scene {
   #id = 0
 
   constructor(timeZone = 'UTC') {
-    this.take({ type: 'TenantRegistered', registeredTenantId: tenantId, level: 'client', parentId: 'platform', name: 'Harbor', currency: 'USD', timeZone })
+    this.take({
+      type: 'TenantRegistered',
+      registeredTenantId: tenantId,
+      level: 'client',
+      parentId: 'platform',
+      name: 'Harbor',
+      currency: 'USD',
+      timeZone,
+    })
     this.take({ type: 'PriceBookPublished', hash: book.hash, currency: 'USD', effectiveFrom: 0n, book: book.text })
   }
 
@@ -54,8 +73,16 @@ export class Scene {
     this.#id += 1
     this.now += secondMicros
     const fact: Fact = {
-      tenantId, seq: this.state.seq + 1n, occurredAt: this.now, actor: 'owner', correlationId: 'c', causedBy: `cause_${this.#id}`,
-      intakeOffset: null, traceparent: null, ...body, eventId,
+      tenantId,
+      seq: this.state.seq + 1n,
+      occurredAt: this.now,
+      actor: 'owner',
+      correlationId: 'c',
+      causedBy: `cause_${this.#id}`,
+      intakeOffset: null,
+      traceparent: null,
+      ...body,
+      eventId,
     }
     evolveDirectory(this.directory, fact)
     evolve(this.state, fact)
@@ -66,11 +93,24 @@ export class Scene {
   ask(body: RequestBody, more: Partial<RequestContext> = {}): FactBody[] {
     this.#id += 1
     const request: Request = {
-      tenantId, requestId: `req_${this.#id}`, requestedAt: this.now, actor: 'token:t', correlationId: 'c', directoryVersion: 0n, traceparent: null, ...body,
+      tenantId,
+      requestId: `req_${this.#id}`,
+      requestedAt: this.now,
+      actor: 'token:t',
+      correlationId: 'c',
+      directoryVersion: 0n,
+      traceparent: null,
+      ...body,
     }
     const context: RequestContext = {
-      now: this.now + secondMicros, directory: this.directory, directoryVersion: 2n, routeFor: () => [local],
-      openJobsPerTenantMax: 100, attemptsMax: 3, weightOf: () => 1, ...more,
+      now: this.now + secondMicros,
+      directory: this.directory,
+      directoryVersion: 2n,
+      routeFor: () => [local],
+      openJobsPerTenantMax: 100,
+      attemptsMax: 3,
+      weightOf: () => 1,
+      ...more,
     }
     return this.settle(decideRequest(request, this.state, context))
   }
@@ -82,13 +122,37 @@ export class Scene {
   }
 }
 
-export const submit = (jobId: string, more: Partial<Extract<RequestBody, { type: 'SubmitJob' }>> = {}): RequestBody => ({
-  type: 'SubmitJob', jobId, memberId: null, capability: 'classify.category', resourceId: null, model: null, payloadRef: 'p', payloadBytes: 10n,
-  payloadMac: 'm', priority: 3, inputTokensMax: 90n, outputTokensMax: 10n, maxCharge: null, deadlineMs: 60_000n, ...more,
+export const submit = (
+  jobId: string,
+  more: Partial<Extract<RequestBody, { type: 'SubmitJob' }>> = {},
+): RequestBody => ({
+  type: 'SubmitJob',
+  jobId,
+  memberId: null,
+  capability: 'classify.category',
+  resourceId: null,
+  model: null,
+  payloadRef: 'p',
+  payloadBytes: 10n,
+  payloadMac: 'm',
+  priority: 3,
+  inputTokensMax: 90n,
+  outputTokensMax: 10n,
+  maxCharge: null,
+  deadlineMs: 60_000n,
+  ...more,
 })
 
 export const cap = (capId: string, more: Partial<Extract<RequestBody, { type: 'SetCap' }>> = {}): RequestBody => ({
-  type: 'SetCap', capId, metric: 'requests', limit: 2n, period: 'month', anchorDate: null, scopeMemberId: null, scopeCapability: null, ...more,
+  type: 'SetCap',
+  capId,
+  metric: 'requests',
+  limit: 2n,
+  period: 'month',
+  anchorDate: null,
+  scopeMemberId: null,
+  scopeCapability: null,
+  ...more,
 })
 
 /** The answer to a submission: its last draft. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { CallOutcome, Provider } from '../../capabilities/index.ts'
 import { noTokens } from '../../capabilities/index.ts'
-import { systemClock, type Clock, type Random } from '../../platform/clock.ts'
+import { type Clock, type Random, systemClock } from '../../platform/clock.ts'
 import { startOfFacts } from '../../platform/log/log.ts'
 import { type SimulatedFaults, type SimulatedLog, simulatedLog } from '../../platform/log/simulated.ts'
 import type { SnapshotStore, StoredSnapshot } from '../../platform/snapshots/snapshots.ts'
@@ -43,7 +43,11 @@ export function seededRandom(seed: number): Random {
 /** Keeps payloads as they are: the real vault has tests of its own. */
 export function plainVault(): PayloadVault & { contents: Map<string, Uint8Array> } {
   const contents = new Map<string, Uint8Array>()
-  const receipt = (ref: string, content: Uint8Array) => ({ ref, bytes: content.length, mac: createHash('sha256').update(content).digest('hex') })
+  const receipt = (ref: string, content: Uint8Array) => ({
+    ref,
+    bytes: content.length,
+    mac: createHash('sha256').update(content).digest('hex'),
+  })
   const getMany = async (wanted: readonly { ref: string }[]) => {
     const found = new Map<string, Uint8Array>()
     for (const { ref } of wanted) {
@@ -70,7 +74,8 @@ export function memorySnapshots(): SnapshotStore & { kept: Map<number, StoredSna
   const kept = new Map<number, StoredSnapshot[]>()
   return {
     kept,
-    save: async (partition, snapshot) => void kept.set(partition, [snapshot, ...(kept.get(partition) ?? [])].slice(0, 2)),
+    save: async (partition, snapshot) =>
+      void kept.set(partition, [snapshot, ...(kept.get(partition) ?? [])].slice(0, 2)),
     load: async (partition) => kept.get(partition) ?? [],
   }
 }
@@ -93,7 +98,11 @@ export function world({ seed = 1, clock = systemClock, faults = {}, options = {}
   const snapshots = memorySnapshots()
   const problems: Parameters<OwnerParts['onFault']>[0][] = []
   const calls: string[] = []
-  const answer = async (): Promise<CallOutcome> => ({ ok: true, result: { label: 'x' }, usage: { ...noTokens, inputUncachedTokens: 7n, outputTokens: 1n, source: 'counted' } })
+  const answer = async (): Promise<CallOutcome> => ({
+    ok: true,
+    result: { label: 'x' },
+    usage: { ...noTokens, inputUncachedTokens: 7n, outputTokens: 1n, source: 'counted' },
+  })
   const provider: Provider = {
     name: 'local',
     pool: 'local',
@@ -109,13 +118,35 @@ export function world({ seed = 1, clock = systemClock, faults = {}, options = {}
 
   function start(more: Partial<OwnerOptions> = {}): Owner & { end(): Promise<void> } {
     const directory = directoryReader({ log, codec: testCodec, clock, onFault: () => {} })
-    const runner = attemptRunner({ vault, providers: [provider], capabilityNamed: () => undefined, clock, onFault: (error) => onFault({ partition: 0, error, isStopped: false, doing: 'calling' }) })
+    const runner = attemptRunner({
+      vault,
+      providers: [provider],
+      capabilityNamed: () => undefined,
+      clock,
+      onFault: (error) => onFault({ partition: 0, error, isStopped: false, doing: 'calling' }),
+    })
     const owner = startOwnerOf(0, {
-      log, codec: testCodec, clock, random, runner, directory, snapshots, onFault,
+      log,
+      codec: testCodec,
+      clock,
+      random,
+      runner,
+      directory,
+      snapshots,
+      onFault,
       options: {
         limits: { places: { local: 8, remote: 8 }, attemptMsMax: 5_000, retryBaseMs: 2, retryMsMax: 20 },
-        routeFor: () => [local], canRepeat: () => true, weightOf: () => 1, openJobsPerTenantMax: 10_000, attemptsMax: 4,
-        requestsPerBatchMax: 50, snapshotEveryFacts: 1_000_000n, drainMsMax: 2_000, reacquireWaitMs: 2, ...options, ...more,
+        routeFor: () => [local],
+        canRepeat: () => true,
+        weightOf: () => 1,
+        openJobsPerTenantMax: 10_000,
+        attemptsMax: 4,
+        requestsPerBatchMax: 50,
+        snapshotEveryFacts: 1_000_000n,
+        drainMsMax: 2_000,
+        reacquireWaitMs: 2,
+        ...options,
+        ...more,
       },
     })
     return {
@@ -131,7 +162,15 @@ export function world({ seed = 1, clock = systemClock, faults = {}, options = {}
   const encode = (body: RequestBody, more: Partial<Request> = {}) => {
     requestNo += 1
     const request: Request = {
-      tenantId, requestId: `req_${requestNo}`, requestedAt: 0n, actor: 'token:t', correlationId: `c_${requestNo}`, directoryVersion: 0n, traceparent: null, ...body, ...more,
+      tenantId,
+      requestId: `req_${requestNo}`,
+      requestedAt: 0n,
+      actor: 'token:t',
+      correlationId: `c_${requestNo}`,
+      directoryVersion: 0n,
+      traceparent: null,
+      ...body,
+      ...more,
     } as Request
     return { key: request.tenantId, value: testCodec.encode(request) }
   }
@@ -167,13 +206,27 @@ export function world({ seed = 1, clock = systemClock, faults = {}, options = {}
     for (;;) {
       const all = await facts()
       if (isDone(all)) return all
-      if (Date.now() > end) throw new Error(`not reached: ${JSON.stringify(tally(all))} ${problems.map((p) => `${p.doing}: ${p.error}`).slice(-5).join('; ')}`)
+      if (Date.now() > end)
+        throw new Error(
+          `not reached: ${JSON.stringify(tally(all))} ${problems
+            .map((p) => `${p.doing}: ${p.error}`)
+            .slice(-5)
+            .join('; ')}`,
+        )
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
   }
 
   const begin = async () => {
-    await ask({ type: 'RegisterTenant', registeredTenantId: tenantId, level: 'client', parentId: 'platform', name: 'Harbor', currency: 'USD', timeZone: 'UTC' })
+    await ask({
+      type: 'RegisterTenant',
+      registeredTenantId: tenantId,
+      level: 'client',
+      parentId: 'platform',
+      name: 'Harbor',
+      currency: 'USD',
+      timeZone: 'UTC',
+    })
     await ask({ type: 'PublishPrices', hash: book.hash, book: book.text })
     await until((all) => all.some((f) => f.type === 'PriceBookPublished'))
   }
@@ -205,13 +258,15 @@ export function checkHistory(facts: readonly Fact[]): void {
       case 'JobAdmitted':
         expectState(undefined)
         for (const cap of fact.caps) {
-          if (cap.settledBefore + cap.heldBefore + cap.held > cap.limit) problems.push(`cap ${cap.capId} passed at ${fact.seq}`)
+          if (cap.settledBefore + cap.heldBefore + cap.held > cap.limit)
+            problems.push(`cap ${cap.capId} passed at ${fact.seq}`)
         }
         open.set(fact.jobId, 'admitted')
         return
       case 'AttemptStarted':
         expectState('admitted')
-        if (fact.attemptNo !== (attempts.get(fact.jobId) ?? 0) + 1) problems.push(`attempt ${fact.attemptNo} of ${fact.jobId}`)
+        if (fact.attemptNo !== (attempts.get(fact.jobId) ?? 0) + 1)
+          problems.push(`attempt ${fact.attemptNo} of ${fact.jobId}`)
         attempts.set(fact.jobId, fact.attemptNo)
         return
       case 'JobSucceeded':
