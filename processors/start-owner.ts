@@ -8,7 +8,8 @@ import type { Codec } from '../schemas/codec.ts'
 import { directoryReader } from './directory/reader.ts'
 import { attemptRunner } from './execution/run-attempt.ts'
 import type { RouteStep } from './execution/state.ts'
-import { type Owner, type OwnerHealth, type OwnerOptions, type OwnerParts, startOwnerOf } from './owner.ts'
+import { startOwnerOf } from './owner.ts'
+import type { Owner, OwnerHealth, OwnerOptions, OwnerParts } from './owner-parts.ts'
 
 export type OwnerRoleOptions = Omit<OwnerOptions, 'routeFor' | 'canRepeat'>
 

@@ -12,7 +12,8 @@ import type { Fact, Request, RequestBody } from '../../schemas/events.generated.
 import { eventNames, readOwnSchemas } from '../../schemas/own-schemas.ts'
 import { directoryReader } from '../directory/reader.ts'
 import { attemptRunner } from '../execution/run-attempt.ts'
-import { type Owner, type OwnerOptions, type OwnerParts, startOwnerOf } from '../owner.ts'
+import { startOwnerOf } from '../owner.ts'
+import type { Owner, OwnerOptions, OwnerParts } from '../owner-parts.ts'
 import { book, local, submit, tenantId } from './given.ts'
 
 const ownSchemas = readOwnSchemas()

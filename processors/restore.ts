@@ -1,0 +1,55 @@
+/**
+ * The state of a partition as its last commit left it: a snapshot, if there is a sound one, and the facts after it. What
+ * does not fit together stops the owner: state is never built on a guess.
+ */
+import { PlatformError } from '../platform/errors.ts'
+import { type FactCursor, startOfFacts, type Tenure } from '../platform/log/log.ts'
+import type { SnapshotStore } from '../platform/snapshots/snapshots.ts'
+import type { Fact } from '../schemas/events.generated.ts'
+import type { OwnerParts } from './owner-parts.ts'
+import { emptyPartitionState, evolve, fromSnapshot, type PartitionState } from './partition-state.ts'
+
+export type Restored = { state: PartitionState; cursor: FactCursor; facts: number }
+
+const restoreRecordsMax = 2_000
+
+/** `facts` counts those read after the snapshot. Throws LOG_GAP when log and last commit do not agree. */
+export async function restore(tenure: Tenure, parts: OwnerParts): Promise<Restored> {
+  const { log, codec, directory } = parts
+  const { partition } = tenure
+  await directory.catchUp(await log.directoryEnd())
+  const { intakeOffset, seq } = tenure.committed
+  let { state, cursor } = await fromSnapshots(partition, seq, parts.snapshots)
+  const from = state.seq
+  while (state.seq < seq) {
+    const read = await log.readFacts(partition, cursor, { recordsMax: restoreRecordsMax, waitMs: 0 })
+    if (read.facts.length === 0) throw new PlatformError('LOG_GAP', { partition, committed: seq, found: state.seq })
+    for (const { value } of read.facts) {
+      const fact = codec.decode(value) as Fact
+      if (fact.intakeOffset !== null && fact.intakeOffset >= intakeOffset) {
+        throw new PlatformError('LOG_GAP', {
+          partition,
+          seq: fact.seq,
+          intakeOffset: fact.intakeOffset,
+          committed: intakeOffset,
+        })
+      }
+      evolve(state, fact)
+    }
+    cursor = read.cursor
+  }
+  if (state.seq !== seq) throw new PlatformError('LOG_GAP', { partition, committed: seq, found: state.seq })
+  return { state, cursor, facts: Number(seq - from) }
+}
+
+async function fromSnapshots(
+  partition: number,
+  seqMax: bigint,
+  snapshots: SnapshotStore,
+): Promise<Omit<Restored, 'facts'>> {
+  for (const stored of await snapshots.load(partition)) {
+    const state = stored.seq <= seqMax ? fromSnapshot(stored) : undefined
+    if (state) return { state, cursor: stored.cursor }
+  }
+  return { state: emptyPartitionState(), cursor: startOfFacts }
+}

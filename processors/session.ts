@@ -1,0 +1,399 @@
+/**
+ * One tenure of an owner: its memory, gone when the tenure is. Outcomes, requests and due timers are decided in memory;
+ * free places are filled; one commit; only then calls leave and waits end.
+ */
+import { sleep } from '../platform/clock.ts'
+import { PlatformError } from '../platform/errors.ts'
+import type { FactCursor, FactRecord, StoredRequest, Tenure } from '../platform/log/log.ts'
+import { type Fact, type Request, streamOf } from '../schemas/events.generated.ts'
+import { eventIdFrom, idFrom } from '../schemas/ids.ts'
+import { type EpochMicros, microsFromMs, msFromMicros } from '../schemas/units.ts'
+import { decideRequest, type RequestContext } from './deciders.ts'
+import { bookByHash } from './directory/state.ts'
+import { toEndedJob } from './ended-job.ts'
+import {
+  type Decided,
+  decideDeadline,
+  decideIndeterminate,
+  decideOutcome,
+  decideStart,
+  type Ending,
+  type Outcome,
+} from './execution/decide.ts'
+import { nextReadyAt, queueSize } from './execution/fair-queue.ts'
+import type { OpenJob, Pool } from './execution/state.ts'
+import type { OwnerHealth, OwnerParts } from './owner-parts.ts'
+import { evolve, toSnapshot } from './partition-state.ts'
+import type { Draft } from './processor.ts'
+import { decideRating } from './rating/decide.ts'
+import type { Restored } from './restore.ts'
+import { Timers } from './timers.ts'
+import { tuple } from './tuple.ts'
+
+export type Session = ReturnType<typeof session>
+
+const readWaitMs = 1_000
+
+/** `stopping` ends the reading of requests; `health` is kept true. */
+export function session(
+  tenure: Tenure,
+  restored: Restored,
+  parts: OwnerParts,
+  stopping: AbortSignal,
+  health: OwnerHealth,
+) {
+  const { log, codec, clock, random, runner, directory, snapshots, options, onFault } = parts
+  const { partition } = tenure
+  const { state } = restored
+  let { cursor } = restored
+  const ended = new AbortController()
+  const requests: StoredRequest[] = []
+  const outcomes: Outcome[] = []
+  const calls = new Map<string, { jobId: string; controller: AbortController }>()
+  const timers = new Timers()
+  let takenTo = tenure.committed.intakeOffset
+  let facts: FactRecord[] = []
+  let afterCommit: (() => void)[] = []
+  let filledAt: EpochMicros = 0n
+  let snapshotSeq = cursor.seq
+  let isSaving = false
+  let wake: () => void = () => {}
+  for (const job of state.execution.jobs.values()) timers.add(job.admitted.deadlineAt, job.jobId)
+  report()
+
+  async function readRequests(): Promise<void> {
+    let offset = takenTo
+    while (!ended.signal.aborted && !stopping.aborted) {
+      try {
+        // Two batches ahead at most: what is not read yet waits in the log, not in memory.
+        if (requests.length >= options.requestsPerBatchMax * 2) {
+          await sleep(clock, 5, ended.signal)
+          continue
+        }
+        const read = await log.readIntake(partition, offset, {
+          recordsMax: options.requestsPerBatchMax,
+          waitMs: readWaitMs,
+          signal: AbortSignal.any([ended.signal, stopping]),
+        })
+        requests.push(...read)
+        offset += BigInt(read.length)
+        if (read.length > 0) {
+          offset = (read.at(-1)?.offset ?? offset - 1n) + 1n
+          wake()
+        }
+      } catch (error) {
+        onFault({ partition, error, isStopped: false, doing: 'reading intake' })
+        await sleep(clock, options.reacquireWaitMs, ended.signal)
+      }
+    }
+  }
+
+  /** Resolves when there is something to decide. */
+  function work(): Promise<void> {
+    if (requests.length > 0 || outcomes.length > 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const dueAt = timers.nextAt() ?? undefined
+      const retryAt = earliestRetry()
+      const at = dueAt !== undefined && (retryAt === undefined || dueAt < retryAt) ? dueAt : retryAt
+      const cancel = at === undefined ? () => {} : clock.after(Math.max(1, msFromMicros(at) - clock.nowMs() + 1), go)
+      stopping.addEventListener('abort', go, { once: true })
+      wake = go
+      function go() {
+        cancel()
+        stopping.removeEventListener('abort', go)
+        wake = () => {}
+        resolve()
+      }
+    })
+  }
+
+  /** What became ready after the places were filled, be it already due: nobody has looked at it yet. */
+  const earliestRetry = (): EpochMicros | undefined => {
+    const times = (['local', 'remote'] as const).flatMap(
+      (pool) => nextReadyAt(state.execution.queues[pool], filledAt) ?? [],
+    )
+    return times.length === 0 ? undefined : times.reduce((a, b) => (a < b ? a : b))
+  }
+
+  async function step(): Promise<void> {
+    for (const outcome of outcomes.splice(0)) decideOne(outcome)
+    await takeRequests()
+    giveUpLate()
+    fillPlaces()
+    await commit()
+  }
+
+  function decideOne(outcome: Outcome): void {
+    const job = state.execution.jobs.get(outcome.jobId)
+    if (!job) return
+    const now = moment()
+    const decided = decideOutcome(state.execution, outcome, options.limits, { now, jitter: random.fraction() })
+    record(decided, { ...ownCause(job), causedBy: outcome.attemptId, now })
+  }
+
+  async function takeRequests(): Promise<void> {
+    const batch = requests.splice(0, options.requestsPerBatchMax)
+    const decoded = batch.map((stored) => ({ stored, request: decodeRequest(stored) }))
+    const needed = decoded.reduce(
+      (most, { request }) => (request && request.directoryVersion > most ? request.directoryVersion : most),
+      0n,
+    )
+    await directory.catchUp(needed)
+    for (const { stored, request } of decoded) {
+      takenTo = stored.offset + 1n
+      if (request) answer(request, stored.offset)
+    }
+  }
+
+  function answer(request: Request, intakeOffset: bigint): void {
+    const now = moment()
+    const context: RequestContext = {
+      ...options,
+      now,
+      directory: directory.directory(),
+      directoryVersion: directory.version(),
+    }
+    const { tenantId, requestId, actor, correlationId, traceparent } = request
+    const cause = { causedBy: requestId, actor, correlationId, traceparent, intakeOffset, now }
+    try {
+      take(prepare(decideRequest(request, state, context), cause))
+    } catch (error) {
+      // Deciding changes nothing, so what cannot be decided, or not written, is refused in the log, and the next one goes on.
+      onFault({
+        partition,
+        error,
+        isStopped: false,
+        doing: `deciding ${request.type} at intake offset ${intakeOffset}`,
+      })
+      const refused: Draft = {
+        type: 'RequestRefused',
+        tenantId,
+        requestType: request.type,
+        reason: 'request_invalid',
+        subject: requestId,
+      }
+      take(prepare({ facts: [refused] }, cause))
+    }
+  }
+
+  /** A request nobody can read was never promised to anybody: told, kept in the log, and left where it is. */
+  function decodeRequest(stored: StoredRequest): Request | undefined {
+    try {
+      return codec.decode(stored.value) as Request
+    } catch (error) {
+      onFault({ partition, error, isStopped: false, doing: `reading the request at intake offset ${stored.offset}` })
+      return undefined
+    }
+  }
+
+  function giveUpLate(): void {
+    const now = moment()
+    for (const jobId of timers.due(now)) {
+      const job = state.execution.jobs.get(jobId)
+      if (!job) continue
+      const { tenantId, admitted } = job
+      const causedBy = idFrom('timer', 'deadline', tenantId, jobId, admitted.deadlineAt)
+      const decided = decideDeadline(job, { now })
+      if (decided.ending) record(decided, { ...ownCause(job), causedBy, now: moment() })
+      // A call that is under way has the same deadline and ends by itself; when it does not wait any more but
+      // is to be tried again after the deadline, retryTime has already said no.
+    }
+  }
+
+  function fillPlaces(): void {
+    filledAt = moment()
+    for (const pool of ['local', 'remote'] satisfies Pool[]) {
+      for (let started = 0; started < options.limits.places[pool]; started++) {
+        const now = moment()
+        const draft = decideStart(state.execution, pool, options.limits, { now })
+        if (draft?.type !== 'AttemptStarted') break
+        const job = state.execution.jobs.get(draft.jobId)
+        if (!job) break
+        record({ facts: [draft] }, { ...ownCause(job), causedBy: job.readyBy, now })
+      }
+    }
+  }
+
+  /** Calls that were under way when the last owner died: nobody knows how they ended, and that is what is recorded. */
+  function settleUnderWay(): void {
+    const underWay = [...state.execution.jobs.values()].filter((job) => job.attempt !== null)
+    health.indeterminate = underWay.length
+    for (const job of underWay) {
+      const now = moment()
+      const canRepeat = options.canRepeat(job.submitted.capability)
+      const decided = decideIndeterminate(state.execution, job, canRepeat, options.limits, {
+        now,
+        jitter: random.fraction(),
+      })
+      record(decided, {
+        ...ownCause(job),
+        causedBy: idFrom('recovery', job.tenantId, job.attempt?.attemptId ?? ''),
+        now,
+      })
+    }
+  }
+
+  /** Strictly later than every decision before it, whatever the clock does: what one request set is before the next. */
+  const moment = (): EpochMicros => {
+    const now = microsFromMs(clock.nowMs())
+    return now > state.occurredAt ? now : state.occurredAt + 1n
+  }
+
+  const record = (decided: Decided, cause: Cause): void => take(prepare(decided, cause))
+
+  type Prepared = { fact: Fact; value: Uint8Array }
+
+  /** The facts as they will stand in the log; changes nothing. Throws for one that the log would not take. */
+  function prepare(decided: Decided, cause: Cause): Prepared[] {
+    const drafts = [...decided.facts]
+    const job = decided.ending && state.execution.jobs.get(decided.ending.end.jobId)
+    if (decided.ending && job) drafts.push(decided.ending.end, ...rating(job, decided.ending))
+    return drafts.map((draft, index) => {
+      const fact = stamp(draft, index, cause, state.seq + BigInt(index) + 1n)
+      const value = codec.encode(fact)
+      if (value.byteLength > log.recordBytesMax)
+        throw new PlatformError('LOG_RECORD_TOO_LARGE', { fact: fact.type, bytes: value.byteLength })
+      return { fact, value }
+    })
+  }
+
+  function take(prepared: readonly Prepared[]): void {
+    for (const { fact, value } of prepared) {
+      evolve(state, fact)
+      facts.push({ stream: streamOf[fact.type], key: fact.tenantId, value, seq: fact.seq })
+      react(fact)
+    }
+  }
+
+  function rating(job: OpenJob, ending: Ending): Draft[] {
+    const { admitted } = job
+    const book = bookByHash(directory.directory(), admitted.priceBookHash)
+    if (!book) throw new PlatformError('LOG_GAP', { partition, jobId: job.jobId, priceBook: admitted.priceBookHash })
+    return decideRating(toEndedJob(job, ending), book)
+  }
+
+  /** What has to happen outside once the fact is committed, and never before. */
+  function react(fact: Fact): void {
+    if (fact.type === 'JobAdmitted') timers.add(fact.deadlineAt, fact.jobId)
+    if (fact.type === 'AttemptStarted') afterCommit.push(() => call(fact.jobId))
+    if (fact.type === 'CancelRequested') afterCommit.push(() => abort(fact.jobId))
+  }
+
+  function call(jobId: string): void {
+    const job = state.execution.jobs.get(jobId)
+    const attempt = job?.attempt
+    if (!job || !attempt) return
+    const controller = new AbortController()
+    calls.set(attempt.attemptId, { jobId, controller })
+    const { resourceHash } = job.admitted
+    const resourceRef =
+      resourceHash === null ? null : (state.accounts.contentRefs.get(tuple(job.tenantId, resourceHash)) ?? '')
+    runner.run(job, attempt, resourceRef, controller.signal).then(
+      (outcome) => {
+        calls.delete(attempt.attemptId)
+        if (ended.signal.aborted) return
+        outcomes.push(outcome)
+        wake()
+      },
+      (error: unknown) => onFault({ partition, error, isStopped: false, doing: `calling for job ${jobId}` }),
+    )
+    if (job.isCancelRequested) controller.abort()
+  }
+
+  function abort(jobId: string): void {
+    for (const running of calls.values()) if (running.jobId === jobId) running.controller.abort()
+  }
+
+  async function commit(): Promise<void> {
+    if (facts.length === 0 && takenTo === tenure.committed.intakeOffset) return
+    const batch = facts
+    const effects = afterCommit
+    facts = []
+    afterCommit = []
+    await tenure.commit(batch, takenTo)
+    cursor = advance(cursor, batch)
+    report()
+    for (const effect of effects) effect()
+    if (state.seq - snapshotSeq >= options.snapshotEveryFacts) void keepSnapshot()
+  }
+
+  /** State and log agree right after a commit, so that is when a snapshot is taken; it is written in the background. */
+  async function keepSnapshot(): Promise<void> {
+    if (isSaving || state.seq === snapshotSeq) return
+    isSaving = true
+    try {
+      const snapshot = toSnapshot(state)
+      snapshotSeq = snapshot.seq
+      await snapshots.save(partition, { ...snapshot, cursor })
+    } catch (error) {
+      onFault({ partition, error, isStopped: false, doing: 'keeping a snapshot' })
+    } finally {
+      isSaving = false
+    }
+  }
+
+  async function drain(): Promise<void> {
+    const until = clock.nowMs() + options.drainMsMax
+    while (calls.size > 0 && clock.nowMs() < until) {
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(Math.max(1, until - clock.nowMs()), resolve)
+        wake = () => {
+          cancel()
+          resolve()
+        }
+        if (outcomes.length > 0) wake()
+      })
+      for (const outcome of outcomes.splice(0)) decideOne(outcome)
+      await commit()
+    }
+    for (const outcome of outcomes.splice(0)) decideOne(outcome)
+    await commit()
+    await keepSnapshot()
+    await tenure.release()
+  }
+
+  function end(): void {
+    ended.abort()
+    for (const { controller } of calls.values()) controller.abort()
+    wake()
+  }
+
+  function report(): void {
+    health.seq = state.seq
+    health.intakeOffset = takenTo
+    health.openJobs = state.execution.jobs.size
+    health.running = state.execution.running.local + state.execution.running.remote
+    health.queued = queueSize(state.execution.queues.local) + queueSize(state.execution.queues.remote)
+  }
+
+  return { readRequests, settleUnderWay, work, step, commit, drain, end }
+}
+
+type Cause = {
+  causedBy: string
+  actor: string
+  correlationId: string
+  traceparent: string | null
+  intakeOffset: bigint | null
+  now: EpochMicros
+}
+
+const ownCause = (job: OpenJob): Omit<Cause, 'causedBy' | 'now'> => ({
+  actor: 'owner',
+  correlationId: job.submitted.correlationId,
+  traceparent: job.submitted.traceparent,
+  intakeOffset: null,
+})
+
+function stamp(draft: Draft, index: number, cause: Cause, seq: bigint): Fact {
+  const { causedBy, actor, correlationId, traceparent, intakeOffset, now } = cause
+  const eventId = draft.eventId ?? eventIdFrom(draft.tenantId, causedBy, draft.type, index)
+  return { ...draft, eventId, seq, occurredAt: now, actor, correlationId, causedBy, intakeOffset, traceparent }
+}
+
+/** Offsets are lower bounds: a log with markers between its records stands further on. */
+function advance(cursor: FactCursor, facts: readonly FactRecord[]): FactCursor {
+  const offsets = { ...cursor.offsets }
+  for (const { stream } of facts) offsets[stream] += 1n
+  return { seq: facts.at(-1)?.seq ?? cursor.seq, offsets }
+}
