@@ -40,17 +40,38 @@ const roundsMax = 1_000
  * swap, and what a fact that cannot be decoded or applied throws: then the live view stays as it is.
  */
 export async function rebuildProjection(name: string, parts: RebuildParts): Promise<Rebuilt> {
+  const [rebuilt] = await rebuildProjections([name], parts)
+  if (!rebuilt) throw new PlatformError('INTERNAL', { projection: name, problem: 'nothing was rebuilt' })
+  return rebuilt
+}
+
+/**
+ * Rebuilds several views in one reading of the log, each swapped by itself when all have caught up. Otherwise as
+ * `rebuildProjection`: what fails leaves the views that are not swapped yet as they are.
+ */
+export async function rebuildProjections(names: readonly string[], parts: RebuildParts): Promise<Rebuilt[]> {
   const { log, database, projections = allProjections } = parts
-  const projection = projections.find((p) => p.name === name)
-  if (!projection) throw new PlatformError('NOT_FOUND', { projection: name })
-  await begin(projection, database, log.partitionCount)
+  let waiting = names.map((name) => {
+    const found = projections.find((p) => p.name === name)
+    if (!found) throw new PlatformError('NOT_FOUND', { projection: name })
+    return found
+  })
+  for (const projection of waiting) await begin(projection, database, log.partitionCount)
   const cursors = new Map(Array.from({ length: log.partitionCount }, (_, partition) => [partition, startOfFacts]))
-  for (let rounds = 1; rounds <= roundsMax; rounds++) {
-    await catchUp(projection, cursors, parts)
-    if (await swap(projection, cursors, database)) return { projection: name, facts: sumOfSeq(cursors), rounds }
+  const rebuilt: Rebuilt[] = []
+  for (let rounds = 1; rounds <= roundsMax && waiting.length > 0; rounds++) {
+    await catchUp(waiting, cursors, parts)
+    const behind: Projection[] = []
+    for (const projection of waiting) {
+      if (await swap(projection, cursors, database))
+        rebuilt.push({ projection: projection.name, facts: sumOfSeq(cursors), rounds })
+      else behind.push(projection)
+    }
+    waiting = behind
   }
+  if (waiting.length === 0) return rebuilt
   throw new PlatformError('NOT_READY', {
-    projection: name,
+    projection: waiting.map(({ name }) => name).join(' '),
     problem: 'the live view keeps moving ahead',
     rounds: roundsMax,
   })
@@ -72,8 +93,13 @@ async function begin(projection: Projection, database: Database, partitionCount:
   })
 }
 
-async function catchUp(projection: Projection, cursors: Map<number, FactCursor>, parts: RebuildParts): Promise<void> {
+async function catchUp(
+  projections: readonly Projection[],
+  cursors: Map<number, FactCursor>,
+  parts: RebuildParts,
+): Promise<void> {
   const { log, onProgress, factsMax = factsMaxDefault } = parts
+  const label = projections.map(({ name }) => name).join(' ')
   const ends = await Promise.all([...cursors.keys()].map(async (partition) => (await log.committed(partition)).seq))
   const factsTotal = ends.reduce((sum, seq) => sum + seq, 0n)
   for (const [partition, begun] of cursors) {
@@ -82,39 +108,38 @@ async function catchUp(projection: Projection, cursors: Map<number, FactCursor>,
       const read = await log.readFacts(partition, cursor, { recordsMax: factsMax, waitMs: 0 })
       if (read.facts.length === 0)
         throw new PlatformError('LOG_GAP', { partition, committed: ends[partition], found: cursor.seq })
-      await take(projection, partition, cursor, read, parts)
+      await take(projections, partition, cursor, read, parts)
       cursor = read.cursor
       cursors.set(partition, cursor)
-      onProgress?.({ projection: projection.name, factsDone: sumOfSeq(cursors), factsTotal })
+      onProgress?.({ projection: label, factsDone: sumOfSeq(cursors), factsTotal })
     }
   }
 }
 
 async function take(
-  projection: Projection,
+  projections: readonly Projection[],
   partition: number,
   from: FactCursor,
   read: Awaited<ReturnType<Log['readFacts']>>,
   { codec, database }: RebuildParts,
 ): Promise<void> {
-  const factOps = opsOf(
-    projection,
-    read.facts.map((record) => factFrom(codec, record)),
-  )
-  const move = {
-    projection: projection.name + rebuildSuffix,
-    version: projection.version,
+  const facts = read.facts.map((record) => factFrom(codec, record))
+  const writes = projections.map((projection) => ({ projection, factOps: opsOf(projection, facts) }))
+  const moves = projections.map(({ name, version }) => ({
+    projection: name + rebuildSuffix,
+    version,
     from: from.seq,
     to: read.cursor,
-  }
+  }))
   await database.asService(async (tx) => {
-    if (!(await movePositions(tx, partition, [move]))) {
+    if (!(await movePositions(tx, partition, moves))) {
       throw new PlatformError('INTERNAL', {
-        projection: projection.name,
+        projection: projections.map(({ name }) => name).join(' '),
         problem: 'another rebuild of this view has begun',
       })
     }
-    await writeOps(tx, projection, factOps, projection.table + rebuildSuffix)
+    for (const { projection, factOps } of writes)
+      await writeOps(tx, projection, factOps, projection.table + rebuildSuffix)
   })
 }
 

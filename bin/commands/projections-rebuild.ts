@@ -1,8 +1,8 @@
 /** `pf3 projections rebuild`: fills views anew from the log and puts them in the place of the live ones. */
 import { allProjections } from '../../projections/index.ts'
-import { rebuildProjection, tableDigest } from '../../projections/rebuild.ts'
+import { rebuildProjections, tableDigest } from '../../projections/rebuild.ts'
 import { ConfigError, readConfig } from '../config.ts'
-import { borrowFoundation } from '../foundation.ts'
+import { borrowFoundation, type Foundation } from '../foundation.ts'
 import { printLine, progress, toJson } from '../print.ts'
 
 export type RebuiltView = {
@@ -27,30 +27,45 @@ export async function projectionsRebuild(
     ])
   }
   const foundation = await borrowFoundation(readConfig(process.env))
-  const rebuilt: RebuiltView[] = []
+  const wanted = allProjections.filter((p) => names.includes(p.name))
+  const bar = progress('facts')
   try {
-    for (const projection of allProjections.filter((p) => names.includes(p.name))) {
-      const bar = progress(projection.name)
-      const before = await tableDigest(foundation.database, projection)
-      const { facts } = await rebuildProjection(projection.name, {
-        ...foundation,
-        onProgress: ({ factsDone, factsTotal }) => bar.to(Number(factsDone), Number(factsTotal)),
-      })
-      const after = await tableDigest(foundation.database, projection)
-      bar.end()
-      rebuilt.push({
-        projection: projection.name,
-        facts,
-        rows: after.rows,
-        before: before.sha256,
-        after: after.sha256,
-        isEqual: before.sha256 === after.sha256,
-      })
-    }
+    const before = await digests(foundation, wanted)
+    const rebuilt = await rebuildProjections(names, {
+      ...foundation,
+      onProgress: ({ factsDone, factsTotal }) => bar.to(Number(factsDone), Number(factsTotal)),
+    })
+    const after = await digests(foundation, wanted)
+    bar.end()
+    print(
+      rebuilt.map(({ projection, facts }) => {
+        const [old, made] = [before.get(projection), after.get(projection)]
+        return {
+          projection,
+          facts,
+          rows: made?.rows ?? 0n,
+          before: old?.sha256 ?? '',
+          after: made?.sha256 ?? '',
+          isEqual: old?.sha256 === made?.sha256,
+        }
+      }),
+      given.json === true,
+    )
   } finally {
     await foundation.close()
   }
-  if (given.json) printLine(toJson(rebuilt))
+}
+
+type Digest = Awaited<ReturnType<typeof tableDigest>>
+
+async function digests({ database }: Foundation, wanted: typeof allProjections): Promise<Map<string, Digest>> {
+  const found = new Map<string, Digest>()
+  for (const projection of wanted) found.set(projection.name, await tableDigest(database, projection))
+  return found
+}
+
+function print(rebuilt: readonly RebuiltView[], isJson: boolean): void {
+  if (isJson) printLine(toJson(rebuilt))
   else
     for (const view of rebuilt)
       printLine(

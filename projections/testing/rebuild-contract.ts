@@ -6,7 +6,7 @@ import { migrate } from '../../platform/postgres/migrate.ts'
 import { allProjections, projectionMigrations } from '../index.ts'
 import { jobList } from '../job-list/projection.ts'
 import { type Projection, text } from '../projection.ts'
-import { compareTables, rebuildProjection, tableDigest } from '../rebuild.ts'
+import { compareTables, rebuildProjection, rebuildProjections, tableDigest } from '../rebuild.ts'
 import { tenantTree } from '../tenant-tree/projection.ts'
 import { Stamp, submitted } from './facts.ts'
 import { history, recordOf, testCodec, writeHistory } from './history.ts'
@@ -38,6 +38,19 @@ export function rebuildContract(name: string, open: () => Promise<OpenedForTest>
         expect(steps).toEqual([...steps].sort((a, b) => Number(a - b)))
       }
       await on.expectViewsOf(past)
+    })
+
+    test('of all views at once reads the log once and gives the same tables, also beside a runner at work', async () => {
+      const past = history({ seed: 25, jobs: 120 })
+      const projections = await on.start({ factsMax: 9 })
+      const writing = writeHistory(on.log, past, 5)
+      const names = allProjections.map((projection) => projection.name)
+      const parts = { log: on.log, codec: testCodec, database: on.database, factsMax: 70 }
+      expect((await rebuildProjections(names, parts)).map((one) => one.projection).sort()).toEqual([...names].sort())
+      await writing
+      await on.caughtUp(projections, past)
+      await on.expectViewsOf(past)
+      expect(on.failures.filter((failure) => failure.isStopped)).toEqual([])
     })
 
     test('beside a runner at work, while facts go on being written', async () => {
