@@ -10,7 +10,11 @@ export type TokenBuckets = {
   reasoningTokens: bigint
 }
 export const noTokens: TokenBuckets = {
-  inputUncachedTokens: 0n, inputCacheReadTokens: 0n, inputCacheWriteTokens: 0n, outputTokens: 0n, reasoningTokens: 0n,
+  inputUncachedTokens: 0n,
+  inputCacheReadTokens: 0n,
+  inputCacheWriteTokens: 0n,
+  outputTokens: 0n,
+  reasoningTokens: 0n,
 }
 
 /** Most a job can consume, known before it runs. */
@@ -52,8 +56,13 @@ export type Call = {
 }
 
 export type CallFailureCode =
-  | 'PROVIDER_TIMEOUT' | 'PROVIDER_UNAVAILABLE' | 'PROVIDER_RATE_LIMITED' | 'PROVIDER_REJECTED'
-  | 'PROVIDER_MALFORMED' | 'INPUT_UNREADABLE' | 'CANCELLED'
+  | 'PROVIDER_TIMEOUT'
+  | 'PROVIDER_UNAVAILABLE'
+  | 'PROVIDER_RATE_LIMITED'
+  | 'PROVIDER_REJECTED'
+  | 'PROVIDER_MALFORMED'
+  | 'INPUT_UNREADABLE'
+  | 'CANCELLED'
 
 export type UsageReport = TokenBuckets & {
   /** `provider`: it reported them; `counted`: counted here; `estimated`: the bound, as nothing better is known. */

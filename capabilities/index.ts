@@ -5,10 +5,28 @@ import { classifySentiment } from './classify-sentiment.ts'
 import { generateText } from './generate-text.ts'
 
 export {
-  type Bounds, type Call, type CallFailureCode, type CallOutcome, type Capability, type JobInput, noTokens, type Provider, type RouteChoice,
-  type TokenBuckets, type UsageReport,
+  type Bounds,
+  type Call,
+  type CallFailureCode,
+  type CallOutcome,
+  type Capability,
+  type JobInput,
+  noTokens,
+  type Provider,
+  type RouteChoice,
+  type TokenBuckets,
+  type UsageReport,
 } from './capability.ts'
-export { examplesMax, type LabelSet, labelSetBytesMax, labelSetContent, labelSetHash, labelSetIdSchema, labelSetSchema, labelsMax } from './label-set.ts'
+export {
+  examplesMax,
+  type LabelSet,
+  labelSetBytesMax,
+  labelSetContent,
+  labelSetHash,
+  labelSetIdSchema,
+  labelSetSchema,
+  labelsMax,
+} from './label-set.ts'
 export { routeFor, routeStepsMax } from './routing.ts'
 export { textBytesMax } from './text.ts'
 

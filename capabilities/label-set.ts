@@ -12,22 +12,36 @@ export const labelSetIdSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'must be 1 to 64 of a-z, 0-9, ".", "_", "-", and begin with a letter or digit')
 
-const labelSchema = z.string().min(1).max(100).refine((text) => text.isWellFormed(), 'must be well-formed Unicode')
+const labelSchema = z
+  .string()
+  .min(1)
+  .max(100)
+  .refine((text) => text.isWellFormed(), 'must be well-formed Unicode')
 
 export const labelSetSchema = z
   .strictObject({
     labels: z.array(labelSchema).min(2).max(labelsMax),
-    examples: z.array(z.strictObject({ text: textSchema, label: labelSchema })).min(2).max(examplesMax),
+    examples: z
+      .array(z.strictObject({ text: textSchema, label: labelSchema }))
+      .min(2)
+      .max(examplesMax),
   })
   .superRefine(({ labels, examples }, context) => {
     const known = new Set(labels)
-    if (known.size !== labels.length) context.addIssue({ code: 'custom', path: ['labels'], message: 'must not name a label twice' })
+    if (known.size !== labels.length)
+      context.addIssue({ code: 'custom', path: ['labels'], message: 'must not name a label twice' })
     const used = new Set(examples.map((example) => example.label))
     for (const label of labels) {
-      if (!used.has(label)) context.addIssue({ code: 'custom', path: ['examples'], message: `must have an example of the label ${JSON.stringify(label)}` })
+      if (!used.has(label))
+        context.addIssue({
+          code: 'custom',
+          path: ['examples'],
+          message: `must have an example of the label ${JSON.stringify(label)}`,
+        })
     }
     const stray = examples.findIndex((example) => !known.has(example.label))
-    if (stray >= 0) context.addIssue({ code: 'custom', path: ['examples', stray, 'label'], message: 'must be one of the labels' })
+    if (stray >= 0)
+      context.addIssue({ code: 'custom', path: ['examples', stray, 'label'], message: 'must be one of the labels' })
   })
 
 export type LabelSet = z.infer<typeof labelSetSchema>

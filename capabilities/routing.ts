@@ -5,7 +5,11 @@ import type { Provider, RouteChoice } from './capability.ts'
 export const routeStepsMax = 4
 
 /** Providers in the order they are configured; empty when none serves the capability with the wanted model. */
-export function routeFor(capability: string, wantedModel: string | undefined, providers: readonly Provider[]): RouteChoice[] {
+export function routeFor(
+  capability: string,
+  wantedModel: string | undefined,
+  providers: readonly Provider[],
+): RouteChoice[] {
   return providers
     .flatMap((provider): RouteChoice[] => {
       const model = provider.modelFor(capability, wantedModel)

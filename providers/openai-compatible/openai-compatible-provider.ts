@@ -28,7 +28,8 @@ export function openAiCompatibleProvider({ name, baseUrl, apiKey, models }: Open
   // Loaded with the first call: the package is large, and most starts do not need it.
   const connect = () =>
     (client ??= import('openai').then(
-      ({ OpenAI: Client }) => new Client({ baseURL: baseUrl, apiKey, maxRetries: 0, fetch: boundedFetch, logLevel: 'off' }),
+      ({ OpenAI: Client }) =>
+        new Client({ baseURL: baseUrl, apiKey, maxRetries: 0, fetch: boundedFetch, logLevel: 'off' }),
     ))
 
   async function complete(call: Call, signal: AbortSignal): Promise<CallOutcome> {
@@ -79,7 +80,9 @@ function usageOf(reported: Reported, call: Call): UsageReport {
     return { ...noTokens, inputUncachedTokens: inputTokens, outputTokens: call.outputTokensMax, source: 'estimated' }
   }
   const cached = whole(reported.prompt_tokens_details?.cached_tokens)
-  const raw = JSON.stringify(reported, (_, value: unknown) => (typeof value === 'number' || (typeof value === 'object' && value !== null) ? value : undefined))
+  const raw = JSON.stringify(reported, (_, value: unknown) =>
+    typeof value === 'number' || (typeof value === 'object' && value !== null) ? value : undefined,
+  )
   return {
     inputUncachedTokens: BigInt(reported.prompt_tokens) - cached,
     inputCacheReadTokens: cached,
@@ -101,7 +104,8 @@ function failureOf(error: unknown): CallOutcome {
   }
   if (status === 429) return { ok: false, code: 'PROVIDER_RATE_LIMITED', retryAfterMs: retryAfterMs(error) }
   if (status === 408 || status === 504) return { ok: false, code: 'PROVIDER_TIMEOUT' }
-  if (status >= 500 || status < 400) return { ok: false, code: 'PROVIDER_UNAVAILABLE', retryAfterMs: retryAfterMs(error) }
+  if (status >= 500 || status < 400)
+    return { ok: false, code: 'PROVIDER_UNAVAILABLE', retryAfterMs: retryAfterMs(error) }
   if (status === 401 || status === 403) return { ok: false, code: 'PROVIDER_UNAVAILABLE' } // The key, not the input.
   return { ok: false, code: 'PROVIDER_REJECTED' }
 }
@@ -112,7 +116,9 @@ function retryAfterMs(error: unknown): number {
   const text = headers instanceof Headers ? headers.get('retry-after') : null
   if (text === null) return 0
   const seconds = Number(text)
-  const waitMs = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(text) - Date.parse(headers instanceof Headers ? (headers.get('date') ?? '') : '')
+  const waitMs = Number.isFinite(seconds)
+    ? seconds * 1_000
+    : Date.parse(text) - Date.parse(headers instanceof Headers ? (headers.get('date') ?? '') : '')
   return Number.isFinite(waitMs) ? Math.min(3_600_000, Math.max(0, waitMs)) : 0
 }
 

@@ -49,7 +49,9 @@ export type ScriptedProvider = {
 const callsKeptMax = 100_000
 const bodyBytesMax = 4 * 1_048_576
 
-export async function startScriptedProvider(options: { port?: number; script?: readonly Rule[]; seed?: number } = {}): Promise<ScriptedProvider> {
+export async function startScriptedProvider(
+  options: { port?: number; script?: readonly Rule[]; seed?: number } = {},
+): Promise<ScriptedProvider> {
   let rules = (options.script ?? []).map((rule) => ({ rule, left: rule.times ?? Number.POSITIVE_INFINITY }))
   const calls: ScriptedCall[] = []
   let received = 0
@@ -57,8 +59,12 @@ export async function startScriptedProvider(options: { port?: number; script?: r
   const share = sequence(options.seed ?? 1)
 
   function actFor(prompt: string): Act {
-    const fits = rules.find(({ rule, left }) =>
-      left > 0 && (rule.promptHas === undefined || prompt.includes(rule.promptHas)) && (rule.share === undefined || share() < rule.share))
+    const fits = rules.find(
+      ({ rule, left }) =>
+        left > 0 &&
+        (rule.promptHas === undefined || prompt.includes(rule.promptHas)) &&
+        (rule.share === undefined || share() < rule.share),
+    )
     if (!fits) return {}
     fits.left -= 1
     return fits.rule
@@ -66,11 +72,17 @@ export async function startScriptedProvider(options: { port?: number; script?: r
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await readBody(request)
-    if (request.method !== 'POST' || request.url !== '/v1/chat/completions' || !body) return error(response, 404, 'There is nothing here.')
+    if (request.method !== 'POST' || request.url !== '/v1/chat/completions' || !body)
+      return error(response, 404, 'There is nothing here.')
     const prompt = (body.messages ?? []).map((message) => message.content ?? '').join('\n')
     received += 1
     if (calls.length < callsKeptMax) {
-      calls.push({ attemptId: String(request.headers['idempotency-key'] ?? ''), prompt, model: body.model ?? '', maxTokens: body.max_completion_tokens ?? 0 })
+      calls.push({
+        attemptId: String(request.headers['idempotency-key'] ?? ''),
+        prompt,
+        model: body.model ?? '',
+        maxTokens: body.max_completion_tokens ?? 0,
+      })
     }
     const act = actFor(prompt)
     if (act.latencyMs) await new Promise((resolve) => setTimeout(resolve, act.latencyMs))
@@ -108,7 +120,10 @@ function perform(act: Act, prompt: string, model: string, response: ServerRespon
   if (act.breaks === 'hang') return
   if (act.breaks === 'reset') return void response.destroy()
   if (act.status !== undefined) return error(response, act.status, `The script says ${act.status}.`, act.retryAfter)
-  const body = act.breaks === 'malformed' ? '{"choices": [' : JSON.stringify(act.breaks === 'empty' ? { choices: [] } : answer(act, prompt, model))
+  const body =
+    act.breaks === 'malformed'
+      ? '{"choices": ['
+      : JSON.stringify(act.breaks === 'empty' ? { choices: [] } : answer(act, prompt, model))
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
   if (act.breaks !== 'cut') return void response.end(body)
   response.write(body.slice(0, body.length / 2), () => response.destroy())
@@ -128,7 +143,17 @@ function answer(act: Act, prompt: string, model: string): object {
   }
 }
 
-const toApiUsage = ({ prompt, completion, cached = 0, reasoning = 0 }: { prompt: number; completion: number; cached?: number; reasoning?: number }) => ({
+const toApiUsage = ({
+  prompt,
+  completion,
+  cached = 0,
+  reasoning = 0,
+}: {
+  prompt: number
+  completion: number
+  cached?: number
+  reasoning?: number
+}) => ({
   prompt_tokens: prompt,
   completion_tokens: completion,
   total_tokens: prompt + completion,
@@ -137,7 +162,10 @@ const toApiUsage = ({ prompt, completion, cached = 0, reasoning = 0 }: { prompt:
 })
 
 function error(response: ServerResponse, status: number, message: string, retryAfter?: string): void {
-  response.writeHead(status, { 'content-type': 'application/json', ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }) })
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }),
+  })
   response.end(JSON.stringify({ error: { message, type: 'scripted' } }))
 }
 
