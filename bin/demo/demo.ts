@@ -99,13 +99,14 @@ async function play(
       flood: await tenantFigures(client, story.tokens.flood.admin, plan.flood.id, day),
       urgent: await tenantFigures(client, story.tokens.urgent.admin, plan.urgent.id, day),
     }
-    say('exporting the events, and verifying them by separate code')
-    const { verified, facts } = await exportAndVerify({ env, dir, book: plan.book, plant })
-    say('deriving every charge again')
-    const replayed = await replayAll(
-      env,
-      [figures.flood, figures.urgent].map((one) => ({ tenantId: one.tenantId, periods: one.billingPeriods })),
-    )
+    say('verifying the exported events by separate code, and deriving every charge again')
+    const [{ verified, facts }, replayed] = await Promise.all([
+      exportAndVerify({ env, dir, book: plan.book, plant }),
+      replayAll(
+        env,
+        [figures.flood, figures.urgent].map((one) => ({ tenantId: one.tenantId, periods: one.billingPeriods })),
+      ),
+    ])
     say('rebuilding every view from zero')
     const rebuilt = await rebuildAllViews(env)
     await service.stop()

@@ -58,22 +58,19 @@ export async function exportAndVerify(parts: {
 }
 
 /** `pf3 replay --diff` of every tenant and period. */
-export async function replayAll(
+export function replayAll(
   env: Env,
   wanted: readonly { tenantId: string; periods: readonly string[] }[],
 ): Promise<Replayed[]> {
-  const replayed: Replayed[] = []
-  for (const { tenantId, periods } of wanted) {
-    for (const period of periods) {
-      const { code, printed } = await run<Replayed>(
-        [pf3Path, 'replay', '--tenant', tenantId, '--period', period, '--diff', '--json'],
-        env,
-      )
+  const runs = wanted.flatMap(({ tenantId, periods }) => periods.map((period) => ({ tenantId, period })))
+  return Promise.all(
+    runs.map(async ({ tenantId, period }) => {
+      const args = [pf3Path, 'replay', '--tenant', tenantId, '--period', period, '--diff', '--json']
+      const { code, printed } = await run<Replayed>(args, env)
       // The exit code is what scripts go by: it must say the same.
-      replayed.push({ ...printed, deltaCount: Math.max(printed.deltaCount, code) })
-    }
-  }
-  return replayed
+      return { ...printed, deltaCount: Math.max(printed.deltaCount, code) }
+    }),
+  )
 }
 
 export const rebuildAllViews = async (env: Env): Promise<RebuiltView[]> =>

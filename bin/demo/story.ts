@@ -66,7 +66,6 @@ export async function playStory(plan: Plan, parts: StoryParts): Promise<Story> {
   const floodHas = (share: number) => answers.flood.length >= plan.flood.jobs.length * share
   let urgent: Promise<Story['urgentWait']> | undefined
   let kill: Promise<Story['kill']> | undefined
-  let isUrgentDone = false
   let submitted = 0
 
   async function submitUrgent(): Promise<Story['urgentWait']> {
@@ -82,14 +81,13 @@ export async function playStory(plan: Plan, parts: StoryParts): Promise<Story> {
       answers.urgent.push({ job, end })
       report()
     })
-    isUrgentDone = true
     return { floodOpen, clientMs }
   }
 
   function tellStory(): void {
     report()
     if (!urgent && floodHas(urgentFromShare)) urgent = submitUrgent()
-    if (!kill && isUrgentDone && floodHas(killFromShare)) kill = killHalfway(parts, answers.flood.length)
+    if (!kill && floodHas(killFromShare)) kill = killHalfway(parts, answers.flood.length)
     // Whoever waits for them in the end meets their failures.
     urgent?.catch(() => undefined)
     kill?.catch(() => undefined)
