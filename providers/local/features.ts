@@ -1,48 +1,111 @@
-/** What a linear model sees of a text: its words and pairs of neighbouring words, hashed into a fixed number of places. */
+/**
+ * What a linear model sees of a text: which words it holds, which pairs of neighbouring words, and which words stand in a
+ * line that begins with `name:`, as in the head of a mail or in a form; each hashed into one of a fixed number of places.
+ */
+import { wordKinds } from './word-kinds.ts'
 
-/** Words read of one text, from its beginning: more tell a linear model little, and a long text must not stall the others. */
-export const wordsMax = 3_000
-/** Characters looked at for words. */
-export const charactersMax = 100_000
+/** Words read of one text, from its beginning: more tell a linear model little, and a long text must not stall others. */
+export const wordsMax = 1_000
+/** UTF-16 units of one text that are looked at for words. */
+export const unitsMax = 100_000
+/** Units of one word that are told apart; the rest of a longer one is passed over. */
+const wordUnitsMax = 40
+/** A word, its pair, and its line's name. */
+const placesPerWord = 3
 
-/** A sparse vector of length 1. */
-export type Features = { places: Uint32Array; values: Float32Array; words: number }
-
-const wordPattern = /[\p{L}\p{N}$!%'_-]{1,40}/gu
+export type Features = {
+  /** Where the text has something; no place twice. */
+  places: Uint32Array
+  /** The value at each of them: so that the vector's length is 1 and long texts weigh no more than short ones. */
+  value: number
+  /** Words read. */
+  words: number
+}
 
 /** `dimensions` is a power of two. The same text gives the same features everywhere: no randomness, no locale. */
 export function featuresOf(text: string, dimensions: number): Features {
-  const mask = dimensions - 1
-  const counts = new Map<number, number>()
-  let words = 0
-  let before = 0
-  for (const [word] of text.slice(0, charactersMax).toLowerCase().matchAll(wordPattern)) {
-    if (words >= wordsMax) break
+  const read = text.slice(0, unitsMax).normalize()
+  const places = placeSet(Math.min(wordsMax, read.length) * placesPerWord, dimensions)
+  const cursor = { at: 0, hash: 0 }
+  let [words, before, lineName] = [0, 0, 0]
+  let isLineStart = true
+  while (words < wordsMax && cursor.at < read.length) {
+    const from = cursor.at
+    if (!readWord(read, cursor)) {
+      if (read.charCodeAt(from) === lineFeed) [lineName, isLineStart] = [0, true]
+      else isLineStart = false
+      continue
+    }
+    if (isLineStart && read.charCodeAt(cursor.at) === colon) lineName = cursor.hash
+    isLineStart = false
     words += 1
-    const hash = fnv1a(word)
-    const pair = Math.imul(before, 0x9e3779b1) ^ hash
-    add(counts, hash & mask)
-    add(counts, (Math.imul(pair ^ (pair >>> 15), 0x85ebca6b) >>> 0) & mask)
-    before = hash
+    places.add(cursor.hash)
+    places.add(mixed(Math.imul(before, 0x9e3779b1) ^ cursor.hash))
+    if (lineName !== 0) places.add(mixed(Math.imul(lineName, 0x27d4eb2f) ^ cursor.hash))
+    before = cursor.hash
   }
-  return { ...normalized(counts), words }
+  return { places: places.all(), value: 1 / Math.sqrt(places.count() || 1), words }
 }
 
-function add(counts: Map<number, number>, place: number): void {
-  counts.set(place, (counts.get(place) ?? 0) + 1)
+const lineFeed = 10
+const colon = 58
+
+/** Moves the cursor past one word and sets its hash, or past one unit that belongs to none and answers false. */
+function readWord(text: string, cursor: { at: number; hash: number }): boolean {
+  const { folded, isAlone } = wordKinds()
+  const start = cursor.at
+  const unit = text.charCodeAt(start)
+  if (unit >= 0xd800 && unit <= 0xdbff) return readAstral(text, cursor)
+  const letter = folded[unit] ?? 0
+  cursor.at += 1
+  if (letter === 0) return false
+  let hash = hashStep(hashStart, letter)
+  if (isAlone[unit] !== 1) {
+    for (; cursor.at < text.length; cursor.at++) {
+      const next = text.charCodeAt(cursor.at)
+      const nextLetter = folded[next] ?? 0
+      if (nextLetter === 0 || isAlone[next] === 1) break
+      if (cursor.at - start < wordUnitsMax) hash = hashStep(hash, nextLetter)
+    }
+  }
+  cursor.hash = hashEnd(hash)
+  return true
 }
 
-/** 1 + ln(count) per place, scaled so that long and short texts weigh the same. */
-function normalized(counts: ReadonlyMap<number, number>): { places: Uint32Array; values: Float32Array } {
-  const places = Uint32Array.from(counts.keys())
-  const values = Float32Array.from(counts.values(), (count) => 1 + Math.log(count))
-  const length = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0)) || 1
-  return { places, values: values.map((value) => value / length) }
+const astralWord = /[\p{L}\p{N}\p{Extended_Pictographic}]/u
+
+/** Characters beyond the basic plane: rare ideographs and emoji, each a word of its own. */
+function readAstral(text: string, cursor: { at: number; hash: number }): boolean {
+  const point = text.codePointAt(cursor.at) ?? 0
+  cursor.at += point > 0xffff ? 2 : 1
+  if (point <= 0xffff || !astralWord.test(String.fromCodePoint(point))) return false
+  cursor.hash = hashEnd(hashStep(hashStep(hashStart, point & 0xffff), point >>> 16))
+  return true
 }
 
 /** FNV-1a over UTF-16 units (Fowler, Noll, Vo; public domain), with the high bits folded into the low ones. */
-function fnv1a(text: string): number {
-  let hash = 0x811c9dc5
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
-  return (hash ^ (hash >>> 13)) >>> 0
+const hashStart = 0x811c9dc5
+const hashStep = (hash: number, unit: number): number => Math.imul(hash ^ unit, 0x01000193)
+const hashEnd = (hash: number): number => (hash ^ (hash >>> 13)) >>> 0
+const mixed = (hash: number): number => Math.imul(hash ^ (hash >>> 15), 0x85ebca6b) >>> 0
+
+/** A set of places in the order they came, by open addressing: a Map would be half of the time a text takes. */
+function placeSet(countMax: number, dimensions: number) {
+  const slots = new Uint32Array(2 ** Math.ceil(Math.log2(Math.max(1, countMax) * 2))) // Place + 1; 0 is free.
+  const places = new Uint32Array(countMax)
+  let count = 0
+  return {
+    add(hash: number): void {
+      const place = hash & (dimensions - 1)
+      let slot = mixed(place) & (slots.length - 1)
+      while (slots[slot] !== 0) {
+        if (slots[slot] === place + 1) return
+        slot = (slot + 1) & (slots.length - 1)
+      }
+      slots[slot] = place + 1
+      places[count++] = place
+    },
+    count: () => count,
+    all: () => places.slice(0, count),
+  }
 }

@@ -15,8 +15,16 @@ const content = labelSetContent({
   ],
 })
 const call = (more: Partial<Call> = {}): Call => ({
-  tenantId: 't', jobId: 'j', attemptId: 'a', capability: 'classify.category', model: 'linear-1', input: { text: 'my parcel' }, params: {},
-  outputTokensMax: 1n, resource: { hash: labelSetHash(content), content }, ...more,
+  tenantId: 't',
+  jobId: 'j',
+  attemptId: 'a',
+  capability: 'classify.category',
+  model: 'linear-1',
+  input: { text: 'my parcel' },
+  params: {},
+  outputTokensMax: 1n,
+  resource: { hash: labelSetHash(content), content },
+  ...more,
 })
 
 describe('the local provider', () => {
@@ -30,7 +38,11 @@ describe('the local provider', () => {
   test('classifies by the label set it is given, many at once', async () => {
     const answers = await Promise.all(Array.from({ length: 50 }, () => provider.call(call(), never)))
     for (const answer of answers) {
-      expect(answer).toMatchObject({ ok: true, result: { label: 'delivery' }, usage: { inputUncachedTokens: 2n, outputTokens: 1n, source: 'counted' } })
+      expect(answer).toMatchObject({
+        ok: true,
+        result: { label: 'delivery' },
+        usage: { inputUncachedTokens: 2n, outputTokens: 1n, source: 'counted' },
+      })
       expect(answer.ok && Object.keys(answer.result as object).sort()).toEqual(['confidence', 'label', 'scores'])
     }
   })
@@ -46,7 +58,9 @@ describe('the local provider', () => {
 
   test('a long text of one endless word, or of many, is answered all the same', async () => {
     for (const text of ['a'.repeat(300_000), '!'.repeat(300_000), 'good '.repeat(60_000)]) {
-      expect(await provider.call(call({ capability: 'classify.sentiment', input: { text } }), never)).toMatchObject({ ok: true })
+      expect(await provider.call(call({ capability: 'classify.sentiment', input: { text } }), never)).toMatchObject({
+        ok: true,
+      })
       expect(await provider.call(call({ input: { text } }), never)).toMatchObject({ ok: true })
     }
   })
@@ -63,6 +77,9 @@ describe('the local provider', () => {
   test('without its label set, or for a capability it does not have, it refuses', async () => {
     const { resource: _, ...without } = call()
     expect(await provider.call(without, never)).toEqual({ ok: false, code: 'PROVIDER_REJECTED' })
-    expect(await provider.call(call({ capability: 'generate.text' }), never)).toEqual({ ok: false, code: 'PROVIDER_REJECTED' })
+    expect(await provider.call(call({ capability: 'generate.text' }), never)).toEqual({
+      ok: false,
+      code: 'PROVIDER_REJECTED',
+    })
   })
 })

@@ -35,12 +35,16 @@ export function localProvider({ threads, cacheBytesMax }: LocalProviderOptions):
     const entry = known ?? { model: run({ kind: 'fit', content }), bytes: 0 }
     fitted.delete(hash)
     fitted.set(hash, entry)
-    if (!known) entry.model.then((model) => keep(entry, model), () => fitted.delete(hash))
+    if (!known)
+      entry.model.then(
+        (model) => keep(entry, model),
+        () => fitted.delete(hash),
+      )
     return entry.model
   }
 
   function keep(entry: { bytes: number }, model: LinearModel): void {
-    entry.bytes = model.weights.byteLength
+    entry.bytes = model.weights.values.byteLength
     let total = [...fitted.values()].reduce((sum, { bytes }) => sum + bytes, 0)
     for (const [hash, { bytes }] of fitted) {
       if (total <= cacheBytesMax || fitted.size === 1) return
@@ -68,7 +72,8 @@ export function localProvider({ threads, cacheBytesMax }: LocalProviderOptions):
       const model = models[capability]
       return wanted === undefined || wanted === model ? model : undefined
     },
-    call: (call, signal) => (signal.aborted ? Promise.resolve(cancelled) : Promise.race([answer(call), aborted(signal)])),
+    call: (call, signal) =>
+      signal.aborted ? Promise.resolve(cancelled) : Promise.race([answer(call), aborted(signal)]),
     async close() {
       await pool?.destroy()
       pool = undefined
@@ -79,7 +84,12 @@ export function localProvider({ threads, cacheBytesMax }: LocalProviderOptions):
 const cancelled: CallOutcome = { ok: false, code: 'CANCELLED' }
 
 /** One token per word that was read, and one for the label: counted here, never above the bound of a byte each. */
-const usageOf = (words: number) => ({ ...noTokens, inputUncachedTokens: BigInt(words), outputTokens: 1n, source: 'counted' as const })
+const usageOf = (words: number) => ({
+  ...noTokens,
+  inputUncachedTokens: BigInt(words),
+  outputTokens: 1n,
+  source: 'counted' as const,
+})
 
 /** What runs in a thread ends by itself, unused; the caller does not wait for it. */
 const aborted = (signal: AbortSignal): Promise<CallOutcome> =>

@@ -1,5 +1,5 @@
 /** What runs in the worker threads of the local engines: CPU-heavy, no I/O, nothing kept between tasks. */
-import { classify, type Classified, fitLinearModel, type LinearModel } from './linear-model.ts'
+import { type Classified, classify, fitLinearModel, type LinearModel } from './linear-model.ts'
 import { type Sentiment, sentimentOf } from './sentiment.ts'
 
 export type Task =
@@ -7,7 +7,11 @@ export type Task =
   | { kind: 'classify'; model: LinearModel; text: string }
   | { kind: 'sentiment'; text: string }
 
-export type TaskResult<Kind extends Task['kind']> = Kind extends 'fit' ? LinearModel : Kind extends 'classify' ? Classified : Sentiment
+export type TaskResult<Kind extends Task['kind']> = Kind extends 'fit'
+  ? LinearModel
+  : Kind extends 'classify'
+    ? Classified
+    : Sentiment
 
 /** Tinypool calls this with one task at a time per thread. */
 export default function run(task: Task): LinearModel | Classified | Sentiment {
