@@ -9,7 +9,7 @@ import { connectToRunning, openEmbeddedDatabase } from '../platform/postgres/emb
 import { openPostgres } from '../platform/postgres/postgres.ts'
 import { inProcessRelay, type Relay } from '../platform/relay/relay.ts'
 import { type Codec, codecFor } from '../schemas/codec.ts'
-import { readOwnSchemas } from '../schemas/own-schemas.ts'
+import { readEveryVersion, readOwnSchemas } from '../schemas/own-schemas.ts'
 import { schemaRegistryFile } from '../schemas/registry-file.ts'
 import type { Config } from './config.ts'
 
@@ -51,7 +51,10 @@ async function build(config: Config, database: Database, lost: Promise<Error>): 
   try {
     const relay = inProcessRelay()
     const ownSchemas = readOwnSchemas()
-    const codec = codecFor(schemaRegistryFile(join(config.dataDir, 'schemas.json'), ownSchemas), ownSchemas)
+    const codec = codecFor(
+      schemaRegistryFile(join(config.dataDir, 'schemas.json'), ownSchemas, readEveryVersion()),
+      ownSchemas,
+    )
     const log = await embeddedLog({
       database,
       partitionCount: config.partitionCount,
