@@ -123,12 +123,13 @@ async function oneByOne(all: JobClient, token: string, name: string, count: numb
 }
 
 /** A short text: the engine takes no time, so that what is measured is the way there and back. */
-const wantedJobs = (token: string, name: string, count: number): WantedJob[] =>
-  Array.from({ length: count }, (_, index) => ({
+function wantedJobs(token: string, name: string, count: number): WantedJob[] {
+  return Array.from({ length: count }, (_, index) => ({
     token,
     key: `${name}-${index}`,
     body: { capability: 'classify.sentiment', input: { text: `A good day, number ${index}.` } },
   }))
+}
 
 async function machine() {
   const modules = join(import.meta.dirname, '..', 'node_modules')
