@@ -10,6 +10,8 @@ export const wordsMax = 1_000
 export const unitsMax = 100_000
 /** Units of one word that are told apart; the rest of a longer one is passed over. */
 const wordUnitsMax = 40
+/** With fewer places than this, as with hundreds of labels, pairs would only blur the words they share places with. */
+const dimensionsForPairs = 2 ** 17
 /** A word, its pair, and its line's name. */
 const placesPerWord = 3
 
@@ -40,7 +42,7 @@ export function featuresOf(text: string, dimensions: number): Features {
     isLineStart = false
     words += 1
     places.add(cursor.hash)
-    places.add(mixed(Math.imul(before, 0x9e3779b1) ^ cursor.hash))
+    if (dimensions >= dimensionsForPairs) places.add(mixed(Math.imul(before, 0x9e3779b1) ^ cursor.hash))
     if (lineName !== 0) places.add(mixed(Math.imul(lineName, 0x27d4eb2f) ^ cursor.hash))
     before = cursor.hash
   }

@@ -32,8 +32,9 @@ const unitsPerPlace = 3
 const placesTypicalMax = 2_000
 /** One fold in three is held out for calibration. */
 const folds = 3
-/** So many held-out predictions are enough for one temperature. */
+/** So many held-out predictions are enough for one temperature, and no more than that many are looked at. */
 const predictionsWanted = 1_000
+const predictionsPerFoldMax = 2_000
 
 /**
  * At least 2 labels, each with an example. Of a label set too large for `passesMin` passes the weights are counted instead
@@ -88,7 +89,7 @@ function heldOutPredictions(rows: readonly Row[], labelCount: number, fit: Fit):
   const predictions: Prediction[] = []
   for (let fold = 0; fold < folds && predictions.length < predictionsWanted; fold++) {
     const weights = fit(order.filter((_row, at) => at % folds !== fold))
-    for (const { features, label } of order.filter((_row, at) => at % folds === fold)) {
+    for (const { features, label } of order.filter((_row, at) => at % folds === fold).slice(0, predictionsPerFoldMax)) {
       const logits = new Float64Array(labelCount)
       logitsInto(logits, weights, features)
       predictions.push({ logits, label })

@@ -1,89 +1,70 @@
 /** The engines that run on this machine, in worker threads: no key, no network, nothing leaves the house. */
-import { Tinypool } from 'tinypool'
-import { type Call, type CallOutcome, noTokens, type Provider } from '../../capabilities/index.ts'
-import type { LinearModel } from './linear-model.ts'
-import type { Task, TaskResult } from './worker.ts'
+import { type Call, type CallOutcome, capabilityNamed, noTokens, type Provider } from '../../capabilities/index.ts'
+import { unitsMax } from './features.ts'
+import { modelCache } from './model-cache.ts'
+import { type Pending, PoolError, workerPool } from './worker-pool.ts'
 
 export type LocalProviderOptions = {
   /** Worker threads; at least 1. */
   threads: number
-  /** Bytes of fitted models kept in memory, most recently used first. */
+  /** Bytes of fitted models kept in memory, the most recently used. */
   cacheBytesMax: number
 }
 
 const models: Readonly<Record<string, string>> = { 'classify.category': 'linear-1', 'classify.sentiment': 'vader-1' }
 
+/**
+ * A call that is cancelled ends at once: if it waits for a thread it is taken out of the line, if it has one its work goes
+ * unused. Repeating a call does the work again and gives the same answer. A call after `close` is PROVIDER_UNAVAILABLE.
+ */
 export function localProvider({ threads, cacheBytesMax }: LocalProviderOptions): Provider {
-  let pool: Tinypool | undefined
-  const fitted = new Map<string, { model: Promise<LinearModel>; bytes: number }>()
+  const pool = workerPool({ threads })
+  const cache = modelCache({ bytesMax: cacheBytesMax, fit: (content) => pool.start<'fit'>({ kind: 'fit', content }) })
 
-  /** Threads start with the first task: a process that only answers HTTP needs none. */
-  function run<Kind extends Task['kind']>(task: Extract<Task, { kind: Kind }>): Promise<TaskResult<Kind>> {
-    pool ??= new Tinypool({
-      filename: new URL('./worker.ts', import.meta.url).href,
-      runtime: 'worker_threads',
-      minThreads: threads,
-      maxThreads: threads,
-      execArgv: [],
-    })
-    return pool.run(task)
-  }
-
-  /** Fitted at first use and then kept; several first uses at once wait for the same fit. A fit that failed is made again. */
-  function modelOf(hash: string, content: Uint8Array): Promise<LinearModel> {
-    const known = fitted.get(hash)
-    const entry = known ?? { model: run({ kind: 'fit', content }), bytes: 0 }
-    fitted.delete(hash)
-    fitted.set(hash, entry)
-    if (!known)
-      entry.model.then(
-        (model) => keep(entry, model),
-        () => fitted.delete(hash),
-      )
-    return entry.model
-  }
-
-  function keep(entry: { bytes: number }, model: LinearModel): void {
-    entry.bytes = model.weights.values.byteLength
-    let total = [...fitted.values()].reduce((sum, { bytes }) => sum + bytes, 0)
-    for (const [hash, { bytes }] of fitted) {
-      if (total <= cacheBytesMax || fitted.size === 1) return
-      fitted.delete(hash)
-      total -= bytes
-    }
-  }
-
-  async function answer({ capability, input, resource }: Call): Promise<CallOutcome> {
-    const { text } = input as { text: string } // Validated at the door.
-    if (capability === 'classify.sentiment') {
-      const { words, ...result } = await run<'sentiment'>({ kind: 'sentiment', text })
-      return { ok: true, result, usage: usageOf(words) }
-    }
-    if (capability !== 'classify.category' || !resource) return { ok: false, code: 'PROVIDER_REJECTED' }
-    const model = await modelOf(resource.hash, resource.content)
-    const { words, ...result } = await run<'classify'>({ kind: 'classify', model, text })
+  async function category(text: string, resource: Call['resource'], signal: AbortSignal): Promise<CallOutcome> {
+    if (!resource) return { ok: false, code: 'INPUT_UNREADABLE' }
+    const model = await cache.model(resource.hash, resource.content, signal)
+    signal.throwIfAborted()
+    const { words, ...result } = await untilAborted(pool.start<'classify'>({ kind: 'classify', model, text }), signal)
     return { ok: true, result, usage: usageOf(words) }
+  }
+
+  async function sentiment(text: string, signal: AbortSignal): Promise<CallOutcome> {
+    const { words, ...result } = await untilAborted(pool.start<'sentiment'>({ kind: 'sentiment', text }), signal)
+    return { ok: true, result, usage: usageOf(words) }
+  }
+
+  async function answer({ capability, input, resource }: Call, signal: AbortSignal): Promise<CallOutcome> {
+    if (!Object.hasOwn(models, capability)) return { ok: false, code: 'PROVIDER_REJECTED' }
+    const parsed = capabilityNamed(capability)?.inputSchema.safeParse(input)
+    if (!parsed?.success) return { ok: false, code: 'INPUT_UNREADABLE' }
+    // The rest is never looked at, so it need not be copied into a thread.
+    const text = (parsed.data as { text: string }).text.slice(0, unitsMax)
+    return capability === 'classify.category' ? category(text, resource, signal) : sentiment(text, signal)
   }
 
   return {
     name: 'local',
     pool: 'local',
     modelFor(capability, wanted) {
-      const model = models[capability]
+      const model = Object.hasOwn(models, capability) ? models[capability] : undefined
       return wanted === undefined || wanted === model ? model : undefined
     },
-    call: (call, signal) =>
-      signal.aborted ? Promise.resolve(cancelled) : Promise.race([answer(call), aborted(signal)]),
-    async close() {
-      await pool?.destroy()
-      pool = undefined
+    async call(call, signal) {
+      if (signal.aborted) return { ok: false, code: 'CANCELLED' }
+      try {
+        return await answer(call, signal)
+      } catch (error) {
+        if (signal.aborted) return { ok: false, code: 'CANCELLED' }
+        if (error instanceof PoolError) return { ok: false, code: 'PROVIDER_UNAVAILABLE' }
+        throw error
+      }
     },
+    close: () => pool.close(),
   }
 }
 
-const cancelled: CallOutcome = { ok: false, code: 'CANCELLED' }
-
-/** One token per word that was read, and one for the label: counted here, never above the bound of a byte each. */
+/** One token per word that was read, of which each has at least one byte, and one for the label: counted here. */
 const usageOf = (words: number) => ({
   ...noTokens,
   inputUncachedTokens: BigInt(words),
@@ -91,6 +72,17 @@ const usageOf = (words: number) => ({
   source: 'counted' as const,
 })
 
-/** What runs in a thread ends by itself, unused; the caller does not wait for it. */
-const aborted = (signal: AbortSignal): Promise<CallOutcome> =>
-  new Promise((resolve) => signal.addEventListener('abort', () => resolve(cancelled), { once: true }))
+/** The task's result; rejects as soon as `signal` aborts. */
+async function untilAborted<Result>({ result, drop }: Pending<Result>, signal: AbortSignal): Promise<Result> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => {
+    drop()
+    aborted.reject(new PoolError('Nobody waits any more.'))
+  }
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([result, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}

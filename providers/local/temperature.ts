@@ -4,7 +4,7 @@
 export type Prediction = { logits: Float64Array; label: number }
 
 const temperatureMax = 20
-const rounds = 40
+const rounds = 25
 
 /**
  * The temperature between 1/20 and 20 with the least log loss, by golden-section search on its logarithm; 1 without

@@ -1,25 +1,23 @@
 /** What runs in the worker threads of the local engines: CPU-heavy, no I/O, nothing kept between tasks. */
-import { type Classified, classify, fitLinearModel, type LinearModel } from './linear-model.ts'
+import { type Classified, classify, type Example, fitLinearModel, type LinearModel } from './linear-model.ts'
 import { type Sentiment, sentimentOf } from './sentiment.ts'
 
-export type Task =
-  | { kind: 'fit'; content: Uint8Array }
-  | { kind: 'classify'; model: LinearModel; text: string }
-  | { kind: 'sentiment'; text: string }
+/** A task and what comes of it. */
+export type Work = {
+  fit: { task: { kind: 'fit'; content: Uint8Array }; result: LinearModel }
+  classify: { task: { kind: 'classify'; model: LinearModel; text: string }; result: Classified }
+  sentiment: { task: { kind: 'sentiment'; text: string }; result: Sentiment }
+}
+export type Task = Work[keyof Work]['task']
 
-export type TaskResult<Kind extends Task['kind']> = Kind extends 'fit'
-  ? LinearModel
-  : Kind extends 'classify'
-    ? Classified
-    : Sentiment
-
-/** Tinypool calls this with one task at a time per thread. */
-export default function run(task: Task): LinearModel | Classified | Sentiment {
+/** The pool calls this with one task at a time per thread. Throws for content that is no label set. */
+export function run(task: Task): LinearModel | Classified | Sentiment {
   switch (task.kind) {
     case 'fit': {
+      // Validated when it was registered, and sealed since.
       const { labels, examples } = JSON.parse(new TextDecoder().decode(task.content)) as {
         labels: string[]
-        examples: { text: string; label: string }[]
+        examples: Example[]
       }
       return fitLinearModel(labels, examples)
     }

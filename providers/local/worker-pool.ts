@@ -1,0 +1,110 @@
+/** Threads for the local engines, and the line of tasks that wait for one. */
+import { Tinypool } from 'tinypool'
+import type { Task, Work } from './worker.ts'
+
+export type WorkerPool = {
+  /** Starts the task when a thread is free. The first task starts the threads. */
+  start<Kind extends keyof Work>(task: Extract<Task, { kind: Kind }>): Pending<Work[Kind]['result']>
+  /** Ends the threads, also in the middle of a task; what is pending rejects with PoolError. Safe to call twice. */
+  close(): Promise<void>
+}
+
+export type Pending<Result> = {
+  /** Rejects with PoolError when the task was dropped, the line is full or the pool closed; otherwise as the task threw. */
+  result: Promise<Result>
+  /** Takes the task out of the line; a task that has begun goes on, and false says so. */
+  drop(): boolean
+}
+
+/** The task never ran, or its thread was taken away: nothing is known against the task itself. */
+export class PoolError extends Error {}
+
+/** Tasks that may wait at once. */
+const waitingMax = 10_000
+
+/**
+ * Fits take seconds, everything else milliseconds: so at most all threads but one fit at once, and with more than one thread
+ * nothing short ever waits for a fit. Our own line rather than the pool's, which ends the whole thread to cancel a task.
+ */
+export function workerPool({ threads }: { threads: number }): WorkerPool {
+  type Waiting = { task: Task; settle: { resolve(result: unknown): void; reject(reason: unknown): void } }
+  const lines = { short: new Set<Waiting>(), fit: new Set<Waiting>() }
+  const running = { short: 0, fit: 0 }
+  const fitsMax = Math.max(1, threads - 1)
+  let pool: Tinypool | undefined
+  let isClosed = false
+
+  const lineOf = (task: Task) => (task.kind === 'fit' ? 'fit' : 'short')
+
+  function next(): void {
+    while (!isClosed && running.short + running.fit < threads) {
+      const kind =
+        running.fit < fitsMax && lines.fit.size > 0 && (running.fit === 0 || lines.short.size === 0) ? 'fit' : 'short'
+      const [first] = lines[kind]
+      if (!first) return
+      lines[kind].delete(first)
+      begin(first, kind)
+    }
+  }
+
+  function begin({ task, settle }: Waiting, kind: 'short' | 'fit'): void {
+    running[kind] += 1
+    pool ??= newPool(threads, () => (pool = undefined))
+    const used = pool
+    used
+      .run(task)
+      .then(settle.resolve, (error: unknown) =>
+        settle.reject(isClosed ? new PoolError('The pool was closed.', { cause: error }) : error),
+      )
+      .finally(() => {
+        running[kind] -= 1
+        next()
+      })
+  }
+
+  return {
+    start<Kind extends keyof Work>(task: Extract<Task, { kind: Kind }>): Pending<Work[Kind]['result']> {
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+      const line = lines[lineOf(task)]
+      const waiting: Waiting = { task, settle: { resolve, reject } }
+      if (isClosed) reject(new PoolError('The pool was closed.'))
+      else if (line.size >= waitingMax) reject(new PoolError(`${waitingMax} tasks are waiting already.`))
+      else line.add(waiting)
+      next()
+      return {
+        result: promise as Promise<Work[Kind]['result']>, // What worker.ts answers to a task of this kind.
+        drop() {
+          if (!line.delete(waiting)) return false
+          reject(new PoolError('The task was dropped.'))
+          return true
+        },
+      }
+    },
+    async close() {
+      isClosed = true
+      for (const line of Object.values(lines)) {
+        for (const { settle } of line) settle.reject(new PoolError('The pool was closed.'))
+        line.clear()
+      }
+      const used = pool
+      pool = undefined
+      await used?.destroy()
+    },
+  }
+}
+
+function newPool(threads: number, onDeath: () => void): Tinypool {
+  const pool = new Tinypool({
+    filename: new URL('./worker.ts', import.meta.url).href,
+    name: 'run',
+    runtime: 'worker_threads',
+    minThreads: threads,
+    maxThreads: threads,
+    execArgv: [], // Flags of the process, such as those of a test runner, are not for threads.
+  })
+  pool.on('error', () => {
+    onDeath()
+    void pool.destroy()
+  })
+  return pool
+}
