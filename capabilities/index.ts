@@ -28,7 +28,7 @@ export {
   labelsMax,
 } from './label-set.ts'
 export { routeFor, routeStepsMax } from './routing.ts'
-export { textBytesMax } from './text.ts'
+export { inputTokensMaxOf, textBytesMax } from './text.ts'
 
 /** Everything a job can ask for. */
 export const capabilities: readonly Capability[] = [classifyCategory, classifySentiment, generateText]

@@ -5,18 +5,21 @@ import { textSchema } from './text.ts'
 
 /** Size of a label set's canonical content. */
 export const labelSetBytesMax = 64 * 1_048_576
-export const labelsMax = 100
+export const labelsMax = 1_000
 export const examplesMax = 100_000
 
 export const labelSetIdSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'must be 1 to 64 of a-z, 0-9, ".", "_", "-", and begin with a letter or digit')
 
+/** `__proto__` is refused because scores are objects keyed by label, where that name means something else. */
 const labelSchema = z
   .string()
-  .min(1)
+  .min(1, 'must not be empty')
   .max(100)
-  .refine((text) => text.isWellFormed(), 'must be well-formed Unicode')
+  .refine((label) => label.isWellFormed(), 'must be well-formed Unicode: it holds a lone surrogate')
+  .refine((label) => !/\p{Cc}/u.test(label), 'must not hold control characters')
+  .refine((label) => label !== '__proto__', 'must be another name: this one is reserved')
 
 export const labelSetSchema = z
   .strictObject({
@@ -27,26 +30,21 @@ export const labelSetSchema = z
       .max(examplesMax),
   })
   .superRefine(({ labels, examples }, context) => {
+    const refuse = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
     const known = new Set(labels)
-    if (known.size !== labels.length)
-      context.addIssue({ code: 'custom', path: ['labels'], message: 'must not name a label twice' })
-    const used = new Set(examples.map((example) => example.label))
-    for (const label of labels) {
-      if (!used.has(label))
-        context.addIssue({
-          code: 'custom',
-          path: ['examples'],
-          message: `must have an example of the label ${JSON.stringify(label)}`,
-        })
-    }
-    const stray = examples.findIndex((example) => !known.has(example.label))
-    if (stray >= 0)
-      context.addIssue({ code: 'custom', path: ['examples', stray, 'label'], message: 'must be one of the labels' })
+    if (known.size !== labels.length) refuse(['labels'], 'must not name a label twice')
+    const used = new Set(examples.map(({ label }) => label))
+    const unused = labels.find((label) => !used.has(label))
+    if (unused !== undefined) refuse(['examples'], `must have an example of the label ${JSON.stringify(unused)}`)
+    const stray = examples.findIndex(({ label }) => !known.has(label))
+    if (stray >= 0) refuse(['examples', stray, 'label'], 'must be one of the labels')
+    const bytes = examples.reduce((sum, { text, label }) => sum + Buffer.byteLength(text) + Buffer.byteLength(label), 0)
+    if (bytes > labelSetBytesMax) refuse(['examples'], `must have at most ${labelSetBytesMax} bytes together`)
   })
 
 export type LabelSet = z.infer<typeof labelSetSchema>
 
-/** The bytes that are kept and hashed: keys in a fixed order, examples as given. */
+/** The bytes that are kept and hashed: canonical JSON (keys sorted, no spaces), labels and examples in the given order. */
 export function labelSetContent({ labels, examples }: LabelSet): Uint8Array {
   const ordered = { examples: examples.map(({ label, text }) => ({ label, text })), labels }
   return new TextEncoder().encode(JSON.stringify(ordered))

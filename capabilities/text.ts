@@ -4,11 +4,12 @@ import { z } from 'zod'
 /** Longest text, in UTF-8 bytes. */
 export const textBytesMax = 1_048_576
 
-/** A text that can be stored and sent as UTF-8: no lone surrogates, at most `textBytesMax` bytes, not empty. */
+/** A text that can be stored and sent as UTF-8: no lone surrogates, no NUL, at most `textBytesMax` bytes, not empty. */
 export const textSchema = z
   .string()
   .min(1, 'must not be empty')
   .refine((text) => text.isWellFormed(), 'must be well-formed Unicode: it holds a lone surrogate')
+  .refine((text) => !text.includes('\0'), 'must not hold a NUL character')
   .refine((text) => Buffer.byteLength(text) <= textBytesMax, `must have at most ${textBytesMax} bytes in UTF-8`)
 
 /** What a provider may add around the text: separators and markers. */
