@@ -35,7 +35,7 @@ export async function stage(options: {
   onTestFinished(async () => {
     await restarting.catch(() => undefined) // A test that fails half-way must not leave a service behind.
     client.close()
-    await service.kill()
+    if (!service.hasEnded()) await service.stop() // Killed, it would leave the directory of its socket behind.
     await rm(dataDir, { recursive: true, force: true })
   })
   const asRoot = <Body>(method: 'POST' | 'PUT', path: string, body: object) =>
