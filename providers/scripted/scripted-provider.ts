@@ -2,33 +2,21 @@
  * A provider that does what a script says, over real HTTP, for tests and development: OpenAI's chat completions with
  * latency, errors, rate limits, usage, damage and silence on demand.
  */
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import { type Act, player, type Rule } from './script.ts'
 
-/** What the provider does with a call; everything is optional. */
-export type Act = {
-  /** Waits this long before anything else, in milliseconds. */
-  latencyMs?: number
-  /** Answers with this HTTP status and an error body. */
-  status?: number
-  /** Sent as Retry-After, as it is. */
-  retryAfter?: string
-  /** The answer's text; the prompt in capital letters otherwise. */
-  text?: string
-  /** Token figures; null leaves the report out. Default: 1 per 4 bytes of prompt, 1 per 4 bytes of text. */
-  usage?: { prompt: number; completion: number; cached?: number; reasoning?: number } | null
-  /** `malformed`: not JSON; `empty`: JSON without an answer; `hang`: never answers; `reset`: hangs up before the headers; `cut`: in the middle of the body. */
-  breaks?: 'malformed' | 'empty' | 'hang' | 'reset' | 'cut'
-}
-
-/** The first rule that fits a call is used up by `times` calls and then passed over. */
-export type Rule = Act & {
-  /** Fits prompts that hold this text. */
-  promptHas?: string
-  /** Fits this share of calls, drawn from the seed: 0 to 1. */
-  share?: number
-  /** Fits so many calls; without it, any number. */
-  times?: number
+export type ScriptedProviderOptions = {
+  /** Port on 127.0.0.1; a free one without it. */
+  port?: number
+  script?: readonly Rule[]
+  /** What shares are drawn from; 1 without it. */
+  seed?: number
+  /** A key that was answered before gets the same answer again, and no rule is used up; off without it. */
+  isIdempotent?: boolean
 }
 
 export type ScriptedCall = { attemptId: string; prompt: string; model: string; maxTokens: number }
@@ -36,100 +24,120 @@ export type ScriptedCall = { attemptId: string; prompt: string; model: string; m
 export type ScriptedProvider = {
   /** For example http://127.0.0.1:41234/v1 */
   baseUrl: string
-  /** Calls received so far, oldest first; at most `callsKeptMax` are kept. */
+  /** Calls received so far, oldest first; the first `callsKeptMax` are kept, of each prompt the beginning. */
   calls(): readonly ScriptedCall[]
   /** How many calls were received. */
   callCount(): number
-  /** Replaces the script. */
+  /** Attempts that were called more than once, among the calls kept. */
+  repeatedAttemptIds(): string[]
+  /** Replaces the script; its draws begin anew, and what was answered before is forgotten. */
   play(rules: readonly Rule[]): void
-  /** Hangs up on everybody and stops. */
+  /** Hangs up on everybody and stops. Safe to call twice. */
   close(): Promise<void>
 }
 
 const callsKeptMax = 100_000
-const bodyBytesMax = 4 * 1_048_576
+const promptKeptMax = 1_000
+const answersKeptMax = 10_000
+/** A prompt of the largest size, every byte of it escaped. */
+const bodyBytesMax = 8 * 1_048_576
 
-export async function startScriptedProvider(
-  options: { port?: number; script?: readonly Rule[]; seed?: number } = {},
-): Promise<ScriptedProvider> {
-  let rules = (options.script ?? []).map((rule) => ({ rule, left: rule.times ?? Number.POSITIVE_INFINITY }))
+const requestSchema = z.object({
+  model: z.string(),
+  messages: z.array(z.object({ content: z.string() })),
+  max_completion_tokens: z.int().optional(),
+})
+type Request = z.infer<typeof requestSchema>
+type Answer = { status: number; headers: Record<string, string>; body: string }
+
+export async function startScriptedProvider(options: ScriptedProviderOptions = {}): Promise<ScriptedProvider> {
+  const { port = 0, script = [], seed = 1, isIdempotent = false } = options
   const calls: ScriptedCall[] = []
+  const answers = new Map<string, Answer>()
+  const closing = new AbortController()
   let received = 0
-  const sockets = new Set<Socket>()
-  const share = sequence(options.seed ?? 1)
-
-  function actFor(prompt: string): Act {
-    const fits = rules.find(
-      ({ rule, left }) =>
-        left > 0 &&
-        (rule.promptHas === undefined || prompt.includes(rule.promptHas)) &&
-        (rule.share === undefined || share() < rule.share),
-    )
-    if (!fits) return {}
-    fits.left -= 1
-    return fits.rule
-  }
+  let actFor = player(script, seed)
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await readBody(request)
-    if (request.method !== 'POST' || request.url !== '/v1/chat/completions' || !body)
-      return error(response, 404, 'There is nothing here.')
-    const prompt = (body.messages ?? []).map((message) => message.content ?? '').join('\n')
+    if (request.method !== 'POST' || request.url !== '/v1/chat/completions') {
+      return send(response, failure(404, 'There is nothing here.'))
+    }
+    const asked = await readRequest(request)
+    if (!asked) return send(response, failure(400, 'This is no chat completion request.'))
+    const prompt = asked.messages.map(({ content }) => content).join('\n')
+    const attemptId = String(request.headers['idempotency-key'] ?? '')
     received += 1
     if (calls.length < callsKeptMax) {
-      calls.push({
-        attemptId: String(request.headers['idempotency-key'] ?? ''),
-        prompt,
-        model: body.model ?? '',
-        maxTokens: body.max_completion_tokens ?? 0,
-      })
+      const maxTokens = asked.max_completion_tokens ?? 0
+      calls.push({ attemptId, prompt: prompt.slice(0, promptKeptMax), model: asked.model, maxTokens })
     }
-    const act = actFor(prompt)
-    if (act.latencyMs) await new Promise((resolve) => setTimeout(resolve, act.latencyMs))
-    perform(act, prompt, body.model ?? '', response)
+    const known = isIdempotent ? answers.get(attemptId) : undefined
+    if (known) return send(response, { ...known, headers: { ...known.headers, 'idempotent-replayed': 'true' } })
+    const act = actFor({ nth: received, prompt, attemptId, headers: request.headers })
+    if (act.latencyMs) await sleep(act.latencyMs, undefined, { signal: closing.signal })
+    if (act.breaks === 'hang') return
+    if (act.breaks === 'reset') return void response.destroy()
+    const answer = answerOf(act, prompt, asked.model)
+    if (isIdempotent && attemptId !== '' && answers.size < answersKeptMax) answers.set(attemptId, answer)
+    if (act.breaks === 'cut') cut(response, answer)
+    else send(response, answer)
   }
 
   const server = createServer((request, response) => {
-    serve(request, response).catch((problem: unknown) => error(response, 500, String(problem)))
+    serve(request, response).catch((problem: unknown) => {
+      // Whoever asked has hung up, or everybody is sent away.
+      response.destroy(problem instanceof Error ? problem : undefined)
+    })
   })
-  server.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-  })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port ?? 0, '127.0.0.1', resolve)
-  })
-  const { port } = server.address() as AddressInfo
+  server.requestTimeout = 0 // A provider that never answers is never the first to give up.
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  const { port: taken } = server.address() as AddressInfo
 
   return {
-    baseUrl: `http://127.0.0.1:${port}/v1`,
+    baseUrl: `http://127.0.0.1:${taken}/v1`,
     calls: () => calls,
     callCount: () => received,
-    play(script) {
-      rules = script.map((rule) => ({ rule, left: rule.times ?? Number.POSITIVE_INFINITY }))
+    repeatedAttemptIds() {
+      const seen = new Set<string>()
+      return calls.flatMap(({ attemptId }) => (seen.size === seen.add(attemptId).size ? [attemptId] : []))
+    },
+    play(rules) {
+      actFor = player(rules, seed)
+      answers.clear()
     },
     async close() {
-      for (const socket of sockets) socket.destroy()
-      await new Promise((resolve) => server.close(resolve))
+      if (!server.listening) return
+      closing.abort()
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
     },
   }
 }
 
-function perform(act: Act, prompt: string, model: string, response: ServerResponse): void {
-  if (act.breaks === 'hang') return
-  if (act.breaks === 'reset') return void response.destroy()
-  if (act.status !== undefined) return error(response, act.status, `The script says ${act.status}.`, act.retryAfter)
-  const body =
-    act.breaks === 'malformed'
-      ? '{"choices": ['
-      : JSON.stringify(act.breaks === 'empty' ? { choices: [] } : answer(act, prompt, model))
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
-  if (act.breaks !== 'cut') return void response.end(body)
-  response.write(body.slice(0, body.length / 2), () => response.destroy())
+const json = { 'content-type': 'application/json' }
+
+const failure = (status: number, message: string): Answer => ({
+  status,
+  headers: json,
+  body: JSON.stringify({ error: { message, type: 'scripted' } }),
+})
+
+function answerOf(act: Act, prompt: string, model: string): Answer {
+  const { status, retryAfter, body, breaks } = act
+  const extra = { ...act.headers, ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }) }
+  const plain =
+    status === undefined ? { status: 200, headers: json, body: '' } : failure(status, `The script says ${status}.`)
+  const answer = { ...plain, headers: { ...plain.headers, ...extra } }
+  if (body !== undefined) return { ...answer, body }
+  if (breaks === 'malformed') return { ...answer, body: '{"choices": [' }
+  if (breaks === 'empty') return { ...answer, body: JSON.stringify({ choices: [] }) }
+  return status === undefined ? { ...answer, body: JSON.stringify(completion(act, prompt, model)) } : answer
 }
 
-function answer(act: Act, prompt: string, model: string): object {
+function completion(act: Act, prompt: string, model: string): object {
   const text = act.text ?? prompt.toUpperCase()
   const tokens = (words: string) => Math.ceil(Buffer.byteLength(words) / 4)
   const figures = act.usage === undefined ? { prompt: tokens(prompt), completion: tokens(text) } : act.usage
@@ -143,17 +151,7 @@ function answer(act: Act, prompt: string, model: string): object {
   }
 }
 
-const toApiUsage = ({
-  prompt,
-  completion,
-  cached = 0,
-  reasoning = 0,
-}: {
-  prompt: number
-  completion: number
-  cached?: number
-  reasoning?: number
-}) => ({
+const toApiUsage = ({ prompt, completion, cached = 0, reasoning = 0 }: NonNullable<Act['usage']>) => ({
   prompt_tokens: prompt,
   completion_tokens: completion,
   total_tokens: prompt + completion,
@@ -161,36 +159,29 @@ const toApiUsage = ({
   completion_tokens_details: { reasoning_tokens: reasoning },
 })
 
-function error(response: ServerResponse, status: number, message: string, retryAfter?: string): void {
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }),
-  })
-  response.end(JSON.stringify({ error: { message, type: 'scripted' } }))
+function send(response: ServerResponse, { status, headers, body }: Answer): void {
+  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
+  response.end(body)
 }
 
-type ChatRequest = { model?: string; messages?: { content?: string }[]; max_completion_tokens?: number }
+/** Promises the whole body, sends half of it and hangs up. */
+function cut(response: ServerResponse, { status, headers, body }: Answer): void {
+  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
+  response.write(body.slice(0, body.length / 2), () => response.destroy())
+}
 
-async function readBody(request: IncomingMessage): Promise<ChatRequest | undefined> {
+/** Undefined for a body that is too large, no JSON, or no chat completion request. */
+async function readRequest(request: IncomingMessage): Promise<Request | undefined> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > bodyBytesMax) return undefined
-    chunks.push(chunk)
+    if (bytes <= bodyBytesMax) chunks.push(chunk) // The rest is read and dropped, so that the refusal arrives.
   }
+  if (bytes > bodyBytesMax) return undefined
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as ChatRequest
+    return requestSchema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')))
   } catch {
     return undefined
-  }
-}
-
-/** A linear congruential sequence (Numerical Recipes), so that a script draws the same shares every time. */
-function sequence(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
   }
 }
