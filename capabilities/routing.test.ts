@@ -34,3 +34,7 @@ test('a route never comes back to a provider, and ends after four', () => {
   const many = ['a', 'a', 'b', 'c', 'b', 'd', 'e'].map((name) => provider(name, 'small'))
   expect(steps(undefined, ...many)).toEqual(['a/small', 'b/small', 'c/small', 'd/small'])
 })
+
+test('of two with the same name the first stands in the route', () => {
+  expect(steps(undefined, provider('a', 'small'), provider('a', 'large'))).toEqual(['a/small'])
+})

@@ -95,3 +95,16 @@ test('a fit is dropped when the last who waits for it leaves, not before', async
   expect((await next).labels).toEqual(['a'])
   expect(fits.begun).toEqual(['a', 'a'])
 })
+
+test('who leaves takes the fit from nobody who stays', async () => {
+  const fits = handFits()
+  const cache = modelCache({ bytesMax: 1_000, fit: fits.fit })
+  const leaving = new AbortController()
+  const left = cache.model('a', bytes('a'), leaving.signal)
+  const stayed = cache.model('a', bytes('a'), never)
+  leaving.abort()
+  await expect(left).rejects.toThrow(PoolError)
+  fits.finish()
+  expect((await stayed).labels).toEqual(['a'])
+  expect(fits.begun).toEqual(['a'])
+})

@@ -1,0 +1,66 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { PoolError, workerPool } from './worker-pool.ts'
+
+/** Labels and examples that keep a thread for a while. */
+const content = new TextEncoder().encode(
+  JSON.stringify({
+    labels: ['even', 'odd'],
+    examples: Array.from({ length: 600 }, (_, index) => ({
+      text: Array.from({ length: 200 }, (_, word) => `w${(index * 7 + word * 13) % 5_000}`).join(' '),
+      label: index % 2 === 0 ? 'even' : 'odd',
+    })),
+  }),
+)
+function start(threads: number) {
+  const pool = workerPool({ threads })
+  onTestFinished(() => pool.close())
+  const ended: string[] = []
+  const note = (name: string, result: Promise<unknown>) => result.then(() => ended.push(name))
+  return {
+    pool,
+    ended,
+    slow: (name: string) => note(name, pool.start<'fit'>({ kind: 'fit', content }).result),
+    short: (name: string) => note(name, pool.start<'sentiment'>({ kind: 'sentiment', text: 'good' }).result),
+  }
+}
+
+test('however many fits there are, one thread is left for what is short', async () => {
+  const { slow, short, ended } = start(2)
+  await Promise.all([slow('fit 1'), slow('fit 2'), short('short')])
+  expect(ended).toEqual(['short', 'fit 1', 'fit 2'])
+})
+
+test('a single thread takes turns', async () => {
+  const { slow, short, ended } = start(1)
+  await Promise.all([short('short 1'), slow('fit'), short('short 2')])
+  expect(ended).toEqual(['short 1', 'fit', 'short 2'])
+})
+
+test('a task that waits can be dropped, one that has begun goes on', async () => {
+  const { pool } = start(1)
+  const begun = pool.start<'fit'>({ kind: 'fit', content })
+  const waiting = pool.start<'sentiment'>({ kind: 'sentiment', text: 'good' })
+  expect([begun.drop(), waiting.drop(), waiting.drop()]).toEqual([false, true, false])
+  await expect(waiting.result).rejects.toThrow(PoolError)
+  expect((await begun.result).labels).toEqual(['even', 'odd'])
+})
+
+test('a task that fails says so, and the thread takes the next', async () => {
+  const { pool } = start(1)
+  const broken = pool.start<'fit'>({ kind: 'fit', content: new TextEncoder().encode('{') })
+  await expect(broken.result).rejects.toThrow(SyntaxError)
+  expect(await pool.start<'sentiment'>({ kind: 'sentiment', text: 'good' }).result).toMatchObject({
+    sentiment: 'positive',
+  })
+})
+
+test('more than ten thousand waiting tasks are refused', async () => {
+  const { pool } = start(1)
+  const tasks = Array.from({ length: 10_002 }, () => pool.start<'sentiment'>({ kind: 'sentiment', text: 'good' }))
+  await expect(tasks.at(-1)?.result).rejects.toThrow('10000 tasks are waiting already')
+  for (const { drop, result } of tasks.slice(1, -1)) {
+    result.catch(() => undefined)
+    drop()
+  }
+  await tasks[0]?.result
+})
