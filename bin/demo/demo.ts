@@ -69,12 +69,15 @@ async function play(
   const say = narrator(since)
   const env = { PF3_DATA_DIR: join(dir, 'data'), PF3_LOG_LEVEL: 'error' }
   const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
+  const reading = readCorpus()
+  // Whoever waits for it meets its failure.
+  reading.catch(() => undefined)
   let service = await startServiceProcess({ dataDir: env.PF3_DATA_DIR, port: 0, rootToken })
   keep(service)
   const coldStartMs = service.readyMs
   say(`ready after ${Math.round(coldStartMs)} ms at ${service.url}`)
   const port = Number(new URL(service.url).port)
-  const corpus = await readCorpus()
+  const corpus = await reading
   const plan = planOf(corpus, mailsMax)
   const isWhole = mailsMax >= corpus.heldOut.length
   const client = apiClient(() => service.url, connectionsMax)
@@ -99,16 +102,15 @@ async function play(
       flood: await tenantFigures(client, story.tokens.flood.admin, plan.flood.id, day),
       urgent: await tenantFigures(client, story.tokens.urgent.admin, plan.urgent.id, day),
     }
-    say('verifying the exported events by separate code, and deriving every charge again')
-    const [{ verified, facts }, replayed] = await Promise.all([
+    say('verifying the exported events by separate code, deriving every charge again, rebuilding every view from zero')
+    const [{ verified, facts }, replayed, rebuilt] = await Promise.all([
       exportAndVerify({ env, dir, book: plan.book, plant }),
       replayAll(
         env,
         [figures.flood, figures.urgent].map((one) => ({ tenantId: one.tenantId, periods: one.billingPeriods })),
       ),
+      rebuildAllViews(env),
     ])
-    say('rebuilding every view from zero')
-    const rebuilt = await rebuildAllViews(env)
     await service.stop()
     const ours = facts.filter(({ tenantId }) => tenantId === plan.flood.id || tenantId === plan.urgent.id)
     const evidence: Evidence = {

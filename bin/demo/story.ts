@@ -135,9 +135,11 @@ async function register(plan: Plan, { client, rootToken, say }: StoryParts): Pro
   }
   const tokens = { flood: await join(plan.flood), urgent: await join(plan.urgent) }
   const { id, labels, examples } = plan.labelSet
-  for (const { admin } of [tokens.flood, tokens.urgent]) {
-    await client.mustAsk(admin, { method: 'PUT', path: `/v1/label-sets/${id}`, body: { labels, examples } })
-  }
+  await Promise.all(
+    [tokens.flood, tokens.urgent].map(({ admin }) =>
+      client.mustAsk(admin, { method: 'PUT', path: `/v1/label-sets/${id}`, body: { labels, examples } }),
+    ),
+  )
   say(
     `${partner.id} has opened ${plan.flood.id} and ${plan.urgent.id}, each with caps and ${examples.length} labelled mails`,
   )
