@@ -520,6 +520,12 @@ export type JobRefusedBody = {
   cap: JobRefusedCapRefusal | null
   /** What the job could have cost at most, when that was the reason. */
   heldPico: bigint | null
+  /** Offset after the last directory record the decision had read. */
+  directoryVersion: bigint
+  /** Time zone the periods were computed in; null when the tenant was not known. */
+  timeZone: string | null
+  /** Price book the decision looked at; null when it came to none. */
+  priceBookHash: string | null
 }
 export type JobRefused = FactHeader & JobRefusedBody
 

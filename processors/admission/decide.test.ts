@@ -108,6 +108,9 @@ describe('a cap', () => {
       capability: 'classify.category',
       reason: 'over_cap',
       heldPico: null,
+      directoryVersion: 2n,
+      timeZone: 'UTC',
+      priceBookHash: book.hash,
       cap: {
         capId: 'month',
         capVersion: 1n,

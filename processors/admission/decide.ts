@@ -4,7 +4,12 @@
  * no two jobs can both take the last unit. Pure: no clock, no I/O, no throw for an expected "no".
  */
 import { mostPico } from '../../pricing/index.ts'
-import type { JobAdmittedCapHold, JobRefusedCapRefusal, JobRefusedJobRefusal } from '../../schemas/events.generated.ts'
+import type {
+  JobAdmittedCapHold,
+  JobRefused,
+  JobRefusedCapRefusal,
+  JobRefusedJobRefusal,
+} from '../../schemas/events.generated.ts'
 import { refusal } from '../directory/decide.ts'
 import { bookByHash, bookInForce, type Directory } from '../directory/state.ts'
 import { costMax } from '../execution/fair-queue.ts'
@@ -82,16 +87,18 @@ export function decideSubmitJob(
 }
 
 function answer(request: Requested<'SubmitJob'>, admission: Admission, context: AdmissionContext): Draft {
-  const { directory, now, route } = context
+  const { directory, directoryVersion, now, route } = context
   const tenant = directory.tenants.get(request.tenantId)
-  if (!tenant) return refused(request, 'tenant_unknown')
-  if (context.openJobs >= context.openJobsMax) return refused(request, 'queue_full')
-  if (route.length === 0) return refused(request, 'no_route')
-  if (context.resourceHash === undefined) return refused(request, 'resource_unknown')
+  const used: Used = { directoryVersion, timeZone: tenant?.timeZone ?? null, priceBookHash: null }
+  if (!tenant) return refused(request, used, 'tenant_unknown')
+  if (context.openJobs >= context.openJobsMax) return refused(request, used, 'queue_full')
+  if (route.length === 0) return refused(request, used, 'no_route')
+  if (context.resourceHash === undefined) return refused(request, used, 'resource_unknown')
 
   const bookHash = bookInForce(directory, tenant.currency, now)
   const book = bookHash === undefined ? undefined : bookByHash(directory, bookHash)
-  if (!book) return refused(request, 'unpriced')
+  if (!book) return refused(request, used, 'unpriced')
+  used.priceBookHash = book.hash
   const steps = route.map(({ provider, model, keyOwner }) => ({
     capability: request.capability,
     provider,
@@ -99,16 +106,16 @@ function answer(request: Requested<'SubmitJob'>, admission: Admission, context: 
     keyOwner,
   }))
   const most = mostPico(book, steps, request)
-  if (!most.priced) return refused(request, 'unpriced')
+  if (!most.priced) return refused(request, used, 'unpriced')
   if (request.maxCharge !== null && most.pico > request.maxCharge)
-    return refused(request, 'over_max_charge', null, most.pico)
+    return refused(request, used, 'over_max_charge', { heldPico: most.pico })
 
   const needed = { requests: 1n, tokens: request.inputTokensMax + request.outputTokensMax, money: most.pico }
   const holds: JobAdmittedCapHold[] = []
   for (const cap of applicable(capsOf(admission, request.tenantId).caps, request)) {
     const hold = holdUnder(cap, needed, tenant.timeZone, now)
     if (hold.settledBefore + hold.heldBefore + hold.held > hold.limit)
-      return refused(request, 'over_cap', tooTight(hold))
+      return refused(request, used, 'over_cap', { cap: tooTight(hold) })
     holds.push(hold)
   }
   return {
@@ -205,12 +212,15 @@ function submitted(request: Requested<'SubmitJob'>): Draft {
   }
 }
 
+/** What a refusal had looked at when it was decided. */
+type Used = Pick<JobRefused, 'directoryVersion' | 'timeZone' | 'priceBookHash'>
+
 function refused(
   request: Requested<'SubmitJob'>,
+  used: Used,
   reason: JobRefusedJobRefusal,
-  cap: JobRefusedCapRefusal | null = null,
-  heldPico: bigint | null = null,
+  { cap = null, heldPico = null }: Partial<Pick<JobRefused, 'cap' | 'heldPico'>> = {},
 ): Draft {
   const { tenantId, jobId, memberId, capability } = request
-  return { type: 'JobRefused', tenantId, jobId, memberId, capability, reason, cap, heldPico }
+  return { type: 'JobRefused', tenantId, jobId, memberId, capability, reason, cap, heldPico, ...used }
 }

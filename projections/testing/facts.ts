@@ -89,6 +89,9 @@ export const refused = (jobId: string, over: Partial<JobRefusedBody> = {}): JobR
   reason: 'queue_full',
   cap: null,
   heldPico: null,
+  directoryVersion: 2n,
+  timeZone: 'UTC',
+  priceBookHash: null,
   ...over,
 })
 

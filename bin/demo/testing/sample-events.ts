@@ -167,13 +167,18 @@ export class SampleLog {
       { inputTokensMax, outputTokensMax },
     )
     if (!most.priced) throw new Error('The sample asks for work without a price')
+    const at = this.#now + 1n
+    const timeZone = this.#zones.get(tenantId) ?? 'UTC'
+    const used = {
+      timeZone,
+      priceBookHash: this.book.hash,
+      directoryVersion: BigInt(this.facts.filter(({ fact }) => streamOf[fact.type] === 'directory').length),
+    }
     if (maxCharge !== null && most.pico > maxCharge) {
-      this.#add({ type: 'JobRefused', ...job, reason: 'over_max_charge', cap: null, heldPico: most.pico })
+      this.#add({ type: 'JobRefused', ...job, ...used, reason: 'over_max_charge', cap: null, heldPico: most.pico })
       return undefined
     }
     const needed = { requests: 1n, tokens: inputTokensMax + outputTokensMax, money: most.pico, unknown: 0n }
-    const at = this.#now + 1n
-    const timeZone = this.#zones.get(tenantId) ?? 'UTC'
     const holds: { hold: JobAdmittedCapHold; cap: Cap }[] = []
     for (const cap of [...this.#capsOf(tenantId).values()].sort((a, b) => (a.capId < b.capId ? -1 : 1))) {
       if (cap.scopeMemberId !== null && cap.scopeMemberId !== memberId) continue
@@ -194,7 +199,7 @@ export class SampleLog {
           periodStart,
           resetsAt: periodEnd,
         }
-        this.#add({ type: 'JobRefused', ...job, reason: 'over_cap', cap: refusal, heldPico: null })
+        this.#add({ type: 'JobRefused', ...job, ...used, reason: 'over_cap', cap: refusal, heldPico: null })
         return undefined
       }
       holds.push({
@@ -215,10 +220,8 @@ export class SampleLog {
       currency: 'USD',
       caps: holds.map(({ hold }) => hold),
       route: [...route],
-      priceBookHash: this.book.hash,
+      ...used,
       billingPeriod: billingPeriodOf(timeZone, at),
-      timeZone,
-      directoryVersion: BigInt(this.facts.filter(({ fact }) => streamOf[fact.type] === 'directory').length),
       resourceHash: null,
       schedulingCost: 1n,
       schedulingWeight: 1,

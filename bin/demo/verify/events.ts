@@ -95,6 +95,9 @@ export type JobRefused = {
   reason: string
   cap: CapRefusal | null
   heldPico: bigint | null
+  directoryVersion: bigint
+  timeZone: string | null
+  priceBookHash: string | null
 }
 export type AttemptStarted = RouteStep & { type: 'AttemptStarted'; jobId: string; attemptNo: number; attemptId: string }
 export type AttemptFailed = {

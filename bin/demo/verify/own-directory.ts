@@ -38,13 +38,6 @@ export class OwnDirectory {
     return this.#byHash.get(hash)
   }
 
-  /** Books of a currency that were effective at the time. */
-  books(currency: string, at: bigint): Book[] {
-    return this.#published
-      .map(({ book }) => book)
-      .filter((book) => book.currency === currency && book.effectiveFrom <= at)
-  }
-
   /**
    * Hash of the book that a decision had to use that had read the directory up to `version`; undefined when none was
    * in force. Counts a directory event as one position: where a log leaves gaps between positions, `version` can pass

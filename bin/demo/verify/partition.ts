@@ -291,13 +291,15 @@ export class PartitionCheck {
 
   #checkRefusal(submitted: JobSubmitted, event: JobRefused & Header): void {
     const tenant = this.#directory.tenants.get(event.tenantId)
+    this.#equal('refusal', event, 'timeZone', event.timeZone, tenant?.timeZone ?? null)
     if (!tenant) return
+    const inForce = this.#directory.inForce(tenant.currency, event.occurredAt, event.directoryVersion)
+    const hasPrice = event.reason === 'over_cap' || event.reason === 'over_max_charge'
+    if (hasPrice || event.priceBookHash !== null)
+      this.#equal('refusal', event, 'priceBookHash', event.priceBookHash, inForce)
     const { inputTokensMax, outputTokensMax, maxCharge } = submitted
-    const mosts = new Set(
-      this.#directory
-        .books(tenant.currency, event.occurredAt)
-        .flatMap((book) => [...mostsOfAnyRoute(book, event.capability, inputTokensMax, outputTokensMax)]),
-    )
+    const book = inForce === undefined ? undefined : this.#directory.book(inForce)
+    const mosts = book ? mostsOfAnyRoute(book, event.capability, inputTokensMax, outputTokensMax) : new Set<bigint>()
     if (event.reason === 'over_max_charge') {
       const most = event.heldPico ?? 0n
       if (maxCharge === null || most <= maxCharge)
