@@ -84,7 +84,7 @@ async function measure(): Promise<Figure[]> {
 async function underLoad(client: ApiClient, note: (name: string, unit: string, value: number) => void): Promise<void> {
   const root = <Body>(path: string, body: object) => client.mustAsk<Body>(rootToken, { method: 'POST', path, body })
   await root('/v1/tenants', { id: 'bench', level: 'client', name: 'Bench', currency: 'USD', timeZone: 'UTC' })
-  const { token } = await root<{ token: string }>('/v1/tenants/bench/tokens', { role: 'tenant_admin' })
+  const { token } = await root<{ token: string }>('/v1/tenants/bench/tokens', { role: 'tenant-admin' })
   const all = jobClient(client)
   await oneByOne(all, token, 'warm-up', warmUpJobs)
   const latencies = (await oneByOne(all, token, 'latency', latencyJobs)).sort((a, b) => a - b)

@@ -194,17 +194,27 @@ test('a member comes from the token; only an admin of the tenant names another',
   expect((await client.admin.post('/v1/jobs', { ...job, memberId: 'ben' })).expect(202)).toMatchObject({
     memberId: 'ben',
   })
-  const boundAdmin = service.as(await client.issue('tenant_admin', 'ada'))
+  const boundAdmin = service.as(await client.issue('tenant-admin', 'ada'))
   ;(await boundAdmin.post('/v1/jobs', { ...job, memberId: 'ben' })).problem(403, 'FORBIDDEN')
 })
 
 test('only a platform admin makes platform admins, and only for the platform', async () => {
-  ;(await client.admin.post('/v1/tenants/client-1/tokens', { role: 'platform_admin' })).problem(403, 'FORBIDDEN')
-  ;(await service.root.post('/v1/tenants/client-1/tokens', { role: 'platform_admin' })).problem(400, 'REQUEST_INVALID')
-  const issued = (await service.root.post('/v1/tenants/platform/tokens', { role: 'platform_admin' })).expect(201)
+  ;(await client.admin.post('/v1/tenants/client-1/tokens', { role: 'platform-admin' })).problem(403, 'FORBIDDEN')
+  ;(await service.root.post('/v1/tenants/client-1/tokens', { role: 'platform-admin' })).problem(400, 'REQUEST_INVALID')
+  const issued = (await service.root.post('/v1/tenants/platform/tokens', { role: 'platform-admin' })).expect(201)
   const admin = service.as(issued['token'] as string)
   ;(await admin.post('/v1/price-books', starterBook())).expect(201)
   ;(await admin.get('/v1/jobs')).problem(403, 'FORBIDDEN')
+})
+
+test('roles are written with hyphens, in what is asked, answered and listed', async () => {
+  for (const role of ['tenant-admin', 'submitter', 'reader']) {
+    const issued = (await client.admin.post('/v1/tenants/client-1/tokens', { role })).expect(201)
+    expect(issued).toMatchObject({ role })
+    const { tokens } = (await client.admin.get('/v1/tenants/client-1/tokens')).expect(200)
+    expect(tokens).toContainEqual(expect.objectContaining({ id: issued['id'], role }))
+  }
+  ;(await client.admin.post('/v1/tenants/client-1/tokens', { role: 'tenant_admin' })).problem(400, 'REQUEST_INVALID')
 })
 
 test('a token stops working when it expires', async () => {

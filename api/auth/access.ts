@@ -14,7 +14,7 @@ export type Reach = 'own' | 'subtree'
 export async function checkReach(database: Database, who: Principal, tenantId: string, reach: Reach): Promise<void> {
   if (tenantId === who.tenantId) return
   const isReached =
-    who.role === 'platform_admin'
+    who.role === 'platform-admin'
       ? (await database.asService((tx) => tenantById(tx, tenantId))) !== undefined
       : reach === 'subtree' && (await database.asService((tx) => isAncestor(tx, who.tenantId, tenantId)))
   if (!isReached) throw notFound('tenant')

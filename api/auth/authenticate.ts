@@ -6,7 +6,7 @@ import { tokenState } from '../../projections/token-list/queries.ts'
 import { microsFromMs } from '../../schemas/units.ts'
 import { Problem } from '../http/problem.ts'
 import type { Views } from '../views.ts'
-import { type Principal, type Role, roles, rootPrincipal } from './principal.ts'
+import { type Principal, type Role, rootPrincipal, toApiRole } from './principal.ts'
 
 export type AuthenticateParts = {
   views: Pick<Views, 'token'>
@@ -25,8 +25,9 @@ export async function authenticate(authorization: string | undefined, parts: Aut
   const secretHash = tokenHash(token)
   if (parts.rootTokenHash !== null && isSame(secretHash, parts.rootTokenHash)) return rootPrincipal
   const found = await parts.views.token(secretHash)
-  const role = roles.find((known) => known === found?.role)
-  if (!found || !role || !isSame(secretHash, found.secretHash)) throw new Problem('UNAUTHENTICATED', { detail })
+  const role = found && toApiRole(found.role)
+  if (!found || role === undefined || role === 'unknown' || !isSame(secretHash, found.secretHash))
+    throw new Problem('UNAUTHENTICATED', { detail })
   if (tokenState(found, microsFromMs(parts.clock.nowMs())) !== 'active')
     throw new Problem('UNAUTHENTICATED', { detail })
   return { tenantId: found.tenantId, memberId: found.memberId, tokenId: found.tokenId, role }

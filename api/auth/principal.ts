@@ -1,8 +1,23 @@
 /** Who is asking, and what that allows. */
+import type { TokenIssuedRole } from '../../schemas/events.generated.ts'
 import { platformTenantId } from '../../schemas/streams.ts'
 
-export const roles = ['platform_admin', 'tenant_admin', 'submitter', 'reader'] as const
+/** Roles as callers write them; in events, whose symbols cannot have hyphens, they are written with underscores. */
+export const roles = ['platform-admin', 'tenant-admin', 'submitter', 'reader'] as const
 export type Role = (typeof roles)[number]
+
+const eventRoles = {
+  'platform-admin': 'platform_admin',
+  'tenant-admin': 'tenant_admin',
+  submitter: 'submitter',
+  reader: 'reader',
+} as const satisfies Record<Role, TokenIssuedRole>
+
+export const fromApiRole = (role: Role): TokenIssuedRole => eventRoles[role]
+
+/** `unknown`: a role this build has no word for, which allows nothing. */
+export const toApiRole = (role: TokenIssuedRole): Role | 'unknown' =>
+  roles.find((known) => eventRoles[known] === role) ?? 'unknown'
 
 /** Tenant and member always come from the token, never from the request. */
 export type Principal = {
@@ -17,7 +32,7 @@ export const rootPrincipal: Principal = {
   tenantId: platformTenantId,
   memberId: null,
   tokenId: 'root',
-  role: 'platform_admin',
+  role: 'platform-admin',
 }
 
 export const actorOf = ({ tokenId }: Principal): string => `token:${tokenId}`

@@ -19,7 +19,7 @@ export const estimateRoutes: readonly Route[] = [
     method: 'post',
     path: '/v1/jobs/estimate',
     summary: 'What a job could cost at most, step by step, and whether the caps would refuse it now.',
-    roles: ['tenant_admin', 'submitter'],
+    roles: ['tenant-admin', 'submitter'],
     params: none,
     query: none,
     body: estimateBody,

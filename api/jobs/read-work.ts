@@ -51,7 +51,7 @@ export function readWork(asked: AskedWork, { providers }: Pick<Parts, 'providers
 /** The member a job is for: the token's own, or the one a tenant admin names. Throws FORBIDDEN. */
 export function memberOf({ memberId, role }: Principal, named: string | undefined): string | null {
   if (named === undefined || named === memberId) return memberId
-  if (memberId === null && role === 'tenant_admin') return named
+  if (memberId === null && role === 'tenant-admin') return named
   throw new Problem('FORBIDDEN', {
     detail: 'Only a token of a tenant admin that speaks for no member itself may name a member.',
   })

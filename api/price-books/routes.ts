@@ -25,7 +25,7 @@ export const priceBookRoutes: readonly Route[] = [
     path: '/v1/price-books',
     summary:
       'Publishes a price book; jobs admitted from its effectiveFrom on are priced by it. A published book never changes.',
-    roles: ['platform_admin'],
+    roles: ['platform-admin'],
     params: none,
     query: none,
     body: bookBody,

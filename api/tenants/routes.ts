@@ -23,7 +23,7 @@ export const tenantRoutes: readonly Route[] = [
     method: 'post',
     path: '/v1/tenants',
     summary: 'Opens a tenant below another; it can be used when the call returns.',
-    roles: ['platform_admin', 'tenant_admin'],
+    roles: ['platform-admin', 'tenant-admin'],
     params: none,
     query: none,
     body: tenantBody,
@@ -49,7 +49,7 @@ export const tenantRoutes: readonly Route[] = [
     method: 'get',
     path: '/v1/tenants',
     summary: 'Tenants directly below one, by default the own one, in order of id.',
-    roles: ['platform_admin', 'tenant_admin'],
+    roles: ['platform-admin', 'tenant-admin'],
     params: none,
     query: z.strictObject({ parentId: id.optional(), limit, cursor }),
     replies: { 200: tenantsReply },
@@ -66,12 +66,12 @@ export const tenantRoutes: readonly Route[] = [
     method: 'get',
     path: '/v1/tenants/{t}',
     summary: 'A tenant: the own one, or one below it.',
-    roles: ['platform_admin', 'tenant_admin', 'submitter', 'reader'],
+    roles: ['platform-admin', 'tenant-admin', 'submitter', 'reader'],
     params: z.strictObject({ t: id }),
     query: none,
     replies: { 200: tenantReply },
     async handle({ params, who }, parts) {
-      await checkReach(parts.database, who, params.t, who.role === 'tenant_admin' ? 'subtree' : 'own')
+      await checkReach(parts.database, who, params.t, who.role === 'tenant-admin' ? 'subtree' : 'own')
       return { status: 200, body: await findTenant(parts, params.t) }
     },
   }),

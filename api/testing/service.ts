@@ -155,7 +155,7 @@ export async function openTenant(
     (await root.post(`/v1/tenants/${id}/tokens`, { role, ...(memberId !== undefined && { memberId }) })).expect(201)[
       'token'
     ] as string
-  const [admin, submitter, reader] = await Promise.all([issue('tenant_admin'), issue('submitter'), issue('reader')])
+  const [admin, submitter, reader] = await Promise.all([issue('tenant-admin'), issue('submitter'), issue('reader')])
   return {
     id,
     issue,

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type Token, tokenState } from '../../projections/token-list/queries.ts'
 import { type EpochMicros, isoFromMicros, microsFromMs } from '../../schemas/units.ts'
-import { roles } from '../auth/principal.ts'
+import { fromApiRole, roles, toApiRole } from '../auth/principal.ts'
 import { id, next, optionalTime, time } from '../http/forms.ts'
 
 export const tokenBody = z.strictObject({ role: z.enum(roles), memberId: id.optional(), expiresAt: time.optional() })
@@ -30,14 +30,14 @@ const tokenReply = z.strictObject({
 export const tokensReply = z.strictObject({ tokens: z.array(tokenReply), next })
 
 export const fromApiToken = ({ role, memberId, expiresAt }: ApiTokenBody) => ({
-  role,
+  role: fromApiRole(role),
   memberId: memberId ?? null,
   expiresAt: expiresAt === undefined ? null : microsFromMs(Date.parse(expiresAt)),
 })
 
 export const toApiToken = (token: Token, now: EpochMicros): z.infer<typeof tokenReply> => ({
   id: token.tokenId,
-  role: token.role,
+  role: toApiRole(token.role),
   memberId: token.memberId,
   state: tokenState(token, now),
   issuedAt: isoFromMicros(token.issuedAt),

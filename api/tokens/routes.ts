@@ -17,7 +17,7 @@ export const tokenRoutes: readonly Route[] = [
     method: 'post',
     path: '/v1/tenants/{t}/tokens',
     summary: 'Issues a token; it is shown in this answer and never again, and works when the call returns.',
-    roles: ['platform_admin', 'tenant_admin'],
+    roles: ['platform-admin', 'tenant-admin'],
     params: z.strictObject({ t: id }),
     query: none,
     body: tokenBody,
@@ -25,12 +25,12 @@ export const tokenRoutes: readonly Route[] = [
     async handle({ params, body, who, caller, gone }, parts) {
       await checkReach(parts.database, who, params.t, 'subtree')
       const wanted = fromApiToken(body)
-      if (wanted.role === 'platform_admin' && who.role !== 'platform_admin') {
+      if (body.role === 'platform-admin' && who.role !== 'platform-admin') {
         throw new Problem('FORBIDDEN', {
-          detail: 'Only a platform admin may issue a token of the role platform_admin.',
+          detail: 'Only a platform admin may issue a token of the role platform-admin.',
         })
       }
-      if (wanted.role === 'platform_admin' && params.t !== platformTenantId) throw invalid(adminElsewhere)
+      if (body.role === 'platform-admin' && params.t !== platformTenantId) throw invalid(adminElsewhere)
       if (wanted.expiresAt !== null && wanted.expiresAt <= microsFromMs(parts.clock.nowMs()))
         throw invalid(expiredAlready)
       const tenantId = params.t
@@ -50,7 +50,7 @@ export const tokenRoutes: readonly Route[] = [
     method: 'get',
     path: '/v1/tenants/{t}/tokens',
     summary: 'Tokens of a tenant, without the tokens themselves, in order of id.',
-    roles: ['platform_admin', 'tenant_admin'],
+    roles: ['platform-admin', 'tenant-admin'],
     params: z.strictObject({ t: id }),
     query: z.strictObject({ limit, cursor }),
     replies: { 200: tokensReply },
@@ -70,7 +70,7 @@ export const tokenRoutes: readonly Route[] = [
     method: 'delete',
     path: '/v1/tenants/{t}/tokens/{tokenId}',
     summary: 'Revokes a token; it no longer works when the call returns.',
-    roles: ['platform_admin', 'tenant_admin'],
+    roles: ['platform-admin', 'tenant-admin'],
     params: z.strictObject({ t: id, tokenId: id }),
     query: none,
     replies: { 204: null },
@@ -86,7 +86,7 @@ export const tokenRoutes: readonly Route[] = [
 const adminElsewhere = {
   where: 'body.role',
   problem: 'A platform admin belongs to the tenant platform.',
-  expected: 'tenant_admin, submitter or reader.',
+  expected: 'tenant-admin, submitter or reader.',
   remedy: 'Choose another role, or issue the token for the tenant platform.',
 }
 const expiredAlready = {

@@ -12,7 +12,7 @@ export const usageRoutes: readonly Route[] = [
     method: 'get',
     path: '/v1/usage',
     summary: 'Usage between two UTC days, both included, in groups and in total.',
-    roles: ['tenant_admin', 'reader'],
+    roles: ['tenant-admin', 'reader'],
     params: none,
     query: z.strictObject({ from: day, to: day, groupBy: z.enum(usageGroupings).default('day') }),
     replies: { 200: usageReply },

@@ -121,7 +121,7 @@ async function register(plan: Plan, { client, rootToken, say }: StoryParts): Pro
   await root('POST', '/v1/price-books', plan.book)
   await root('POST', '/v1/tenants', { id: partner.id, level: 'partner', name: partner.name, currency, timeZone })
   const partnerAdmin = await root<{ token: string }>('POST', `/v1/tenants/${partner.id}/tokens`, {
-    role: 'tenant_admin',
+    role: 'tenant-admin',
   })
   const byPartner = <Body>(method: 'POST' | 'PUT', path: string, body: object) =>
     client.mustAsk<Body>(partnerAdmin.token, { method, path, body })
@@ -131,7 +131,7 @@ async function register(plan: Plan, { client, rootToken, say }: StoryParts): Pro
     for (const cap of caps) await byPartner('PUT', `/v1/tenants/${id}/caps/${cap.id}`, cap.body)
     const token = async (role: string) =>
       (await byPartner<{ token: string }>('POST', `/v1/tenants/${id}/tokens`, { role })).token
-    return { admin: await token('tenant_admin'), submitter: await token('submitter') }
+    return { admin: await token('tenant-admin'), submitter: await token('submitter') }
   }
   const tokens = { flood: await join(plan.flood), urgent: await join(plan.urgent) }
   const { id, labels, examples } = plan.labelSet

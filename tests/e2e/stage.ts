@@ -54,7 +54,7 @@ export async function stage(options: {
     },
     async tenant(id) {
       await asRoot('POST', '/v1/tenants', { id, level: 'client', name: id, currency: 'USD', timeZone: 'Africa/Lagos' })
-      const { token } = await asRoot<{ token: string }>('POST', `/v1/tenants/${id}/tokens`, { role: 'tenant_admin' })
+      const { token } = await asRoot<{ token: string }>('POST', `/v1/tenants/${id}/tokens`, { role: 'tenant-admin' })
       return { id, token }
     },
     setCap: async (tenantId, capId, cap) => void (await asRoot('PUT', `/v1/tenants/${tenantId}/caps/${capId}`, cap)),
