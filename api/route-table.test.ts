@@ -20,6 +20,27 @@ test.each(routeTable.map((route) => [`${route.method} ${route.path}`, route] as 
   },
 )
 
+test('a route that names a tenant says how far it reaches', () => {
+  const names = (path: string, query: unknown, body: unknown): boolean =>
+    path.includes('{t}') || JSON.stringify([query, body]).includes('parentId')
+  const inSchema = (schema: z.ZodType | undefined) => schema && z.toJSONSchema(schema, { io: 'input' }).properties
+  for (const { method, path, query, body, reach } of routeTable) {
+    expect([`${method} ${path}`, reach !== undefined]).toEqual([
+      `${method} ${path}`,
+      names(path, inSchema(query), inSchema(body)),
+    ])
+  }
+})
+
+test('a platform admin is let into routes that name a tenant, which ask for its reason, and platform-wide ones', () => {
+  const open = routeTable.filter(({ roles, reach }) => roles.includes('platform-admin') && reach === undefined)
+  expect(open.map((route) => `${route.method} ${route.path}`)).toEqual([
+    'post /v1/price-books',
+    'get /v1/price-books',
+    'get /v1/price-books/{hash}',
+  ])
+})
+
 test('every body that is looked at, and every query, refuses what it does not know', () => {
   const open = routeTable.filter(({ query, body }) =>
     [query, ...(body ? [body] : [])].some((schema) => schema.safeParse({ surely: 'unknown' }, {}).success),

@@ -1,6 +1,8 @@
 /** What a route is: one row of the table that requests are served by and the documentation is made from. */
 import type { z } from 'zod'
 import type { Caller } from '../producers/index.ts'
+import type { Reach } from './auth/access.ts'
+import { type Act, enterTenant } from './auth/enter-tenant.ts'
 import type { Principal, Role } from './auth/principal.ts'
 import { fieldErrors } from './http/field-errors.ts'
 import { Problem } from './http/problem.ts'
@@ -21,16 +23,17 @@ type Shape<Params, Query, Body> = {
   /** Undefined: the request has none, and one that has is refused. */
   body?: z.ZodType<Body>
   bodyBytesMax?: number
+  /** Which tenants the request may name; checked before `handle`. Left out where it can name none. */
+  reach?: Reach
   /** Whether the header Idempotency-Key is looked at. */
   takesIdempotencyKey?: boolean
   /** Schema by status; null for an answer without a body. Problems are not listed: every route has them. */
   replies: Readonly<Record<number, z.ZodType | null>>
 }
 
-export type Asked<Params, Query, Body> = {
-  params: Params
-  query: Query
-  body: Body
+type Given<Params, Query, Body> = { params: Params; query: Query; body: Body }
+
+export type Asked<Params, Query, Body> = Given<Params, Query, Body> & {
   who: Principal
   caller: Caller
   idempotencyKey: string | undefined
@@ -44,6 +47,7 @@ export type RawAsked = {
   body: unknown
   who: Principal | undefined
   caller: Caller
+  justification: string | undefined
   idempotencyKey: string | undefined
   gone: AbortSignal
 }
@@ -58,20 +62,35 @@ export type Route = Shape<unknown, unknown, unknown> & {
 export function route<Params, Query, Body>(
   row: Shape<Params, Query, Body> & {
     roles: readonly Role[]
+    /** The tenant it names where that is not the path's `{t}`; undefined stands for the caller's own. */
+    tenantOf?(given: Given<Params, Query, Body>): string | undefined
     handle(asked: Asked<Params, Query, Body>, parts: Parts): Promise<Reply>
   },
 ): Route {
-  const { handle, ...shape } = row
+  const { handle, tenantOf, ...shape } = row
   return {
     ...shape,
     async answer(raw, parts) {
-      const { who, caller, idempotencyKey, gone } = raw
+      const { who, caller, justification, idempotencyKey, gone } = raw
       if (!who) throw new Problem('UNAUTHENTICATED')
-      const asked = { ...checked(row, raw), who, caller, idempotencyKey, gone }
+      const given = checked(row, raw)
+      const asked = { ...given, who, caller, idempotencyKey, gone }
+      if (row.reach) {
+        const pathIds = raw.params as Readonly<Record<string, string>>
+        const tenantId = (tenantOf ? tenantOf(given) : pathIds['t']) ?? who.tenantId
+        const act = actOf(row, pathIds)
+        await enterTenant(tenantId, row.reach, { who, caller, justification, act, gone }, parts)
+      }
       return handle(asked, parts)
     },
   }
 }
+
+const actOf = ({ method, path }: Pick<Route, 'method' | 'path'>, ids: Readonly<Record<string, string>>): Act => ({
+  method: method.toUpperCase(),
+  route: path,
+  path: path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(ids[name] ?? '')),
+})
 
 /** A route for everybody. */
 export function publicRoute(

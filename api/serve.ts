@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Random } from '../platform/clock.ts'
 import { failures, isFailure } from '../platform/errors.ts'
 import { authenticate, checkRole } from './auth/authenticate.ts'
+import { justificationHeader } from './auth/enter-tenant.ts'
 import { actorOf } from './auth/principal.ts'
 import { correlationIdOf, traceparentOf } from './http/follow.ts'
 import { type FieldError, invalid, Problem, replyOf } from './http/problem.ts'
@@ -85,7 +86,20 @@ async function answer(
   const idempotencyKey = route.takesIdempotencyKey ? idempotencyKeyOf(headers['idempotency-key']) : undefined
   const body = await bodyOf(request, route, bodyBudget)
   const caller = { actor: who ? actorOf(who) : 'nobody', correlationId, traceparent: traceparentOf(headers) }
-  return route.answer({ params: { ...request.params }, query, body, who, caller, idempotencyKey, gone }, parts)
+  const justification = headers[justificationHeader.toLowerCase()]
+  return route.answer(
+    {
+      params: { ...request.params },
+      query,
+      body,
+      who,
+      caller,
+      justification: typeof justification === 'string' ? justification : undefined,
+      idempotencyKey,
+      gone,
+    },
+    parts,
+  )
 }
 
 async function bodyOf(request: Request, route: Route, budget: BodyBudget): Promise<unknown> {

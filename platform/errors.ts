@@ -9,6 +9,11 @@ export const failures = {
   IDEMPOTENCY_EXPIRED: { httpStatus: 409, canRetry: false, means: 'This idempotency key is too old to be used again.' },
   UNAUTHENTICATED: { httpStatus: 401, canRetry: false, means: 'No valid credential was given.' },
   FORBIDDEN: { httpStatus: 403, canRetry: false, means: 'The credential does not allow this.' },
+  JUSTIFICATION_REQUIRED: {
+    httpStatus: 403,
+    canRetry: false,
+    means: 'A platform admin acts in a tenant only with a justification, in the header X-PF3-Justification.',
+  },
   NOT_FOUND: { httpStatus: 404, canRetry: false, means: 'There is no such thing, or not for this credential.' },
   METHOD_NOT_ALLOWED: { httpStatus: 405, canRetry: false, means: 'The address exists, but not with this method.' },
   UNSUPPORTED_MEDIA_TYPE: { httpStatus: 415, canRetry: false, means: 'The body must be application/json.' },

@@ -1,6 +1,6 @@
 /** Leads every request to the processor that answers it. Pure: everything a decision looks at comes in. */
 import type { Request } from '../schemas/events.generated.ts'
-import { decideIssueToken, decideRegisterLabelSet, decideRevokeToken } from './accounts/decide.ts'
+import { decideIssueToken, decideRecordAdminAct, decideRegisterLabelSet, decideRevokeToken } from './accounts/decide.ts'
 import { type AdmissionContext, decideRemoveCap, decideSetCap, decideSubmitJob } from './admission/decide.ts'
 import { isAnswered } from './admission/state.ts'
 import { decidePublishPrices, decideRegisterTenant } from './directory/decide.ts'
@@ -36,6 +36,8 @@ export function decideRequest(request: Request, state: PartitionState, context: 
       return { facts: decideIssueToken(request, accounts, directory) }
     case 'RevokeToken':
       return { facts: decideRevokeToken(request, accounts) }
+    case 'RecordAdminAct':
+      return { facts: decideRecordAdminAct(request, directory) }
     case 'RegisterLabelSet':
       return { facts: decideRegisterLabelSet(request, directory) }
     case 'SetCap':

@@ -9,6 +9,7 @@ export {
 } from './append-request.ts'
 export { issueToken, type TokenRequest, tokenHash } from './issue-token.ts'
 export { publishPrices } from './publish-prices.ts'
+export { type AdminAct, recordAdminAct } from './record-admin-act.ts'
 export { type LabelSetRequest, registerLabelSet } from './register-label-set.ts'
 export { registerTenant, type TenantRequest } from './register-tenant.ts'
 export { removeCap } from './remove-cap.ts'

@@ -67,6 +67,20 @@ export type PublishPricesBody = {
 }
 export type PublishPrices = RequestHeader & PublishPricesBody
 
+/** Asks that an act of a platform admin in the tenant be on record before it happens. */
+export type RecordAdminActBody = {
+  type: 'RecordAdminAct'
+  /** Why the platform admin acts in this tenant, in its own words: 10 to 500 printable ASCII characters. Kept as long as the fact, so no personal data belongs in it. */
+  justification: string
+  /** HTTP method of the act, in capitals. */
+  method: string
+  /** Address of the act as the route table has it, with its ids left open. */
+  route: string
+  /** Address of the act with the ids it named, without its query. */
+  path: string
+}
+export type RecordAdminAct = RequestHeader & RecordAdminActBody
+
 /** Asks that a label set be used from now on. */
 export type RegisterLabelSetBody = {
   type: 'RegisterLabelSet'
@@ -182,7 +196,7 @@ export type SubmitJobBody = {
 }
 export type SubmitJob = RequestHeader & SubmitJobBody
 
-export type IntakeEvent = IssueToken | PublishPrices | RegisterLabelSet | RegisterTenant | RemoveCap | RequestCancel | RevokeToken | SetCap | SubmitJob
+export type IntakeEvent = IssueToken | PublishPrices | RecordAdminAct | RegisterLabelSet | RegisterTenant | RemoveCap | RequestCancel | RevokeToken | SetCap | SubmitJob
 
 /** A price book can be used from now on; it is never changed. */
 export type PriceBookPublishedBody = {
@@ -218,6 +232,20 @@ export type TenantRegisteredBody = {
 export type TenantRegistered = FactHeader & TenantRegisteredBody
 
 export type DirectoryEvent = PriceBookPublished | TenantRegistered
+
+/** A platform admin was about to act in the tenant, or to look at what is the tenant's, and said why. On record before the act, which may have been refused or have failed afterwards; the correlation id leads to what it did. Kept seven years at least. */
+export type AdminActedBody = {
+  type: 'AdminActed'
+  /** Why the platform admin acts in this tenant, in its own words: 10 to 500 printable ASCII characters. Kept as long as the fact, so no personal data belongs in it. */
+  justification: string
+  /** HTTP method of the act, in capitals. */
+  method: string
+  /** Address of the act as the route table has it, with its ids left open. */
+  route: string
+  /** Address of the act with the ids it named, without its query. */
+  path: string
+}
+export type AdminActed = FactHeader & AdminActedBody
 
 /** A cap is no longer in force. */
 export type CapRemovedBody = {
@@ -311,7 +339,7 @@ export type TokenRevokedBody = {
 }
 export type TokenRevoked = FactHeader & TokenRevokedBody
 
-export type AccountsEvent = CapRemoved | CapSet | LabelSetRegistered | RequestRefused | TokenIssued | TokenRevoked
+export type AccountsEvent = AdminActed | CapRemoved | CapSet | LabelSetRegistered | RequestRefused | TokenIssued | TokenRevoked
 
 /** What the provider reported for the failed call; charged only when the job was cancelled, and then by its UsageMetered. */
 export type AttemptFailedFailedUsage = {
@@ -749,9 +777,9 @@ export type JobRated = FactHeader & JobRatedBody
 export type BillingEvent = JobRated
 
 export type Request = IntakeEvent
-export type RequestBody = IssueTokenBody | PublishPricesBody | RegisterLabelSetBody | RegisterTenantBody | RemoveCapBody | RequestCancelBody | RevokeTokenBody | SetCapBody | SubmitJobBody
+export type RequestBody = IssueTokenBody | PublishPricesBody | RecordAdminActBody | RegisterLabelSetBody | RegisterTenantBody | RemoveCapBody | RequestCancelBody | RevokeTokenBody | SetCapBody | SubmitJobBody
 export type Fact = DirectoryEvent | AccountsEvent | JobsEvent | UsageEvent | BillingEvent
-export type FactBody = PriceBookPublishedBody | TenantRegisteredBody | CapRemovedBody | CapSetBody | LabelSetRegisteredBody | RequestRefusedBody | TokenIssuedBody | TokenRevokedBody | AttemptFailedBody | AttemptStartedBody | CancelRequestedBody | JobAdmittedBody | JobCancelledBody | JobFailedBody | JobRefusedBody | JobSubmittedBody | JobSucceededBody | HoldExceededBody | UsageMeteredBody | JobRatedBody
+export type FactBody = PriceBookPublishedBody | TenantRegisteredBody | AdminActedBody | CapRemovedBody | CapSetBody | LabelSetRegisteredBody | RequestRefusedBody | TokenIssuedBody | TokenRevokedBody | AttemptFailedBody | AttemptStartedBody | CancelRequestedBody | JobAdmittedBody | JobCancelledBody | JobFailedBody | JobRefusedBody | JobSubmittedBody | JobSucceededBody | HoldExceededBody | UsageMeteredBody | JobRatedBody
 export type FactType = Fact['type']
 export type RequestType = Request['type']
 
@@ -759,6 +787,7 @@ export type RequestType = Request['type']
 export const streamOf = {
   IssueToken: 'intake',
   PublishPrices: 'intake',
+  RecordAdminAct: 'intake',
   RegisterLabelSet: 'intake',
   RegisterTenant: 'intake',
   RemoveCap: 'intake',
@@ -768,6 +797,7 @@ export const streamOf = {
   SubmitJob: 'intake',
   PriceBookPublished: 'directory',
   TenantRegistered: 'directory',
+  AdminActed: 'accounts',
   CapRemoved: 'accounts',
   CapSet: 'accounts',
   LabelSetRegistered: 'accounts',

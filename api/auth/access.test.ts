@@ -1,7 +1,8 @@
 /** Who may do what, and to whom: every route with every role, and every path that names a tenant. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type AuditFact, auditPage } from '../../projections/audit-trail/queries.ts'
 import { routeTable } from '../route-table.ts'
-import type { Client } from '../testing/client.ts'
+import { type Client, clientOf } from '../testing/client.ts'
 import { openTenant, rootToken, type Service, starterBook, startService } from '../testing/service.ts'
 
 let service: Service
@@ -205,6 +206,98 @@ test('only a platform admin makes platform admins, and only for the platform', a
   const admin = service.as(issued['token'] as string)
   ;(await admin.post('/v1/price-books', starterBook())).expect(201)
   ;(await admin.get('/v1/jobs')).problem(403, 'FORBIDDEN')
+})
+
+describe('a platform admin in a tenant', () => {
+  const factsOf = async (tenantId: string): Promise<AuditFact[]> =>
+    (await service.database.asTenant(tenantId, (tx) => auditPage(tx, tenantId, { limit: 1_000 }))).items
+  const actsOf = async (tenantId: string) => (await factsOf(tenantId)).filter(({ type }) => type === 'AdminActed')
+  const unjustified = () => service.as(rootToken)
+  const because = (why: string) => ({ headers: { 'X-PF3-Justification': why } })
+
+  test('is refused everywhere without a reason, and leaves no trace', async () => {
+    const before = (await factsOf('client-1')).length
+    for (const row of matrix.filter(([, path, allowed]) => path.includes('/client-1') && allowed.includes('p'))) {
+      const [method, path, allowed] = row
+      const sound: typeof row = method === 'put' ? [method, path, allowed, cap] : row
+      ;(await send(unjustified(), sound)).problem(403, 'JUSTIFICATION_REQUIRED')
+    }
+    ;(await unjustified().get('/v1/tenants?parentId=partner-1')).problem(403, 'JUSTIFICATION_REQUIRED')
+    const tenant = { level: 'merchant', parentId: 'client-1', name: 'x', currency: 'USD', timeZone: 'UTC' }
+    ;(await unjustified().post('/v1/tenants', tenant)).problem(403, 'JUSTIFICATION_REQUIRED')
+    expect((await factsOf('client-1')).length).toBe(before)
+  })
+
+  test.each([
+    ['nine characters', '123456789'],
+    ['too many', 'x'.repeat(501)],
+    ['spaces', ' '.repeat(40)],
+    ['other characters', 'because of \u00e9\u00e9\u00e9\u00e9'],
+  ])('%s are no reason', async (_, why) => {
+    ;(await unjustified().get('/v1/tenants/client-1/caps', because(why))).problem(403, 'JUSTIFICATION_REQUIRED')
+  })
+
+  test('has its reason on record before the act, with who, what and where', async () => {
+    const reason = 'Support case 4711: the admin lost its token'
+    const sent = { headers: { ...because(reason).headers, 'X-Request-Id': 'case-4711' } }
+    const { id } = (await unjustified().post('/v1/tenants/client-1/tokens', { role: 'reader' }, sent)).expect(201)
+    const [issued, acted] = (await factsOf('client-1')).filter(({ correlationId }) => correlationId === 'case-4711')
+    expect(issued).toMatchObject({ type: 'TokenIssued', body: { tokenId: id } })
+    expect(acted).toMatchObject({
+      type: 'AdminActed',
+      stream: 'accounts',
+      actor: 'token:root',
+      body: {
+        justification: reason,
+        method: 'POST',
+        route: '/v1/tenants/{t}/tokens',
+        path: '/v1/tenants/client-1/tokens',
+      },
+    })
+    expect(acted?.seq).toBeLessThan(issued?.seq ?? 0n)
+    ;(await unjustified().delete(`/v1/tenants/client-1/tokens/${id}`, because('x'.repeat(500)))).expect(204)
+    expect((await actsOf('client-1'))[0]?.body).toMatchObject({ path: `/v1/tenants/client-1/tokens/${id}` })
+  })
+
+  test('is on record also for looking, and once for every time', async () => {
+    const before = (await actsOf('client-1')).length
+    for (const path of ['/v1/tenants/client-1', '/v1/tenants/client-1/caps', '/v1/tenants?parentId=client-1']) {
+      ;(await unjustified().get(path, because('Quarterly look'))).expect(200)
+      ;(await unjustified().get(path, because('Quarterly look'))).expect(200)
+    }
+    expect((await actsOf('client-1')).length).toBe(before + 6)
+  })
+
+  test('does nothing while the reason cannot be put on record', async () => {
+    const { api, url } = await service.openDoor({ answerWaitMs: 0 })
+    const before = (await factsOf('client-1')).filter(({ type }) => type === 'TokenIssued').length
+    const answer = await clientOf(url, rootToken).post(
+      '/v1/tenants/client-1/tokens',
+      { role: 'reader' },
+      because('An impatient door'),
+    )
+    answer.problem(503, 'LOG_UNAVAILABLE')
+    await expect.poll(async () => (await actsOf('client-1'))[0]?.body['justification']).toBe('An impatient door')
+    expect((await factsOf('client-1')).filter(({ type }) => type === 'TokenIssued').length).toBe(before)
+    await api.stop()
+  })
+
+  test("needs none for what is the whole platform's, and for what is nobody's", async () => {
+    ;(await unjustified().post('/v1/price-books', starterBook())).expect(201)
+    const tenant = { id: 'at-the-root', level: 'partner', name: 'x', currency: 'USD', timeZone: 'UTC' }
+    ;(await unjustified().post('/v1/tenants', tenant)).expect(201)
+    ;(await unjustified().get('/v1/tenants')).expect(200)
+    ;(await unjustified().get('/v1/tenants/platform/tokens')).expect(200)
+    ;(await unjustified().get('/v1/tenants/nowhere/caps')).problem(404, 'NOT_FOUND')
+    expect(await actsOf('at-the-root')).toEqual([])
+  })
+
+  test('is the only one who is asked', async () => {
+    const before = (await actsOf('client-1')).length
+    ;(await client.admin.get('/v1/tenants/client-1/caps', because('I am the tenant itself'))).expect(200)
+    ;(await partner.admin.get('/v1/tenants/client-1')).expect(200)
+    expect((await actsOf('client-1')).length).toBe(before)
+  })
 })
 
 test('roles are written with hyphens, in what is asked, answered and listed', async () => {

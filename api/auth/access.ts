@@ -5,8 +5,8 @@ import { notFound } from '../http/problem.ts'
 import type { Principal } from './principal.ts'
 
 /**
- * `own`: the caller's own tenant, for what shows its rows. `subtree`: also its descendants, for what may be done to
- * them without looking at what they do. A platform admin may name any tenant in either.
+ * `own`: the caller's own tenant, for what shows its rows. `subtree`: for a tenant admin also its descendants, for what
+ * may be done to them without looking at what they do. A platform admin may name any tenant in either.
  */
 export type Reach = 'own' | 'subtree'
 
@@ -16,6 +16,8 @@ export async function checkReach(database: Database, who: Principal, tenantId: s
   const isReached =
     who.role === 'platform-admin'
       ? (await database.asService((tx) => tenantById(tx, tenantId))) !== undefined
-      : reach === 'subtree' && (await database.asService((tx) => isAncestor(tx, who.tenantId, tenantId)))
+      : reach === 'subtree' &&
+        who.role === 'tenant-admin' &&
+        (await database.asService((tx) => isAncestor(tx, who.tenantId, tenantId)))
   if (!isReached) throw notFound('tenant')
 }

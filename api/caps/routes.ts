@@ -4,7 +4,6 @@ import { capabilities, capabilityNamed } from '../../capabilities/index.ts'
 import { removeCap, setCap } from '../../producers/index.ts'
 import { capById, capsInForce } from '../../projections/cap-standing/queries.ts'
 import { isoFromMicros } from '../../schemas/units.ts'
-import { checkReach } from '../auth/access.ts'
 import { awaitAnswer } from '../await-answer.ts'
 import { id, none } from '../http/forms.ts'
 import { type FieldError, invalid, notFound } from '../http/problem.ts'
@@ -28,15 +27,15 @@ export const capRoutes: readonly Route[] = [
     path: '/v1/tenants/{t}/caps/{capId}',
     summary: 'Sets a cap, or another limit of one; in force for every job submitted after the call returns.',
     roles: ['platform-admin', 'tenant-admin'],
+    reach: 'subtree',
     params: z.strictObject({ t: id, capId: id }),
     query: none,
     body: capBody,
     replies: { 200: capReply },
-    async handle({ params, body, who, caller, gone }, parts) {
+    async handle({ params, body, caller, gone }, parts) {
       const { t: tenantId, capId } = params
       const errors = wrongIn(body, parts)
       if (errors.length > 0) throw invalid(...errors)
-      await checkReach(parts.database, who, tenantId, 'subtree')
       const { requestId } = await setCap(parts.appender, caller, { tenantId, capId, ...fromApiCap(body) })
       await awaitAnswer({ tenantId, requestId }, parts, gone)
       const cap = await parts.database.asTenant(tenantId, (tx) => capById(tx, tenantId, capId))
@@ -49,12 +48,12 @@ export const capRoutes: readonly Route[] = [
     path: '/v1/tenants/{t}/caps/{capId}',
     summary: 'Removes a cap.',
     roles: ['platform-admin', 'tenant-admin'],
+    reach: 'subtree',
     params: z.strictObject({ t: id, capId: id }),
     query: none,
     replies: { 204: null },
-    async handle({ params, who, caller, gone }, parts) {
+    async handle({ params, caller, gone }, parts) {
       const { t: tenantId, capId } = params
-      await checkReach(parts.database, who, tenantId, 'subtree')
       const { requestId } = await removeCap(parts.appender, caller, { tenantId, capId })
       await awaitAnswer({ tenantId, requestId }, parts, gone)
       return { status: 204 }
@@ -65,11 +64,11 @@ export const capRoutes: readonly Route[] = [
     path: '/v1/tenants/{t}/caps',
     summary: 'Caps in force for a tenant, in order of id.',
     roles: ['platform-admin', 'tenant-admin', 'reader'],
+    reach: 'own',
     params: z.strictObject({ t: id }),
     query: none,
     replies: { 200: capsReply },
-    async handle({ params, who }, { database }) {
-      await checkReach(database, who, params.t, 'own')
+    async handle({ params }, { database }) {
       const caps = await database.asTenant(params.t, (tx) => capsInForce(tx, params.t))
       return { status: 200, body: { caps: caps.map(toApiCap) } }
     },

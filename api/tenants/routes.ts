@@ -3,7 +3,6 @@ import { z } from 'zod'
 import { registerTenant } from '../../producers/index.ts'
 import { childrenOf, tenantById } from '../../projections/tenant-tree/queries.ts'
 import { platformTenantId } from '../../schemas/streams.ts'
-import { checkReach } from '../auth/access.ts'
 import { awaitAnswer } from '../await-answer.ts'
 import { fromCursor, idForm, toCursor } from '../http/cursor.ts'
 import { cursor, id, limit, limitDefault, none } from '../http/forms.ts'
@@ -24,14 +23,15 @@ export const tenantRoutes: readonly Route[] = [
     path: '/v1/tenants',
     summary: 'Opens a tenant below another; it can be used when the call returns.',
     roles: ['platform-admin', 'tenant-admin'],
+    reach: 'subtree',
     params: none,
     query: none,
     body: tenantBody,
     replies: { 201: tenantReply },
+    tenantOf: ({ body }) => body.parentId,
     async handle({ body, who, caller, gone }, parts) {
       if (!parts.calendar.isTimeZone(body.timeZone)) throw invalid(unknownZone)
       const parentId = body.parentId ?? who.tenantId
-      await checkReach(parts.database, who, parentId, 'subtree')
       const { id: registeredTenantId, level, name, currency, timeZone } = body
       const asked = await registerTenant(parts.appender, parts.random, caller, {
         ...(registeredTenantId !== undefined && { registeredTenantId }),
@@ -50,12 +50,13 @@ export const tenantRoutes: readonly Route[] = [
     path: '/v1/tenants',
     summary: 'Tenants directly below one, by default the own one, in order of id.',
     roles: ['platform-admin', 'tenant-admin'],
+    reach: 'subtree',
     params: none,
     query: z.strictObject({ parentId: id.optional(), limit, cursor }),
     replies: { 200: tenantsReply },
+    tenantOf: ({ query }) => query.parentId,
     async handle({ query, who }, { database }) {
       const parentId = query.parentId ?? who.tenantId
-      await checkReach(database, who, parentId, 'subtree')
       const after = fromCursor(query.cursor, idForm)?.[0]
       const wish = { limit: query.limit ?? limitDefault, ...(after !== undefined && { after }) }
       const { items, next } = await database.asService((tx) => childrenOf(tx, parentId, wish))
@@ -67,11 +68,11 @@ export const tenantRoutes: readonly Route[] = [
     path: '/v1/tenants/{t}',
     summary: 'A tenant: the own one, or one below it.',
     roles: ['platform-admin', 'tenant-admin', 'submitter', 'reader'],
+    reach: 'subtree',
     params: z.strictObject({ t: id }),
     query: none,
     replies: { 200: tenantReply },
-    async handle({ params, who }, parts) {
-      await checkReach(parts.database, who, params.t, who.role === 'tenant-admin' ? 'subtree' : 'own')
+    async handle({ params }, parts) {
       return { status: 200, body: await findTenant(parts, params.t) }
     },
   }),

@@ -37,11 +37,13 @@ export type Client = {
   put(path: string, body: unknown, sent?: Sent): Promise<Answer>
 }
 
-export function clientOf(url: string, token: string | undefined): Client {
+/** `always`: headers of every call. */
+export function clientOf(url: string, token: string | undefined, always: Record<string, string> = {}): Client {
   const call = async (method: string, path: string, body: unknown, sent: Sent = {}): Promise<Answer> => {
     const headers = {
       ...(token !== undefined && { Authorization: `Bearer ${token}` }),
       ...(body !== undefined && { 'Content-Type': 'application/json' }),
+      ...always,
       ...sent.headers,
     }
     const init = {

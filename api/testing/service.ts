@@ -31,6 +31,7 @@ export const rootTokenHash = createHash('sha256').update(rootToken).digest('hex'
 export type Service = {
   api: Api
   url: string
+  /** The platform's administrator, who justifies whatever it does in a tenant. */
   root: Client
   as(token: string): Client
   database: EmbeddedDatabase
@@ -116,7 +117,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
     return { api, url: `http://127.0.0.1:${api.port}` }
   }
   const { api, url } = await openDoor()
-  const root = clientOf(url, rootToken)
+  const root = clientOf(url, rootToken, { 'X-PF3-Justification': 'set-up of a test' })
   return {
     api,
     url,

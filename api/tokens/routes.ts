@@ -4,7 +4,6 @@ import { issueToken, revokeToken } from '../../producers/index.ts'
 import { tokenPage } from '../../projections/token-list/queries.ts'
 import { platformTenantId } from '../../schemas/streams.ts'
 import { microsFromMs } from '../../schemas/units.ts'
-import { checkReach } from '../auth/access.ts'
 import { awaitAnswer } from '../await-answer.ts'
 import { fromCursor, idForm, toCursor } from '../http/cursor.ts'
 import { cursor, id, limit, limitDefault, none } from '../http/forms.ts'
@@ -18,12 +17,12 @@ export const tokenRoutes: readonly Route[] = [
     path: '/v1/tenants/{t}/tokens',
     summary: 'Issues a token; it is shown in this answer and never again, and works when the call returns.',
     roles: ['platform-admin', 'tenant-admin'],
+    reach: 'subtree',
     params: z.strictObject({ t: id }),
     query: none,
     body: tokenBody,
     replies: { 201: issuedReply },
     async handle({ params, body, who, caller, gone }, parts) {
-      await checkReach(parts.database, who, params.t, 'subtree')
       const wanted = fromApiToken(body)
       if (body.role === 'platform-admin' && who.role !== 'platform-admin') {
         throw new Problem('FORBIDDEN', {
@@ -51,11 +50,11 @@ export const tokenRoutes: readonly Route[] = [
     path: '/v1/tenants/{t}/tokens',
     summary: 'Tokens of a tenant, without the tokens themselves, in order of id.',
     roles: ['platform-admin', 'tenant-admin'],
+    reach: 'own',
     params: z.strictObject({ t: id }),
     query: z.strictObject({ limit, cursor }),
     replies: { 200: tokensReply },
-    async handle({ params, query, who }, { database, clock }) {
-      await checkReach(database, who, params.t, 'own')
+    async handle({ params, query }, { database, clock }) {
       const after = fromCursor(query.cursor, idForm)?.[0]
       const wish = { limit: query.limit ?? limitDefault, ...(after !== undefined && { after }) }
       const { items, next } = await database.asTenant(params.t, (tx) => tokenPage(tx, params.t, wish))
@@ -71,11 +70,11 @@ export const tokenRoutes: readonly Route[] = [
     path: '/v1/tenants/{t}/tokens/{tokenId}',
     summary: 'Revokes a token; it no longer works when the call returns.',
     roles: ['platform-admin', 'tenant-admin'],
+    reach: 'subtree',
     params: z.strictObject({ t: id, tokenId: id }),
     query: none,
     replies: { 204: null },
-    async handle({ params, who, caller, gone }, parts) {
-      await checkReach(parts.database, who, params.t, 'subtree')
+    async handle({ params, caller, gone }, parts) {
       const asked = await revokeToken(parts.appender, caller, { tenantId: params.t, tokenId: params.tokenId })
       await awaitAnswer({ tenantId: params.t, requestId: asked.requestId }, parts, gone)
       return { status: 204 }

@@ -120,8 +120,11 @@ async function register(plan: Plan, { client, rootToken, say }: StoryParts): Pro
   const { partner, currency, timeZone } = plan
   await root('POST', '/v1/price-books', plan.book)
   await root('POST', '/v1/tenants', { id: partner.id, level: 'partner', name: partner.name, currency, timeZone })
-  const partnerAdmin = await root<{ token: string }>('POST', `/v1/tenants/${partner.id}/tokens`, {
-    role: 'tenant-admin',
+  const partnerAdmin = await client.mustAsk<{ token: string }>(rootToken, {
+    method: 'POST',
+    path: `/v1/tenants/${partner.id}/tokens`,
+    body: { role: 'tenant-admin' },
+    headers: { 'X-PF3-Justification': 'First token of a new partner' },
   })
   const byPartner = <Body>(method: 'POST' | 'PUT', path: string, body: object) =>
     client.mustAsk<Body>(partnerAdmin.token, { method, path, body })

@@ -64,6 +64,26 @@ describe('a token', () => {
   })
 })
 
+describe('an act of a platform admin', () => {
+  const record: Extract<RequestBody, { type: 'RecordAdminAct' }> = {
+    type: 'RecordAdminAct',
+    justification: 'Support case 4711',
+    method: 'POST',
+    route: '/v1/tenants/{t}/tokens',
+    path: '/v1/tenants/harbor/tokens',
+  }
+
+  test('is on record as it was justified, once for every time', () => {
+    const scene = new Scene()
+    for (let time = 0; time < 2; time++)
+      expect(scene.ask(record)).toEqual([{ ...record, type: 'AdminActed', tenantId }])
+  })
+
+  test('is refused in a tenant nobody registered', () => {
+    expect(strangers().ask(record)).toEqual(refused('RecordAdminAct', 'tenant_unknown', tenantId))
+  })
+})
+
 describe('a label set', () => {
   test('is registered as it was asked for, and jobs use the version in force when they are admitted', () => {
     const scene = new Scene()

@@ -1,4 +1,4 @@
-/** Answers requests about a tenant's tokens and label sets. Pure. */
+/** Answers requests about a tenant's tokens and label sets, and puts acts of platform admins on record. Pure. */
 import { refusal } from '../directory/decide.ts'
 import type { Directory } from '../directory/state.ts'
 import type { Draft, Requested } from '../processor.ts'
@@ -19,6 +19,13 @@ export function decideRevokeToken(request: Requested<'RevokeToken'>, accounts: A
   const { tenantId, tokenId } = request
   if (!accounts.tokens.has(tuple(tenantId, tokenId))) return refusal(request, tokenId)('token_unknown')
   return [{ type: 'TokenRevoked', tenantId, tokenId }]
+}
+
+/** Every act is on record by itself, also when the same is done twice. */
+export function decideRecordAdminAct(request: Requested<'RecordAdminAct'>, directory: Directory): Draft[] {
+  const { tenantId, justification, method, route, path } = request
+  if (!directory.tenants.has(tenantId)) return refusal(request, tenantId)('tenant_unknown')
+  return [{ type: 'AdminActed', tenantId, justification, method, route, path }]
 }
 
 export function decideRegisterLabelSet(request: Requested<'RegisterLabelSet'>, directory: Directory): Draft[] {

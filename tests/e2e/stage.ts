@@ -39,7 +39,7 @@ export async function stage(options: {
     await rm(dataDir, { recursive: true, force: true })
   })
   const asRoot = <Body>(method: 'POST' | 'PUT', path: string, body: object) =>
-    client.mustAsk<Body>(rootToken, { method, path, body })
+    client.mustAsk<Body>(rootToken, { method, path, body, headers: { 'X-PF3-Justification': 'set-up of a test' } })
   return {
     dataDir,
     rootToken,
