@@ -4,6 +4,7 @@ import type { Clock, Random } from '../platform/clock.ts'
 import { failures, isFailure } from '../platform/errors.ts'
 import { authenticate, checkRole } from './auth/authenticate.ts'
 import { justificationHeader } from './auth/enter-tenant.ts'
+import type { OidcVerifier } from './auth/oidc.ts'
 import { actorOf } from './auth/principal.ts'
 import { correlationIdOf, traceparentOf } from './http/follow.ts'
 import { type FieldError, invalid, Problem, replyOf } from './http/problem.ts'
@@ -19,6 +20,7 @@ export type ServeParts = {
   logger: Logger
   metrics: ApiMetrics
   rootTokenHash: string | null
+  oidc: OidcVerifier | null
   bodyBudget: BodyBudget
   /** Of every request that is being answered, so that a stop can end their waits. */
   underWay: Set<AbortController>
@@ -75,12 +77,12 @@ async function answer(
   gone: AbortSignal,
   serveParts: ServeParts,
 ): Promise<Reply> {
-  const { parts, rootTokenHash, clock, bodyBudget } = serveParts
+  const { parts, rootTokenHash, oidc, clock, bodyBudget } = serveParts
   const { headers } = request
   const who =
     route.roles === 'public'
       ? undefined
-      : await authenticate(headers.authorization, { views: parts.views, clock, rootTokenHash })
+      : await authenticate(headers.authorization, { views: parts.views, clock, rootTokenHash, oidc })
   if (who && route.roles !== 'public') checkRole(who, route.roles)
   const query = queryOf(request)
   const idempotencyKey = route.takesIdempotencyKey ? idempotencyKeyOf(headers['idempotency-key']) : undefined

@@ -10,6 +10,7 @@ import type { MasterKey } from '../platform/vault/master-key.ts'
 import type { PayloadVault } from '../platform/vault/vault.ts'
 import { type AppenderParts, jobSubmitter, requestAppender } from '../producers/index.ts'
 import type { Codec } from '../schemas/codec.ts'
+import { type OidcOptions, oidcVerifier } from './auth/oidc.ts'
 import { Problem } from './http/problem.ts'
 import { apiMetrics } from './metrics.ts'
 import type { Calendar, Logger, Parts, Readiness } from './parts.ts'
@@ -33,6 +34,8 @@ export type ApiOptions = {
   logger: Logger
   /** SHA-256, in hex, of the token that acts as the platform's administrator; null for none. */
   rootTokenHash: string | null
+  /** The issuer whose JWTs are credentials; left out, PF-3's own tokens are the only ones. */
+  oidc?: OidcOptions | undefined
   providers: readonly Provider[]
   calendar: Calendar
   readiness(): Readiness
@@ -91,6 +94,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     answerWaitMs: options.answerWaitMs ?? answerWaitMsDefault,
   }
   let isStopping = false
+  const noteIssuer = (error: unknown) => logger.warn({ err: error }, 'the keys of the issuer could not be read')
   const underWay = new Set<AbortController>()
   const server = serverOf({
     parts,
@@ -100,6 +104,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     metrics,
     underWay,
     rootTokenHash: options.rootTokenHash,
+    oidc: options.oidc ? oidcVerifier(options.oidc, { clock, onFault: noteIssuer }) : null,
     bodyBudget: { bytes: 0, bytesMax: bodyBytesInMemoryMax },
     isStopping: () => isStopping,
   })

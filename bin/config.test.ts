@@ -73,6 +73,24 @@ const complaints = [
     'PF3_SCRIPTED_MODELS: at least one model was expected',
   ],
   [{ PF3_TENANT_WEIGHTS: 'acme=0' }, 'PF3_TENANT_WEIGHTS: tenant=1..999 was expected, not "acme=0"'],
+  [
+    { PF3_OIDC_ISSUER: 'http://issuer.example', PF3_OIDC_AUDIENCE: 'pf3' },
+    'PF3_OIDC_ISSUER: an https URL, or an http one on loopback, was expected, not "http://issuer.example"',
+  ],
+  [
+    {
+      PF3_OIDC_ISSUER: 'https://issuer.example',
+      PF3_OIDC_AUDIENCE: 'pf3',
+      PF3_OIDC_JWKS_URL: 'http://issuer.example/k',
+    },
+    'PF3_OIDC_JWKS_URL: an https URL, or an http one on loopback, was expected, not "http://issuer.example/k"',
+  ],
+  [
+    { PF3_OIDC_ISSUER: 'https://issuer.example' },
+    'PF3_OIDC_AUDIENCE: goes with PF3_OIDC_ISSUER: without it, JWTs meant for others would do',
+  ],
+  [{ PF3_OIDC_AUDIENCE: 'pf3' }, 'PF3_OIDC_AUDIENCE: goes with PF3_OIDC_ISSUER, which is not set'],
+  [{ PF3_OIDC_PLATFORM_ADMIN: 'yes' }, 'PF3_OIDC_PLATFORM_ADMIN: goes with PF3_OIDC_ISSUER, which is not set'],
   [{ PF3_PROT: '1' }, 'PF3_PROT: there is no such option; see docs/reference/config.md'],
 ] as const
 
@@ -97,6 +115,14 @@ test('a file gives options, the environment wins, and what the file misspells is
   writeFileSync(path, '[1]')
   expect(() => readConfig({ PF3_CONFIG_FILE: path })).toThrow('it is not a JSON object')
   expect(() => readConfig({ PF3_CONFIG_FILE: join(dir, 'none.json') })).toThrow('cannot be used')
+})
+
+test('an issuer is trusted with its audience, and names no platform admins unless told so', () => {
+  const given = { PF3_OIDC_ISSUER: 'https://issuer.example/', PF3_OIDC_AUDIENCE: 'pf3' }
+  const oidc = { issuer: 'https://issuer.example/', audience: 'pf3', jwksUrl: undefined, allowsPlatformAdmin: false }
+  expect(readConfig(given).oidc).toEqual(oidc)
+  expect(readConfig({ ...given, PF3_OIDC_PLATFORM_ADMIN: 'yes' }).oidc).toEqual({ ...oidc, allowsPlatformAdmin: true })
+  expect(readConfig({}).oidc).toBeUndefined()
 })
 
 test('the scripted provider has its models, the tenants their weights', () => {

@@ -1,5 +1,6 @@
 /** Configuration: read once, in bin/, every complaint at once. The table is also the documentation (docs/reference/config.md). */
 import { readFileSync } from 'node:fs'
+import { isSafeUrl } from '../platform/safe-url.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -68,6 +69,32 @@ export const options = [
     form: 'secret',
     means:
       'Token of the platform administrator, at least 32 characters. Without it one is made at the first start and shown once.',
+  },
+  {
+    name: 'PF3_OIDC_ISSUER',
+    fallback: null,
+    form: 'text',
+    means:
+      'Issuer whose JWTs are credentials besides PF-3 tokens, exactly as in their `iss`; https, or http on loopback. See [identity](../identity.md).',
+  },
+  {
+    name: 'PF3_OIDC_AUDIENCE',
+    fallback: null,
+    form: 'text',
+    means: 'What their `aud` must contain; goes with the issuer.',
+  },
+  {
+    name: 'PF3_OIDC_JWKS_URL',
+    fallback: null,
+    form: 'text',
+    means: "Where the issuer's public keys are; without it, where its discovery document says.",
+  },
+  {
+    name: 'PF3_OIDC_PLATFORM_ADMIN',
+    fallback: 'no',
+    form: 'choice',
+    choices: ['no', 'yes'],
+    means: 'Whether the issuer may name platform admins, who reach every tenant.',
   },
   {
     name: 'PF3_LOG_LEVEL',
@@ -196,6 +223,7 @@ export type Config = {
   postgresUrl: string | undefined
   partitionCount: number
   rootToken: string | undefined
+  oidc: { issuer: string; audience: string; jwksUrl: string | undefined; allowsPlatformAdmin: boolean } | undefined
   logLevel: string
   localThreads: number
   places: { local: number; remote: number }
@@ -260,6 +288,15 @@ export function readConfig(env: Env): Config {
     postgresUrl: maybe('PF3_POSTGRES_URL'),
     partitionCount: whole('PF3_PARTITIONS'),
     rootToken: maybe('PF3_ROOT_TOKEN'),
+    oidc: oidcFrom(
+      {
+        issuer: maybe('PF3_OIDC_ISSUER'),
+        audience: maybe('PF3_OIDC_AUDIENCE'),
+        jwksUrl: maybe('PF3_OIDC_JWKS_URL'),
+        allowsPlatformAdmin: text('PF3_OIDC_PLATFORM_ADMIN') === 'yes',
+      },
+      wrong,
+    ),
     logLevel: text('PF3_LOG_LEVEL'),
     localThreads: whole('PF3_LOCAL_THREADS'),
     places: { local: whole('PF3_LOCAL_PLACES'), remote: whole('PF3_REMOTE_PLACES') },
@@ -321,11 +358,33 @@ function scriptedFrom(
   }
 }
 
-function isSafeUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const { protocol, hostname } = new URL(text)
-  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127\./.test(hostname)
-  return protocol === 'https:' || (protocol === 'http:' && isLoopback)
+type OidcGiven = {
+  issuer: string | undefined
+  audience: string | undefined
+  jwksUrl: string | undefined
+  allowsPlatformAdmin: boolean
+}
+
+function oidcFrom({ issuer, audience, jwksUrl, allowsPlatformAdmin }: OidcGiven, wrong: string[]): Config['oidc'] {
+  if (issuer === undefined) {
+    const alone = [
+      audience !== undefined && 'PF3_OIDC_AUDIENCE',
+      jwksUrl !== undefined && 'PF3_OIDC_JWKS_URL',
+      allowsPlatformAdmin && 'PF3_OIDC_PLATFORM_ADMIN',
+    ].filter((name) => name !== false)
+    for (const name of alone) wrong.push(`${name}: goes with PF3_OIDC_ISSUER, which is not set`)
+    return undefined
+  }
+  if (audience === undefined)
+    wrong.push('PF3_OIDC_AUDIENCE: goes with PF3_OIDC_ISSUER: without it, JWTs meant for others would do')
+  for (const [name, url] of [
+    ['PF3_OIDC_ISSUER', issuer],
+    ['PF3_OIDC_JWKS_URL', jwksUrl],
+  ] as const) {
+    if (url !== undefined && !isSafeUrl(url))
+      wrong.push(`${name}: an https URL, or an http one on loopback, was expected, not ${JSON.stringify(url)}`)
+  }
+  return { issuer, audience: audience ?? '', jwksUrl, allowsPlatformAdmin }
 }
 
 function weightsFrom(text: string, wrong: string[]): Map<string, number> {

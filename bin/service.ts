@@ -106,6 +106,7 @@ async function startRoles(
     random,
     providers,
     rootTokenHash: token.hash,
+    oidc: config.oidc,
     masterKey,
     calendar: { periodAt, isTimeZone, isAnchorDate },
     logger,

@@ -1,4 +1,7 @@
-/** From a bearer token to whom it speaks for. Nothing is remembered: a token that is revoked no longer works at once. */
+/**
+ * From a bearer token to whom it speaks for: a PF-3 token, or a JWT of the issuer. Nothing is remembered: a token that is
+ * revoked no longer works at once.
+ */
 import { timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../../platform/clock.ts'
 import { tokenHash } from '../../producers/index.ts'
@@ -6,24 +9,32 @@ import { tokenState } from '../../projections/token-list/queries.ts'
 import { microsFromMs } from '../../schemas/units.ts'
 import { Problem } from '../http/problem.ts'
 import type { Views } from '../views.ts'
+import { KeysUnavailableError } from './issuer-keys.ts'
+import type { OidcVerifier } from './oidc.ts'
 import { type Principal, type Role, rootPrincipal, toApiRole } from './principal.ts'
 
 export type AuthenticateParts = {
-  views: Pick<Views, 'token'>
+  views: Pick<Views, 'token' | 'hasTenant'>
   clock: Clock
   /** SHA-256, in hex, of the token that acts as the platform's administrator; null when there is none. */
   rootTokenHash: string | null
+  /** Null when no issuer is trusted. */
+  oidc: OidcVerifier | null
 }
 
-const bearerForm = /^Bearer ([\x21-\x7e]{8,512})$/i
+export const tokenCharsMax = 8_192
+const bearerForm = /^Bearer ([\x21-\x7e]{8,})$/i
+/** PF-3 tokens have no dots. */
+const jwtForm = /^[\w-]+\.[\w-]+\.[\w-]*$/
 
 /** Throws UNAUTHENTICATED, without saying which of missing, unknown, expired or revoked it was. */
 export async function authenticate(authorization: string | undefined, parts: AuthenticateParts): Promise<Principal> {
   const token = bearerForm.exec(authorization ?? '')?.[1]
-  if (token === undefined)
+  if (token === undefined || token.length > tokenCharsMax)
     throw new Problem('UNAUTHENTICATED', { detail: 'Send a token in the header Authorization: Bearer <token>.' })
   const secretHash = tokenHash(token)
   if (parts.rootTokenHash !== null && isSame(secretHash, parts.rootTokenHash)) return rootPrincipal
+  if (parts.oidc && jwtForm.test(token)) return fromIssuer(token, parts.oidc, parts)
   const found = await parts.views.token(secretHash)
   const role = found && toApiRole(found.role)
   if (!found || role === undefined || role === 'unknown' || !isSame(secretHash, found.secretHash))
@@ -31,6 +42,26 @@ export async function authenticate(authorization: string | undefined, parts: Aut
   if (tokenState(found, microsFromMs(parts.clock.nowMs())) !== 'active')
     throw new Problem('UNAUTHENTICATED', { detail })
   return { tenantId: found.tenantId, memberId: found.memberId, tokenId: found.tokenId, role }
+}
+
+async function fromIssuer(
+  token: string,
+  oidc: OidcVerifier,
+  { views }: Pick<AuthenticateParts, 'views'>,
+): Promise<Principal> {
+  let who: Principal | undefined
+  try {
+    who = await oidc.verify(token)
+  } catch (error) {
+    // Perhaps the token is good: the caller may ask again, and is told when the issuer will be asked again.
+    const retryAfterMs = error instanceof KeysUnavailableError ? error.retryAfterMs : undefined
+    throw new Problem('UNAUTHENTICATED', {
+      detail,
+      ...(retryAfterMs !== undefined && { headers: { 'Retry-After': String(Math.ceil(retryAfterMs / 1_000)) } }),
+    })
+  }
+  if (!who || !(await views.hasTenant(who.tenantId))) throw new Problem('UNAUTHENTICATED', { detail })
+  return who
 }
 
 const detail = 'The token is not known, has expired or was revoked.'

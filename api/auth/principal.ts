@@ -24,6 +24,7 @@ export type Principal = {
   tenantId: string
   /** Null when the token speaks for the tenant itself. */
   memberId: string | null
+  /** Of a PF-3 token its id; of an issuer's the subject, as `oidc:<subject>`. */
   tokenId: string
   role: Role
 }

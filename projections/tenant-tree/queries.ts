@@ -43,6 +43,16 @@ export async function tenantById(tx: Tx, tenantId: string): Promise<Tenant | und
   return rows[0] && fromRowTenant(rows[0])
 }
 
+/** For each id whether there is such a tenant, in order. As the service. One statement, whatever the number. */
+export async function haveTenants(tx: Tx, tenantIds: readonly string[]): Promise<boolean[]> {
+  const { rows } = await tx.query<{ tenant_id: string }>(
+    'SELECT tenant_id FROM tenant_tree WHERE tenant_id = ANY ($1::text[])',
+    [tenantIds],
+  )
+  const found = new Set([platformTenantId, ...rows.map((row) => row.tenant_id)])
+  return tenantIds.map((id) => found.has(id))
+}
+
 /** From the parent up to the platform; empty for the platform and for a tenant that does not exist. As the service. */
 export async function ancestorsOf(tx: Tx, tenantId: string): Promise<string[]> {
   const { rows } = await tx.query<{ parent_id: string }>(
