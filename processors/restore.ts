@@ -13,8 +13,14 @@ export type Restored = { state: PartitionState; cursor: FactCursor; facts: numbe
 
 const restoreRecordsMax = 2_000
 
-/** `facts` counts those read after the snapshot. Throws LOG_GAP when log and last commit do not agree. */
-export async function restore(tenure: Tenure, parts: OwnerParts): Promise<Restored> {
+/**
+ * `facts` counts those read after the snapshot. Throws LOG_GAP when log and last commit do not agree, LOG_FENCED when
+ * another owner has written since the tenure began.
+ */
+export async function restore(
+  tenure: Tenure,
+  parts: Pick<OwnerParts, 'log' | 'codec' | 'directory' | 'snapshots'>,
+): Promise<Restored> {
   const { log, codec, directory } = parts
   const { partition } = tenure
   await directory.catchUp(await log.directoryEnd())
@@ -26,6 +32,8 @@ export async function restore(tenure: Tenure, parts: OwnerParts): Promise<Restor
     if (read.facts.length === 0) throw new PlatformError('LOG_GAP', { partition, committed: seq, found: state.seq })
     for (const { value } of read.facts) {
       const fact = codec.decode(value) as Fact
+      // Written after this tenure began: by another owner, to whom the partition belongs now.
+      if (fact.seq > seq) throw new PlatformError('LOG_FENCED', { partition, seq: fact.seq, committed: seq })
       if (fact.intakeOffset !== null && fact.intakeOffset >= intakeOffset) {
         throw new PlatformError('LOG_GAP', {
           partition,

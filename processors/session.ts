@@ -33,6 +33,8 @@ import { tuple } from './tuple.ts'
 export type Session = ReturnType<typeof session>
 
 const readWaitMs = 1_000
+/** Timers are set by the clock, and a clock can be set right: what is due then is seen this much later at most. */
+const lookAgainMsMax = 1_000
 
 /** `stopping` ends the reading of requests; `health` is kept true. */
 export function session(
@@ -95,7 +97,10 @@ export function session(
       const dueAt = timers.nextAt() ?? undefined
       const retryAt = earliestRetry()
       const at = dueAt !== undefined && (retryAt === undefined || dueAt < retryAt) ? dueAt : retryAt
-      const cancel = at === undefined ? () => {} : clock.after(Math.max(1, msFromMicros(at) - clock.nowMs() + 1), go)
+      const cancel =
+        at === undefined
+          ? () => {}
+          : clock.after(Math.min(Math.max(1, msFromMicros(at) - clock.nowMs() + 1), lookAgainMsMax), go)
       stopping.addEventListener('abort', go, { once: true })
       wake = go
       function go() {

@@ -52,7 +52,7 @@ export type SimulatedFaults = {
   shortRead: number
   /** A read fails with LOG_UNAVAILABLE. */
   readFailed: number
-  /** Longest delay of any call, in milliseconds; each is drawn between 0 and this. */
+  /** Longest delay before a call takes effect, and before its answer, in milliseconds; each is drawn between 0 and this. */
   delayMsMax: number
 }
 
@@ -74,11 +74,15 @@ export type SimulatedLogOptions = Partial<BacklogLimits> & {
   random: Random
   faults?: Partial<SimulatedFaults>
   recordBytesMax?: number
+  /** Told of every fault that strikes. */
+  onFault?: (kind: keyof SimulatedFaults) => void
 }
 
 export type SimulatedLog = Log & {
   /** Changes the faults from now on. */
   setFaults(faults: Partial<SimulatedFaults>): void
+  /** Everything committed in the partition, for an observer who must not disturb the run. */
+  committedFacts(partition: number): readonly StoredFact[]
 }
 
 type Partition = {
@@ -111,7 +115,12 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
   const directory: StoredDirectoryFact[] = []
   const waiting = new Set<() => void>()
 
-  const happens = (chance: number): boolean => chance > 0 && random.fraction() < chance
+  const happens = (kind: keyof SimulatedFaults): boolean => {
+    const chance = faults[kind]
+    const does = chance > 0 && random.fraction() < chance
+    if (does) options.onFault?.(kind)
+    return does
+  }
   const wakeAll = () => {
     for (const wake of [...waiting]) wake()
   }
@@ -131,12 +140,12 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
   async function read<Item>(records: readonly Item[], offset: bigint, readOptions: ReadOptions): Promise<Item[]> {
     checkRead(readOptions)
     await delay()
-    if (happens(faults.readFailed)) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'simulated' })
+    if (happens('readFailed')) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'simulated' })
     const from = Number(offset)
     if (records.length <= from) await grown(records, from, readOptions)
     if (readOptions.signal?.aborted) return []
     const found = records.slice(from, from + readOptions.recordsMax)
-    return found.length > 1 && happens(faults.shortRead)
+    return found.length > 1 && happens('shortRead')
       ? found.slice(0, 1 + Math.floor(random.fraction() * (found.length - 1)))
       : found
   }
@@ -169,15 +178,16 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
 
   async function append(records: readonly IntakeRecord[]): Promise<Position[]> {
     await delay()
-    if (happens(faults.appendLost))
+    if (happens('appendLost'))
       throw new PlatformError('LOG_UNAVAILABLE', { records: records.length, problem: 'simulated' })
     const positions = records.map((record) => {
       const position = store(record)
-      if (happens(faults.duplicateAppend)) store(record)
+      if (happens('duplicateAppend')) store(record)
       return position
     })
     wakeAll()
-    if (happens(faults.appendUnacknowledged))
+    await delay()
+    if (happens('appendUnacknowledged'))
       throw new PlatformError('LOG_UNAVAILABLE', { records: records.length, problem: 'simulated' })
     return positions
   }
@@ -202,11 +212,12 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
 
     async function write(facts: readonly FactRecord[], intakeOffset: bigint): Promise<void> {
       await delay()
-      if (happens(faults.fenced)) home.epoch += 1n
+      if (happens('fenced')) home.epoch += 1n
       if (home.epoch !== epoch) throw new PlatformError('LOG_FENCED', { partition, epoch })
-      const isDurable = happens(faults.commitUnknownDurable)
-      const isLost = !isDurable && happens(faults.commitUnknownLost)
+      const isDurable = happens('commitUnknownDurable')
+      const isLost = !isDurable && happens('commitUnknownLost')
       if (!isLost) apply(facts, intakeOffset)
+      await delay()
       if (isDurable || isLost) throw new PlatformError('LOG_COMMIT_UNKNOWN', { partition, problem: 'simulated' })
     }
 
@@ -244,6 +255,7 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     setFaults(changed) {
       faults = { ...faults, ...changed }
     },
+    committedFacts: (partition) => of(partition).facts,
     async append(records) {
       checkSizes(records, shape)
       return records.length === 0 ? [] : unwritten.during(records, () => append(records))

@@ -61,9 +61,9 @@ export function evolveAdmission(admission: Admission, fact: Fact): void {
     remember(admission, fact.causedBy, fact.occurredAt)
   switch (fact.type) {
     case 'CapSet':
-      return setCap(capsOf(admission, fact.tenantId), fact)
+      return setCap(capsToChange(admission, fact.tenantId), fact)
     case 'CapRemoved': {
-      const tenant = capsOf(admission, fact.tenantId)
+      const tenant = capsToChange(admission, fact.tenantId)
       tenant.caps.delete(fact.capId)
       tenant.versions.set(fact.capId, fact.version)
       return
@@ -79,7 +79,15 @@ export function evolveAdmission(admission: Admission, fact: Fact): void {
   }
 }
 
-export function capsOf(admission: Admission, tenantId: string): TenantCaps {
+/** For reading: a decision changes nothing, so that a tenant asked about is not a tenant remembered. */
+export const capsOf = (
+  admission: Admission,
+  tenantId: string,
+): { caps: ReadonlyMap<string, CapState>; versions: ReadonlyMap<string, bigint> } =>
+  admission.tenants.get(tenantId) ?? noCaps
+const noCaps: TenantCaps = { caps: new Map(), versions: new Map() }
+
+function capsToChange(admission: Admission, tenantId: string): TenantCaps {
   const known = admission.tenants.get(tenantId)
   if (known) return known
   const made: TenantCaps = { caps: new Map(), versions: new Map() }
@@ -126,7 +134,7 @@ function remember(admission: Admission, id: string, at: EpochMicros): void {
   answered.current.add(id)
 }
 
-function hold(tenant: TenantCaps, fact: Recorded<'JobAdmitted'>): void {
+function hold(tenant: ReturnType<typeof capsOf>, fact: Recorded<'JobAdmitted'>): void {
   for (const { capId, periodStart, held } of fact.caps) {
     const cap = tenant.caps.get(capId)
     if (!cap) continue
@@ -142,7 +150,7 @@ function forgetEmptyPeriods(cap: CapState, current: EpochMicros): void {
 }
 
 /** A hold taken under an earlier life of the cap is not in its standing any more, so nothing is given back. */
-function settle(tenant: TenantCaps, settlement: JobRatedSettlement | UsageMeteredSettlement): void {
+function settle(tenant: ReturnType<typeof capsOf>, settlement: JobRatedSettlement | UsageMeteredSettlement): void {
   const cap = tenant.caps.get(settlement.capId)
   if (!cap || settlement.capVersion < cap.sinceVersion) return
   const standing = cap.standings.get(settlement.periodStart)

@@ -1,4 +1,5 @@
 /** given / when / then over the whole fold of a partition: past facts, one request or outcome, the exact drafts. */
+import { serialize } from 'node:v8'
 import { expect } from 'vitest'
 import { parsePriceBook } from '../../pricing/index.ts'
 import type { Fact, FactBody, Request, RequestBody } from '../../schemas/events.generated.ts'
@@ -112,7 +113,11 @@ export class Scene {
       weightOf: () => 1,
       ...more,
     }
-    return this.settle(decideRequest(request, this.state, context))
+    const before = serialize(this.state)
+    const decided = decideRequest(request, this.state, context)
+    // A decision that changed what it looked at would make a live owner differ from a restored one.
+    expect(serialize(this.state).equals(before)).toBe(true)
+    return this.settle(decided)
   }
 
   settle(decided: Decided): FactBody[] {

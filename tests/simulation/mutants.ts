@@ -1,0 +1,246 @@
+/** Bugs to plant, each as a change of one place in one file, made while the file is loaded: the product itself stays as it is. */
+
+export type Mutant = {
+  name: string
+  means: string
+  file: string
+  /** Stands exactly once in the file; otherwise planting fails. */
+  find: string
+  replace: string
+}
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'answers-twice',
+    means: 'a request that comes again is decided again',
+    file: 'processors/deciders.ts',
+    find: 'if (isAnswered(admission, request.requestId)) return { facts: [] }',
+    replace: '',
+  },
+  {
+    name: 'admits-twice',
+    means: 'a job that comes again is admitted again',
+    file: 'processors/admission/decide.ts',
+    find: 'if (isAnswered(admission, request.jobId)) return []',
+    replace: '',
+  },
+  {
+    name: 'no-fence',
+    means: 'an owner that was replaced can still commit',
+    file: 'platform/log/simulated.ts',
+    find: "if (home.epoch !== epoch) throw new PlatformError('LOG_FENCED', { partition, epoch })",
+    replace: '',
+  },
+  {
+    name: 'cap-forgets-holds',
+    means: 'a cap looks at what is settled, not at what is held',
+    file: 'processors/admission/decide.ts',
+    find: 'if (hold.settledBefore + hold.heldBefore + hold.held > hold.limit)',
+    replace: 'if (hold.settledBefore + hold.held > hold.limit)',
+  },
+  {
+    name: 'cap-one-too-many',
+    means: 'a cap lets one in when it is full to the unit',
+    file: 'processors/admission/decide.ts',
+    find: 'if (hold.settledBefore + hold.heldBefore + hold.held > hold.limit)',
+    replace: 'if (hold.settledBefore + hold.heldBefore + hold.held > hold.limit + 1n)',
+  },
+  {
+    name: 'settles-twice',
+    means: 'a hold is given back twice',
+    file: 'processors/admission/state.ts',
+    find: 'held: standing.held - settlement.held,',
+    replace: 'held: standing.held - settlement.held - settlement.held,',
+  },
+  {
+    name: 'hold-leaks',
+    means: 'requests of a job that never started stay held',
+    file: 'processors/rating/decide.ts',
+    find: '...(attempt ? {} : { tokens: 0n }),',
+    replace: '',
+  },
+  {
+    name: 'release-on-retry',
+    means: 'a place is given back twice when an attempt is retried',
+    file: 'processors/execution/state.ts',
+    find: 'leavePlace(execution, job)\n  if (fact.retryAt === null) return',
+    replace: 'leavePlace(execution, job)\n  execution.running.local -= 1\n  if (fact.retryAt === null) return',
+  },
+  {
+    name: 'offset-first',
+    means: 'the intake offset is committed before the facts',
+    file: 'processors/session.ts',
+    find: 'await tenure.commit(batch, takenTo)',
+    replace: 'await tenure.commit([], takenTo)\n    await tenure.commit(batch, takenTo)',
+  },
+  {
+    name: 'facts-first',
+    means: 'facts are committed before the intake offset',
+    file: 'processors/session.ts',
+    find: 'await tenure.commit(batch, takenTo)',
+    replace: 'await tenure.commit(batch, tenure.committed.intakeOffset)\n    await tenure.commit([], takenTo)',
+  },
+  {
+    name: 'goes-on-after-unknown',
+    means: 'a commit whose outcome nobody knows is taken for done',
+    file: 'processors/session.ts',
+    find: 'await tenure.commit(batch, takenTo)',
+    replace:
+      "await tenure.commit(batch, takenTo).catch((error) => { if (error.code !== 'LOG_COMMIT_UNKNOWN') throw error })",
+  },
+  {
+    name: 'float-money',
+    means: 'money is counted in floating point',
+    file: 'pricing/rate.ts',
+    find: 'amountPico: line.quantity * line.pricePico,',
+    replace: 'amountPico: BigInt(Math.round(Number(line.quantity) * Number(line.pricePico))),',
+  },
+  {
+    name: 'utc-months',
+    means: 'billing periods ignore the time zone',
+    file: 'processors/admission/decide.ts',
+    find: 'billingPeriod: billingPeriodOf(tenant.timeZone, now),',
+    replace: "billingPeriod: billingPeriodOf('UTC', now),",
+  },
+  {
+    name: 'utc-caps',
+    means: 'periods of caps ignore the time zone',
+    file: 'processors/admission/decide.ts',
+    find: 'const { start, end } = periodAt(cap, timeZone, now, cap.countsFrom)',
+    replace: "const { start, end } = periodAt(cap, 'UTC', now, cap.countsFrom)",
+  },
+  {
+    name: 'resource-of-another-tenant',
+    means: "content is looked up without the tenant's name",
+    file: 'processors/session.ts',
+    find: "(state.accounts.contentRefs.get(tuple(job.tenantId, resourceHash)) ?? '')",
+    replace: '[...state.accounts.contentRefs.values()].at(-1) ?? null',
+  },
+  {
+    name: 'calls-before-commit',
+    means: 'the call leaves before the log has the attempt',
+    file: 'processors/session.ts',
+    find: "if (fact.type === 'AttemptStarted') afterCommit.push(() => call(fact.jobId))",
+    replace: "if (fact.type === 'AttemptStarted') call(fact.jobId)",
+  },
+  {
+    name: 'snapshot-late',
+    means: 'a restored owner begins one fact after its snapshot',
+    file: 'processors/partition-state.ts',
+    find: 'return { seq: state.seq, format',
+    replace: 'return { seq: state.seq + 1n, format',
+  },
+  {
+    name: 'snapshot-unchecked',
+    means: 'a damaged snapshot is believed',
+    file: 'processors/partition-state.ts',
+    find: ' || checksumOf(snapshot.body) !== snapshot.checksum',
+    replace: '',
+  },
+  {
+    name: 'forgets-the-call',
+    means: 'a call that was under way when the owner died is not settled',
+    file: 'processors/session.ts',
+    find: 'const underWay = [...state.execution.jobs.values()].filter((job) => job.attempt !== null)',
+    replace: 'const underWay = [...state.execution.jobs.values()].filter(() => false)',
+  },
+  {
+    name: 'calls-again-silently',
+    means: 'a restored owner makes the same attempt again',
+    file: 'processors/session.ts',
+    find: 'health.indeterminate = underWay.length',
+    replace: 'for (const job of underWay) call(job.jobId)',
+  },
+  {
+    name: 'no-deadline',
+    means: 'a job that waits past its deadline waits on',
+    file: 'processors/session.ts',
+    find: "if (fact.type === 'JobAdmitted') timers.add(fact.deadlineAt, fact.jobId)",
+    replace: '',
+  },
+  {
+    name: 'retries-are-forgotten',
+    means: 'nothing wakes the owner for a retry',
+    file: 'processors/session.ts',
+    find: 'const retryAt = earliestRetry()',
+    replace: 'const retryAt = undefined as bigint | undefined',
+  },
+  {
+    name: 'sleeps-through-clock-changes',
+    means: 'a timer that was set by a wrong clock is not looked at again',
+    file: 'processors/session.ts',
+    find: 'const lookAgainMsMax = 1_000',
+    replace: 'const lookAgainMsMax = Number.POSITIVE_INFINITY',
+  },
+  {
+    name: 'replaced-is-damaged',
+    means: 'an owner that was replaced while it restored takes the log for damaged',
+    file: 'processors/restore.ts',
+    find: "if (fact.seq > seq) throw new PlatformError('LOG_FENCED', { partition, seq: fact.seq, committed: seq })",
+    replace: '',
+  },
+  {
+    name: 'asking-remembers',
+    means: 'a decision leaves something behind in the state',
+    file: 'processors/admission/state.ts',
+    find: 'admission.tenants.get(tenantId) ?? noCaps',
+    replace: 'capsToChange(admission, tenantId)',
+  },
+  {
+    name: 'sleeps-on-restore',
+    means: 'a restored owner does not look at the jobs that wait',
+    file: 'processors/owner.ts',
+    find: 'await current.step() // Jobs that waited',
+    replace: 'await current.commit() // Jobs that waited',
+  },
+  {
+    name: 'excess-unsaid',
+    means: 'use above the hold is settled without being said',
+    file: 'processors/rating/decide.ts',
+    find: 'if (actual <= held) return []',
+    replace: 'if (actual <= held * 1_000n) return []',
+  },
+  {
+    name: 'charges-failures',
+    means: 'a job that failed is charged for',
+    file: 'pricing/rate.ts',
+    find: "const isCharged = work.outcome === 'succeeded' || (work.outcome === 'cancelled' && usage !== null)",
+    replace: 'const isCharged = true',
+  },
+  {
+    name: 'other-book',
+    means: 'a job is rated under the newest price book, not under that of its admission',
+    file: 'processors/session.ts',
+    find: 'const book = bookByHash(directory.directory(), admitted.priceBookHash)',
+    replace:
+      "const newest = [...directory.directory().bookTexts.keys()].at(-1) ?? ''\n    const book = { ...bookByHash(directory.directory(), newest), hash: admitted.priceBookHash } as ReturnType<typeof bookByHash>",
+  },
+  {
+    name: 'clock-goes-back',
+    means: 'a fact has the time that the clock shows, also when it was set back',
+    file: 'processors/session.ts',
+    find: 'return now > state.occurredAt ? now : state.occurredAt + 1n',
+    replace: 'return now',
+  },
+  {
+    name: 'cancel-undone',
+    means: 'a job that was cancelled while it ran is tried again',
+    file: 'processors/execution/decide.ts',
+    find: 'if (!outcome.canRetry || job.isCancelRequested || attempt.attemptNo >= job.admitted.attemptsMax) return null',
+    replace: 'if (!outcome.canRetry || attempt.attemptNo >= job.admitted.attemptsMax + 1) return null',
+  },
+  {
+    name: 'trusts-impossible-usage',
+    means: 'a report that cannot be true is rated as it is',
+    file: 'processors/execution/run-attempt.ts',
+    find: 'if (isSoundUsage(usage)) return usage',
+    replace: 'return usage',
+  },
+  {
+    name: 'view-adds-twice',
+    means: 'a fact that comes again is added to a view again',
+    file: 'projections/fold-rows.ts',
+    find: 'if (row && seq <= row.seq) return row',
+    replace: '',
+  },
+]

@@ -1,0 +1,97 @@
+/** Providers whose every call may go wrong, and which see to it that no call is made that the log does not know of. */
+import { type Call, type CallOutcome, noTokens, type Provider } from '../../capabilities/index.ts'
+import type { Faults } from './faults.ts'
+import type { SimRandom } from './random.ts'
+import type { Scheduler } from './scheduler.ts'
+
+export type KnownJob = { inputTokensMax: bigint; outputTokensMax: bigint }
+
+export type ProviderWorld = {
+  scheduler: Scheduler
+  faults: Faults
+  random: SimRandom
+  /** What the log says of a call's job; undefined when no attempt of that id has been started there. */
+  startedJob(call: Call): KnownJob | undefined
+  violated(what: string): void
+  /** Longest call, in milliseconds. */
+  callMsMax: number
+}
+
+const models: Record<string, Record<string, string>> = {
+  local: { 'classify.category': 'linear-1', 'classify.sentiment': 'vader-1' },
+  scripted: { 'classify.sentiment': 'scripted-1', 'generate.text': 'scripted-1' },
+}
+
+export function simProviders(world: ProviderWorld): Provider[] {
+  const called = new Set<string>()
+  return Object.entries(models).map(([name, byCapability]) => ({
+    name,
+    pool: name === 'local' ? 'local' : 'remote',
+    modelFor(capability, wanted) {
+      const model = byCapability[capability]
+      return wanted === undefined || wanted === model ? model : undefined
+    },
+    call(call, signal) {
+      if (called.has(call.attemptId)) world.violated(`attempt ${call.attemptId} was called twice`)
+      called.add(call.attemptId)
+      return answer(call, signal, world)
+    },
+    close: async () => {},
+  }))
+}
+
+function answer(call: Call, signal: AbortSignal, world: ProviderWorld): Promise<CallOutcome> {
+  const { faults, random, scheduler, callMsMax } = world
+  const job = world.startedJob(call)
+  if (!job) {
+    world.violated(`attempt ${call.attemptId} was called before the log had it`)
+    return Promise.resolve({ ok: false, code: 'PROVIDER_REJECTED' })
+  }
+  const outcome = drawOutcome(job, faults, random)
+  return new Promise((resolve) => {
+    const takeBack =
+      outcome === 'never' ? () => {} : scheduler.after(random.fraction() * callMsMax, () => resolve(outcome))
+    const abort = () => {
+      takeBack()
+      // Some providers charge for what they did until then.
+      const usage = random.chance(0.5) ? { usage: usageOf(job, random) } : {}
+      scheduler.after(random.fraction() * 20, () => resolve({ ok: false, code: 'CANCELLED', ...usage }))
+    }
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+  })
+}
+
+function drawOutcome(job: KnownJob, faults: Faults, random: SimRandom): CallOutcome | 'never' {
+  if (faults.happens('providerTimeout')) return 'never'
+  if (faults.happens('providerError')) {
+    const usage = random.chance(0.3) ? { usage: usageOf(job, random) } : {}
+    return { ok: false, code: random.pick(['PROVIDER_UNAVAILABLE', 'PROVIDER_REJECTED'] as const), ...usage }
+  }
+  if (faults.happens('providerRateLimit'))
+    return { ok: false, code: 'PROVIDER_RATE_LIMITED', retryAfterMs: random.whole(1, 3_000) }
+  if (faults.happens('providerMalformed')) return { ok: false, code: 'PROVIDER_MALFORMED' }
+  const result = { text: String(random.whole(0, 9)) }
+  if (faults.happens('usageAboveHold')) {
+    const usage = { ...usageOf(job, random), outputTokens: job.outputTokensMax + BigInt(random.whole(1, 50)) }
+    return { ok: true, result, usage }
+  }
+  if (faults.happens('usageImpossible'))
+    return { ok: true, result, usage: { ...usageOf(job, random), outputTokens: -1n } }
+  return { ok: true, result, usage: usageOf(job, random) }
+}
+
+/** Somewhere below the bounds. */
+function usageOf({ inputTokensMax, outputTokensMax }: KnownJob, random: SimRandom) {
+  const input = BigInt(random.whole(0, Number(inputTokensMax)))
+  const read = BigInt(random.whole(0, Number(input)))
+  const output = BigInt(random.whole(0, Number(outputTokensMax)))
+  return {
+    ...noTokens,
+    inputUncachedTokens: input - read,
+    inputCacheReadTokens: read,
+    outputTokens: output,
+    reasoningTokens: BigInt(random.whole(0, Number(output))),
+    source: random.pick(['provider', 'counted'] as const),
+  }
+}

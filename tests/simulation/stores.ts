@@ -1,0 +1,78 @@
+/** What survives every process: payloads and snapshots, in memory, with their faults. */
+import { createHash } from 'node:crypto'
+import { PlatformError } from '../../platform/errors.ts'
+import type { SnapshotStore, StoredSnapshot } from '../../platform/snapshots/snapshots.ts'
+import type { PayloadVault } from '../../platform/vault/vault.ts'
+import type { Faults } from './faults.ts'
+
+/** Keeps content as it is: sealing has tests of its own. Content of one tenant asked for by another is a violation. */
+export function simVault(
+  faults: Faults,
+  pauseFor: () => Promise<void>,
+  violated: (what: string) => void,
+): PayloadVault {
+  const contents = new Map<string, { tenantId: string; content: Uint8Array }>()
+  const receipt = (ref: string, content: Uint8Array) => ({
+    ref,
+    bytes: content.length,
+    mac: createHash('sha256').update(content).digest('hex'),
+  })
+  async function getMany(wanted: readonly { tenantId: string; ref: string }[]) {
+    await pauseFor()
+    failSometimes()
+    const found = new Map<string, Uint8Array>()
+    for (const { tenantId, ref } of wanted) {
+      const kept = contents.get(ref)
+      if (kept && kept.tenantId !== tenantId) violated(`${tenantId} asked for ${ref} of ${kept.tenantId}`)
+      if (kept?.tenantId === tenantId) found.set(ref, kept.content)
+    }
+    return found
+  }
+  function failSometimes(): void {
+    if (faults.happens('vaultFailed')) throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
+  }
+  return {
+    seal: async (payloads) => payloads.map((p) => ({ receipt: receipt(p.ref, p.content), row: {} })),
+    store: async () => {},
+    async put(payloads) {
+      await pauseFor()
+      failSometimes()
+      return payloads.map(({ tenantId, ref, content }) => {
+        if (!contents.has(ref)) contents.set(ref, { tenantId, content })
+        return receipt(ref, content)
+      })
+    },
+    get: (tenantId, refs) => getMany(refs.map((ref) => ({ tenantId, ref }))),
+    getMany,
+  }
+}
+
+export type SimSnapshots = SnapshotStore & { onSave(look: (partition: number, saved: StoredSnapshot) => void): void }
+
+export function simSnapshots(faults: Faults, pauseFor: () => Promise<void>): SimSnapshots {
+  const kept = new Map<number, StoredSnapshot[]>()
+  const looks: ((partition: number, saved: StoredSnapshot) => void)[] = []
+  return {
+    onSave: (look) => void looks.push(look),
+    async save(partition, snapshot) {
+      await pauseFor()
+      const older = (kept.get(partition) ?? []).filter(({ seq }) => seq < snapshot.seq)
+      kept.set(partition, [snapshot, ...older].slice(0, 2))
+      for (const look of looks) look(partition, snapshot)
+    },
+    async load(partition) {
+      await pauseFor()
+      const all = kept.get(partition) ?? []
+      const [newest, ...older] = all
+      if (!newest) return []
+      if (faults.happens('snapshotLost')) return []
+      if (older.length > 0 && faults.happens('snapshotStale')) return older
+      if (faults.happens('snapshotCorrupt')) {
+        const body = Uint8Array.from(newest.body)
+        body[body.length >> 1] = (body[body.length >> 1] ?? 0) ^ 1
+        return [{ ...newest, body }, ...older]
+      }
+      return all
+    },
+  }
+}

@@ -1,0 +1,83 @@
+/** The views, filled by processes that die between the rows and the position, so that facts come again. */
+import { isDeepStrictEqual } from 'node:util'
+import { sleep } from '../../platform/clock.ts'
+import { type FactCursor, startOfFacts } from '../../platform/log/log.ts'
+import type { SimulatedLog } from '../../platform/log/simulated.ts'
+import { testCodec } from '../../processors/testing/world.ts'
+import { allProjections } from '../../projections/index.ts'
+import { memoryProjections } from '../../projections/memory-runner.ts'
+import type { Fact } from '../../schemas/events.generated.ts'
+import type { Faults } from './faults.ts'
+import { type SimProcess, simProcess } from './process.ts'
+import type { SimRandom } from './random.ts'
+import type { Scheduler } from './scheduler.ts'
+
+export type Views = ReturnType<typeof views>
+
+const retryMs = 50
+const restartMsMax = 300
+const readWaitMs = 1_000
+
+export function views(parts: {
+  scheduler: Scheduler
+  log: SimulatedLog
+  faults: Faults
+  random: SimRandom
+  onEvent(): void
+}) {
+  const { scheduler, log, faults, random } = parts
+  const tables = Array.from({ length: log.partitionCount }, () => memoryProjections(allProjections))
+  const positions: FactCursor[] = tables.map(() => startOfFacts)
+  let process: SimProcess
+  let started = 0
+
+  function start(): void {
+    started += 1
+    process = simProcess(`views-${started}`, scheduler, parts.onEvent)
+    for (let partition = 0; partition < log.partitionCount; partition++) void follow(partition, process)
+  }
+
+  async function follow(partition: number, own: SimProcess): Promise<void> {
+    const source = own.port(log)
+    let cursor = positions[partition] ?? startOfFacts
+    while (own.isAlive()) {
+      try {
+        const read = await source.readFacts(partition, cursor, {
+          recordsMax: random.whole(1, 200),
+          waitMs: readWaitMs,
+        })
+        tables[partition]?.apply(read.facts.map(({ value }) => testCodec.decode(value) as Fact))
+        await sleep(own.clock, random.whole(0, 20))
+        positions[partition] = read.cursor
+        cursor = read.cursor
+      } catch {
+        await sleep(own.clock, retryMs)
+      }
+    }
+  }
+
+  return {
+    start,
+    crash(): void {
+      faults.fired('viewCrash')
+      process.kill()
+      scheduler.after(random.fraction() * restartMsMax, start)
+    },
+    haveAll: (): boolean =>
+      positions.every(({ seq }, partition) => seq === BigInt(log.committedFacts(partition).length)),
+    /** Facts that came in pieces, twice, and through crashes make the rows that they make in one go. */
+    check(facts: (partition: number) => readonly Fact[], violated: (what: string) => void): void {
+      for (const [partition, table] of tables.entries()) {
+        const reference = memoryProjections(allProjections)
+        reference.apply(facts(partition))
+        for (const { name } of allProjections) {
+          if (!isDeepStrictEqual(table.rows(name), reference.rows(name)))
+            violated(`view ${name} of partition ${partition} is not the fold of the facts`)
+        }
+      }
+    },
+    ledgerLines(partition: number) {
+      return tables[partition]?.rows('ledger') ?? []
+    },
+  }
+}

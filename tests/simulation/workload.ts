@@ -1,0 +1,294 @@
+/** Who asks for what: a tree of tenants with caps at several levels, and clients that ask until they are answered. */
+import { sleep } from '../../platform/clock.ts'
+import type { SimulatedLog } from '../../platform/log/simulated.ts'
+import type { Payload, PayloadVault } from '../../platform/vault/vault.ts'
+import { parsePriceBook } from '../../pricing/index.ts'
+import { testCodec } from '../../processors/testing/world.ts'
+import { type AskedRequest, type RequestAppender, requestAppender } from '../../producers/append-request.ts'
+import type { RequestBody } from '../../schemas/events.generated.ts'
+import { idFrom, jobIdFrom } from '../../schemas/ids.ts'
+import { platformTenantId } from '../../schemas/streams.ts'
+import { picoPerUnit } from '../../schemas/units.ts'
+import type { Faults } from './faults.ts'
+import { type SimProcess, simProcess } from './process.ts'
+import { randomFor, type SimRandom } from './random.ts'
+import { type Scheduler, trueClock } from './scheduler.ts'
+
+export type WorkloadParts = {
+  seed: number
+  scheduler: Scheduler
+  log: SimulatedLog
+  vault: PayloadVault
+  faults: Faults
+  random: SimRandom
+  onEvent(): void
+}
+
+export type Workload = ReturnType<typeof workload>
+
+type SimTenant = { id: string; level: 'partner' | 'client' | 'merchant'; parentId: string; timeZone: string }
+
+const caller = { actor: 'token:sim', correlationId: 'sim', traceparent: null }
+const clientWaitMs = 1_500
+const triesMax = 500
+export const capabilityNames = ['classify.category', 'classify.sentiment', 'generate.text'] as const
+const zones = ['UTC', 'Africa/Lagos', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu']
+
+const tree: readonly Omit<SimTenant, 'timeZone'>[] = [
+  { id: 'partner-1', level: 'partner', parentId: platformTenantId },
+  { id: 'partner-2', level: 'partner', parentId: platformTenantId },
+  { id: 'client-1', level: 'client', parentId: 'partner-1' },
+  { id: 'client-2', level: 'client', parentId: 'partner-1' },
+  { id: 'client-3', level: 'client', parentId: 'partner-2' },
+  { id: 'merchant-1', level: 'merchant', parentId: 'client-1' },
+  { id: 'merchant-2', level: 'merchant', parentId: 'client-1' },
+  { id: 'merchant-3', level: 'merchant', parentId: 'client-3' },
+]
+
+export function workload(parts: WorkloadParts) {
+  const { seed, scheduler, log, vault, faults, random } = parts
+  const clock = trueClock(scheduler)
+  const tenants = tree.map((tenant): SimTenant => ({ ...tenant, timeZone: random.pick(zones) }))
+  const accepted = new Map<string, string>()
+  const doors: { process: SimProcess; appender: RequestAppender }[] = []
+  let opened = 0
+  let asking = 0
+  let books = 0
+
+  function openDoor(): (typeof doors)[number] {
+    opened += 1
+    const process = simProcess(`door-${opened}`, scheduler, parts.onEvent)
+    const door = {
+      process,
+      appender: requestAppender({
+        log: process.port(log),
+        codec: testCodec,
+        clock: process.clock,
+        random: randomFor(seed, process.name),
+      }),
+    }
+    doors.push(door)
+    return door
+  }
+
+  function anyDoor() {
+    const open = doors.filter(({ process }) => process.isAlive())
+    return open.length > 0 ? random.pick(open) : openDoor()
+  }
+
+  /** Asks again and again, at any door, until one says that the log has it. */
+  async function ask(request: AskedRequest & { requestId: string }): Promise<void> {
+    asking += 1
+    for (let tries = 0; tries < triesMax; tries++) {
+      const isGone = faults.happens('clientGone')
+      const answered = anyDoor().appender.append(caller, request)
+      const wait = sleep(clock, isGone ? random.whole(0, 20) : clientWaitMs)
+      const isTaken = await Promise.race([answered.then(() => true).catch(() => false), wait.then(() => false)])
+      if (isTaken) {
+        asking -= 1
+        return
+      }
+      await sleep(clock, random.whole(1, 100))
+    }
+    throw new Error(`nobody took ${request.requestId} in ${triesMax} tries`)
+  }
+
+  let requestNo = 0
+  const asked = (tenantId: string, body: RequestBody): AskedRequest & { requestId: string } => {
+    requestNo += 1
+    return { tenantId, requestId: `req_${requestNo}`, ...body }
+  }
+
+  async function putSurely(payload: Payload): Promise<void> {
+    for (let tries = 0; tries < triesMax; tries++) {
+      try {
+        await vault.put([payload])
+        return
+      } catch {
+        await sleep(clock, 10)
+      }
+    }
+    throw new Error(`the vault took nothing in ${triesMax} tries`)
+  }
+
+  async function submit(tenant: SimTenant, key: string): Promise<string> {
+    const { id: tenantId } = tenant
+    const jobId = jobIdFrom(tenantId, key)
+    const capability = random.pick(capabilityNames)
+    const payloadRef = idFrom('pay', tenantId, jobId)
+    const content = new TextEncoder().encode('{"input":{"text":"hello"},"params":{}}')
+    await putSurely({ tenantId, ref: payloadRef, class: 'day', content })
+    await ask({
+      tenantId,
+      type: 'SubmitJob',
+      requestId: idFrom('req', 'SubmitJob', tenantId, jobId),
+      jobId,
+      memberId: random.chance(0.3) ? 'ada' : null,
+      capability,
+      resourceId: capability === 'classify.category' ? (random.chance(0.95) ? 'labels' : 'nothing') : null,
+      model: null,
+      payloadRef,
+      payloadBytes: BigInt(content.length),
+      payloadMac: 'mac',
+      priority: random.whole(1, 5),
+      inputTokensMax: BigInt(random.whole(1, 5_000)),
+      outputTokensMax: BigInt(random.whole(1, 1_000)),
+      maxCharge: random.chance(0.1) ? picoPerUnit / 2n : null,
+      deadlineMs: BigInt(random.chance(0.1) ? random.whole(1, 300) : random.whole(5_000, 60_000)),
+    })
+    accepted.set(jobId, tenantId)
+    return jobId
+  }
+
+  async function submitAsClients(tenant: SimTenant, key: string): Promise<void> {
+    const jobId = await submit(tenant, key)
+    if (faults.happens('clientNewKey')) await submit(tenant, `${key}-again`)
+    if (!faults.happens('cancel')) return
+    await sleep(clock, random.whole(0, 800))
+    await ask(asked(tenant.id, { type: 'RequestCancel', jobId }))
+  }
+
+  const capRequest = (capId: string): Extract<RequestBody, { type: 'SetCap' }> => {
+    const metric = random.pick(['requests', 'tokens', 'money'] as const)
+    const limit = {
+      requests: () => BigInt(random.whole(1, 60)),
+      tokens: () => BigInt(random.whole(1_000, 150_000)),
+      money: () => (picoPerUnit * BigInt(random.whole(1, 400))) / 10n,
+    }[metric]()
+    const period = random.pick(['day', 'week', 'month', 'total'] as const)
+    return {
+      type: 'SetCap',
+      capId,
+      metric,
+      limit,
+      period,
+      anchorDate: period === 'month' && random.chance(0.3) ? '2026-01-31' : null,
+      scopeMemberId: random.chance(0.3) ? 'ada' : null,
+      scopeCapability: random.chance(0.3) ? random.pick(capabilityNames) : null,
+    }
+  }
+
+  function publishPrices(): Promise<void> {
+    books += 1
+    const parsed = parsePriceBook(JSON.stringify(bookNo(books, random)))
+    if (!parsed.ok) throw new Error(parsed.problems.join('; '))
+    return ask(asked(platformTenantId, { type: 'PublishPrices', hash: parsed.book.hash, book: parsed.canonical }))
+  }
+
+  const capIds = ['a', 'b', 'c']
+
+  return {
+    tenants,
+    accepted: (): ReadonlyMap<string, string> => accepted,
+    /** Requests that nobody has taken yet. */
+    asking: () => asking,
+    async begin(): Promise<void> {
+      openDoor()
+      openDoor()
+      await publishPrices()
+      for (const { id, level, parentId, timeZone } of tenants) {
+        await ask(
+          asked(platformTenantId, {
+            type: 'RegisterTenant',
+            registeredTenantId: id,
+            level,
+            parentId,
+            name: id,
+            currency: 'USD',
+            timeZone,
+          }),
+        )
+      }
+    },
+    async equip(): Promise<void> {
+      for (const { id } of tenants) {
+        const payloadRef = idFrom('pay', id, 'labels')
+        await putSurely({ tenantId: id, ref: payloadRef, class: 'kept', content: new Uint8Array(8) })
+        await ask(
+          asked(id, {
+            type: 'RegisterLabelSet',
+            labelSetId: 'labels',
+            hash: idFrom('hash', id),
+            payloadRef,
+            payloadBytes: 8n,
+            labelCount: 2,
+            exampleCount: 2,
+          }),
+        )
+        for (const capId of capIds) if (random.chance(0.5)) await ask(asked(id, capRequest(capId)))
+      }
+    },
+    /** Resolves when the last of the jobs has been taken. */
+    async flood(jobs: number, withinMs: number): Promise<void> {
+      const shares = tenants.map(() => random.fraction() ** 2 + 0.05)
+      const sum = shares.reduce((a, b) => a + b, 0)
+      const pickTenant = (): SimTenant => {
+        let left = random.fraction() * sum
+        for (const [index, tenant] of tenants.entries()) {
+          left -= shares[index] ?? 0
+          if (left <= 0) return tenant
+        }
+        return random.pick(tenants)
+      }
+      const wave = () => (random.chance(0.5) ? random.fraction() : Math.floor(random.fraction() * 4) / 4) * withinMs
+      await Promise.all(
+        Array.from({ length: jobs }, async (_, at) => {
+          const tenant = pickTenant()
+          await sleep(clock, wave())
+          await submitAsClients(tenant, `key-${at}`)
+        }),
+      )
+    },
+    crashDoor(): void {
+      const open = doors.filter(({ process }) => process.isAlive())
+      if (open.length === 0) return
+      faults.fired('doorCrash')
+      random.pick(open).process.kill()
+      scheduler.after(random.whole(1, 300), () => void openDoor())
+    },
+    async changeCap(): Promise<void> {
+      const { id } = random.pick(tenants)
+      const capId = random.pick(capIds)
+      if (random.chance(0.3)) {
+        faults.fired('capRemoved')
+        return ask(asked(id, { type: 'RemoveCap', capId }))
+      }
+      const wanted = capRequest(capId)
+      if (random.chance(0.5)) return ask(asked(id, wanted))
+      faults.fired('capLowered')
+      return ask(asked(id, { ...wanted, limit: wanted.metric === 'requests' ? 1n : 1_000n }))
+    },
+    async changePrices(): Promise<void> {
+      faults.fired('newPrices')
+      await publishPrices()
+    },
+  }
+}
+
+/** Prices of every capability at every provider, drawn anew for every book. */
+function bookNo(no: number, random: SimRandom) {
+  // Now and then so dear that a product needs more digits than a float has.
+  const scale = random.chance(0.25) ? 1_000_000 : 1
+  const amount = (max: number) => `${random.whole(0, max) * scale}.${String(random.whole(0, 999_999)).padStart(6, '0')}`
+  const prices = () => ({
+    perRequest: amount(0),
+    perMillionInputTokens: amount(200),
+    perMillionCacheReadTokens: amount(100),
+    perMillionCacheWriteTokens: amount(300),
+    perMillionOutputTokens: amount(900),
+  })
+  const entries = [
+    ['classify.category', 'local'],
+    ['classify.sentiment', 'local'],
+    ['classify.sentiment', 'scripted'],
+    ['generate.text', 'scripted'],
+  ].map(([capability, provider]) => ({
+    capability,
+    provider,
+    model: '*',
+    price: prices(),
+    ownKeyPrice: prices(),
+    cost: random.chance(0.5) ? prices() : null,
+  }))
+  return { name: `book ${no}`, currency: 'USD', effectiveFrom: '2026-01-01T00:00:00Z', entries }
+}
