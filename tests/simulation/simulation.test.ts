@@ -1,5 +1,6 @@
 /** The simulation simulates: seeds hold, a seed is one run and no other, planted bugs are caught, and the real world is shut out. */
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { mutants } from './mutants.ts'
@@ -46,6 +47,12 @@ test.each(['cap-one-too-many', 'calls-before-commit', 'no-fence'])('%s is caught
 test('there are at least 24 bugs to plant, each with a name of its own', () => {
   expect(mutants.length).toBeGreaterThanOrEqual(24)
   expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length)
+})
+
+test.each(mutants)('$name has its place in the product', ({ file, find, replace }) => {
+  const source = readFileSync(join(import.meta.dirname, '../..', file), 'utf8')
+  expect(source.split(find)).toHaveLength(2)
+  expect(replace).not.toBe(find)
 })
 
 test('a bug that cannot be planted is said, not passed over', () => {
