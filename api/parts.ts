@@ -3,6 +3,7 @@ import type { Provider } from '../capabilities/index.ts'
 import type { Clock, Random } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import type { Relay } from '../platform/relay/relay.ts'
+import type { TokenUse } from '../platform/token-use/token-use.ts'
 import type { PayloadVault } from '../platform/vault/vault.ts'
 import type { JobSubmitter, RequestAppender } from '../producers/index.ts'
 import type { CapSetCapPeriod } from '../schemas/events.generated.ts'
@@ -39,6 +40,7 @@ export type Parts = {
   appender: RequestAppender
   submitter: JobSubmitter
   views: Views
+  tokenUse: Pick<TokenUse, 'used' | 'lastUsed'>
   providers: readonly Provider[]
   calendar: Calendar
   readiness(): Readiness

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
+import { checkRole } from './auth/authenticate.ts'
+import { roles as allRoles } from './auth/principal.ts'
+import type { route } from './route.ts'
 import { routeTable } from './route-table.ts'
 
 test('no two routes have the same method and address', () => {
@@ -19,6 +22,24 @@ test.each(routeTable.map((route) => [`${route.method} ${route.path}`, route] as 
     for (const schema of Object.values(route.replies)) if (schema) expect(z.toJSONSchema(schema)).toBeTypeOf('object')
   },
 )
+
+test('a route is closed to everybody whom it does not name', () => {
+  // Who may call it cannot be left out: then this would not compile.
+  const isRequired: undefined extends Parameters<typeof route>[0]['roles'] ? false : true = true
+  expect(isRequired).toBe(true)
+  for (const { roles, method, path } of routeTable) {
+    if (roles === 'public') expect(path).toMatch(/^\/(healthz|readyz|metrics|openapi\.json|docs.*)$/)
+    else
+      expect([method, path, roles.length > 0, roles.every((role) => allRoles.includes(role))]).toEqual([
+        method,
+        path,
+        true,
+        true,
+      ])
+  }
+  const nobody = { tenantId: 't', memberId: null, tokenId: 'x', role: 'reader' } as const
+  expect(() => checkRole(nobody, [])).toThrow('may not do this')
+})
 
 test('a route that names a tenant says how far it reaches', () => {
   const names = (path: string, query: unknown, body: unknown): boolean =>

@@ -82,7 +82,13 @@ async function answer(
   const who =
     route.roles === 'public'
       ? undefined
-      : await authenticate(headers.authorization, { views: parts.views, clock, rootTokenHash, oidc })
+      : await authenticate(headers.authorization, {
+          views: parts.views,
+          tokenUse: parts.tokenUse,
+          clock,
+          rootTokenHash,
+          oidc,
+        })
   if (who && route.roles !== 'public') checkRole(who, route.roles)
   const query = queryOf(request)
   const idempotencyKey = route.takesIdempotencyKey ? idempotencyKeyOf(headers['idempotency-key']) : undefined

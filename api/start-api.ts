@@ -6,6 +6,7 @@ import type { Provider } from '../capabilities/index.ts'
 import { type Clock, type Random, sleep } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import type { Relay } from '../platform/relay/relay.ts'
+import { tokenUse } from '../platform/token-use/token-use.ts'
 import type { MasterKey } from '../platform/vault/master-key.ts'
 import type { PayloadVault } from '../platform/vault/vault.ts'
 import { type AppenderParts, jobSubmitter, requestAppender } from '../producers/index.ts'
@@ -78,6 +79,11 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     onFault: (error) =>
       logger.warn({ err: error }, 'submissions could not be marked as appended; retries append them again'),
   })
+  const uses = tokenUse({
+    database,
+    clock,
+    onFault: (error) => logger.warn({ err: error }, 'when tokens were used could not be written; it is tried again'),
+  })
   const parts: Parts = {
     database,
     vault,
@@ -87,6 +93,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     appender,
     submitter,
     views: batchedViews({ database, vault }),
+    tokenUse: uses,
     providers: options.providers,
     calendar: options.calendar,
     readiness: () => (isStopping ? { isReady: false, waitingFor: ['stopping'] } : options.readiness()),
@@ -108,7 +115,10 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     bodyBudget: { bytes: 0, bytesMax: bodyBytesInMemoryMax },
     isStopping: () => isStopping,
   })
-  const port = await listen(server, options.port, options.host)
+  const port = await listen(server, options.port, options.host).catch(async (error: unknown) => {
+    await uses.stop()
+    throw error
+  })
   let stopping: Promise<void> | undefined
 
   async function stop(): Promise<void> {
@@ -122,6 +132,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     bound.abort()
     server.closeAllConnections()
     await closed
+    await uses.stop()
   }
 
   return { port, stop: () => (stopping ??= stop()) }

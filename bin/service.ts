@@ -7,6 +7,7 @@ import { systemClock as clock, systemRandom as random, sleep } from '../platform
 import { PlatformError } from '../platform/errors.ts'
 import { migrate } from '../platform/postgres/migrate.ts'
 import { snapshotMigrations, snapshotStore } from '../platform/snapshots/snapshots.ts'
+import { tokenUseMigrations } from '../platform/token-use/token-use.ts'
 import { localMasterKeyFile } from '../platform/vault/master-key.ts'
 import { payloadVault, vaultMigrations } from '../platform/vault/payload-vault.ts'
 import { parsePriceBook, starterBookJson } from '../pricing/index.ts'
@@ -75,6 +76,7 @@ async function startRoles(
   await migrate(database, [
     ...vaultMigrations,
     ...snapshotMigrations,
+    ...tokenUseMigrations,
     ...submissionMigrations,
     ...projectionMigrations(),
   ])

@@ -4,6 +4,7 @@
  */
 import { timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../../platform/clock.ts'
+import type { TokenUse } from '../../platform/token-use/token-use.ts'
 import { tokenHash } from '../../producers/index.ts'
 import { tokenState } from '../../projections/token-list/queries.ts'
 import { microsFromMs } from '../../schemas/units.ts'
@@ -15,6 +16,7 @@ import { type Principal, type Role, rootPrincipal, toApiRole } from './principal
 
 export type AuthenticateParts = {
   views: Pick<Views, 'token' | 'hasTenant'>
+  tokenUse: Pick<TokenUse, 'used'>
   clock: Clock
   /** SHA-256, in hex, of the token that acts as the platform's administrator; null when there is none. */
   rootTokenHash: string | null
@@ -41,6 +43,7 @@ export async function authenticate(authorization: string | undefined, parts: Aut
     throw new Problem('UNAUTHENTICATED', { detail })
   if (tokenState(found, microsFromMs(parts.clock.nowMs())) !== 'active')
     throw new Problem('UNAUTHENTICATED', { detail })
+  parts.tokenUse.used(found)
   return { tenantId: found.tenantId, memberId: found.memberId, tokenId: found.tokenId, role }
 }
 

@@ -8,6 +8,7 @@ import { type EmbeddedDatabase, openEmbeddedDatabase } from '../../platform/post
 import { migrate } from '../../platform/postgres/migrate.ts'
 import { inProcessRelay } from '../../platform/relay/relay.ts'
 import { snapshotMigrations, snapshotStore } from '../../platform/snapshots/snapshots.ts'
+import { tokenUseMigrations } from '../../platform/token-use/token-use.ts'
 import { masterKeyFrom } from '../../platform/vault/master-key.ts'
 import { payloadVault, type StoredPayloadVault, vaultMigrations } from '../../platform/vault/payload-vault.ts'
 import { starterBookJson } from '../../pricing/index.ts'
@@ -52,6 +53,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
   await migrate(database, [
     ...vaultMigrations,
     ...snapshotMigrations,
+    ...tokenUseMigrations,
     ...submissionMigrations,
     ...projectionMigrations(),
   ])

@@ -1,7 +1,7 @@
 /** Tokens between the API and the rest. The token itself is in one answer only: that of the call which issued it. */
 import { z } from 'zod'
 import { type Token, tokenState } from '../../projections/token-list/queries.ts'
-import { type EpochMicros, isoFromMicros, microsFromMs } from '../../schemas/units.ts'
+import { type EpochMicros, type EpochMs, isoFromMicros, microsFromMs } from '../../schemas/units.ts'
 import { fromApiRole, roles, toApiRole } from '../auth/principal.ts'
 import { id, next, optionalTime, time } from '../http/forms.ts'
 
@@ -24,6 +24,7 @@ const tokenReply = z.strictObject({
   state: z.enum(['active', 'expired', 'revoked']),
   issuedAt: time,
   issuedBy: z.string(),
+  lastUsedAt: optionalTime,
   expiresAt: optionalTime,
   revokedAt: optionalTime,
 })
@@ -35,13 +36,15 @@ export const fromApiToken = ({ role, memberId, expiresAt }: ApiTokenBody) => ({
   expiresAt: expiresAt === undefined ? null : microsFromMs(Date.parse(expiresAt)),
 })
 
-export const toApiToken = (token: Token, now: EpochMicros): z.infer<typeof tokenReply> => ({
+/** `lastUsed`: up to a minute behind; null when it was never used. */
+export const toApiToken = (token: Token, now: EpochMicros, lastUsed: EpochMs | null): z.infer<typeof tokenReply> => ({
   id: token.tokenId,
   role: toApiRole(token.role),
   memberId: token.memberId,
   state: tokenState(token, now),
   issuedAt: isoFromMicros(token.issuedAt),
   issuedBy: token.issuedBy,
+  lastUsedAt: lastUsed === null ? null : isoFromMicros(microsFromMs(lastUsed)),
   expiresAt: token.expiresAt === null ? null : isoFromMicros(token.expiresAt),
   revokedAt: token.revokedAt === null ? null : isoFromMicros(token.revokedAt),
 })

@@ -30,8 +30,9 @@ export const tokenRoutes: readonly Route[] = [
         })
       }
       if (body.role === 'platform-admin' && params.t !== platformTenantId) throw invalid(adminElsewhere)
-      if (wanted.expiresAt !== null && wanted.expiresAt <= microsFromMs(parts.clock.nowMs()))
-        throw invalid(expiredAlready)
+      const ahead = wanted.expiresAt === null ? 1n : wanted.expiresAt - microsFromMs(parts.clock.nowMs())
+      if (ahead <= 0n) throw invalid(expiredAlready)
+      if (ahead > lifeMaxMicros) throw invalid(expiresTooLate)
       const tenantId = params.t
       const { requestId, tokenId, token } = await issueToken(parts.appender, parts.random, caller, {
         tenantId,
@@ -54,14 +55,21 @@ export const tokenRoutes: readonly Route[] = [
     params: z.strictObject({ t: id }),
     query: z.strictObject({ limit, cursor }),
     replies: { 200: tokensReply },
-    async handle({ params, query }, { database, clock }) {
+    async handle({ params, query }, { database, clock, tokenUse }) {
       const after = fromCursor(query.cursor, idForm)?.[0]
       const wish = { limit: query.limit ?? limitDefault, ...(after !== undefined && { after }) }
       const { items, next } = await database.asTenant(params.t, (tx) => tokenPage(tx, params.t, wish))
+      const lastUsed = await tokenUse.lastUsed(
+        params.t,
+        items.map(({ tokenId }) => tokenId),
+      )
       const now = microsFromMs(clock.nowMs())
       return {
         status: 200,
-        body: { tokens: items.map((token) => toApiToken(token, now)), next: toCursor(next === null ? null : [next]) },
+        body: {
+          tokens: items.map((token, index) => toApiToken(token, now, lastUsed[index] ?? null)),
+          next: toCursor(next === null ? null : [next]),
+        },
       }
     },
   }),
@@ -82,6 +90,9 @@ export const tokenRoutes: readonly Route[] = [
   }),
 ]
 
+/** Ten years: what is later is more likely a mistake in the unit than a wish. */
+const lifeMaxMicros = 3_653n * 86_400_000_000n
+
 const adminElsewhere = {
   where: 'body.role',
   problem: 'A platform admin belongs to the tenant platform.',
@@ -93,4 +104,10 @@ const expiredAlready = {
   problem: 'It is not in the future.',
   expected: 'A time in the future.',
   remedy: 'Choose a later time, or leave it out for a token that does not expire.',
+}
+const expiresTooLate = {
+  where: 'body.expiresAt',
+  problem: 'It is more than ten years ahead.',
+  expected: 'A time within ten years.',
+  remedy: 'Choose an earlier time, or leave it out for a token that does not expire.',
 }

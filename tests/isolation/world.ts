@@ -88,8 +88,8 @@ export function bare({ status, headers, text }: Said, asked: Ids): string {
   return passing.reduce((said, [form, to]) => said.replaceAll(form, to), named)
 }
 
-/** Done after an answer, whenever there is time, for several submissions at once. */
-const afterwards = /SET appended/
+/** Done after an answer, whenever there is time, for several requests at once. */
+const afterwards = /SET appended|INTO token_use/
 
 /** What a door asks of the database, statement by statement; polls that repeat what was asked last count once. */
 export function counting(real: Database): { database: Database; take: () => string[] } {
