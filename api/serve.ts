@@ -9,6 +9,7 @@ import { actorOf } from './auth/principal.ts'
 import { correlationIdOf, traceparentOf } from './http/follow.ts'
 import { type FieldError, invalid, Problem, replyOf } from './http/problem.ts'
 import { type BodyBudget, hasBody, readJson } from './http/read-json.ts'
+import { checkHead } from './http/request-head.ts'
 import type { ApiMetrics } from './metrics.ts'
 import type { Logger, Parts } from './parts.ts'
 import type { Reply, Route } from './route.ts'
@@ -79,6 +80,7 @@ async function answer(
 ): Promise<Reply> {
   const { parts, rootTokenHash, oidc, clock, bodyBudget } = serveParts
   const { headers } = request
+  checkHead(request)
   const who =
     route.roles === 'public'
       ? undefined

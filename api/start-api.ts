@@ -1,17 +1,20 @@
 /** The door of PF-3: HTTP in, requests to the log, views out. Starts listening, and stops without cutting anybody off. */
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:net'
 import express from 'express'
 import type { Registry } from 'prom-client'
 import type { Provider } from '../capabilities/index.ts'
 import { type Clock, type Random, sleep } from '../platform/clock.ts'
+import { PlatformError } from '../platform/errors.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import type { Relay } from '../platform/relay/relay.ts'
+import { isLoopback } from '../platform/tls.ts'
 import { tokenUse } from '../platform/token-use/token-use.ts'
 import type { MasterKey } from '../platform/vault/master-key.ts'
 import type { PayloadVault } from '../platform/vault/vault.ts'
 import { type AppenderParts, jobSubmitter, requestAppender } from '../producers/index.ts'
 import type { Codec } from '../schemas/codec.ts'
 import { type OidcOptions, oidcVerifier } from './auth/oidc.ts'
+import { type Certificate, type Listener, listener, type Wire } from './http/listener.ts'
 import { Problem } from './http/problem.ts'
 import { apiMetrics } from './metrics.ts'
 import type { Calendar, Logger, Parts, Readiness } from './parts.ts'
@@ -22,8 +25,10 @@ import { batchedViews } from './views.ts'
 export type ApiOptions = {
   /** 0 takes any free port. */
   port: number
-  /** Address to listen on; plain text, so loopback or behind a terminating proxy. */
+  /** Address to listen on. Throws for one outside loopback without `wire.tls`. */
   host: string
+  /** TLS, and how long a request may take to come in; default plain text, for loopback. */
+  wire?: Wire
   database: Database
   log: AppenderParts['log']
   codec: Codec
@@ -52,21 +57,19 @@ export type Api = {
   readonly port: number
   /** Takes no more connections, ends waits early, lets what runs finish within the bound. Safe to call twice. */
   stop(): Promise<void>
+  /** Connections made from now on are given this certificate. Throws when it is none, or when there was none before. */
+  renewCertificate(certificate: Certificate): void
 }
 
 const answerWaitMsDefault = 10_000
 const drainMsMaxDefault = 10_000
-const connectionsMax = 20_000
 const bodyBytesInMemoryMax = 512 * 1024 * 1024
-/** A label set of 64 MiB over a slow line; the head of a request has no such excuse. */
-const requestTimeoutMs = 300_000
-const headersTimeoutMs = 20_000
-/** Longer than the idle time of common load balancers, so that it is they who close. */
-const keepAliveTimeoutMs = 65_000
 
 /** Throws when the port cannot be had. */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { database, log, codec, vault, relay, clock, random, logger } = options
+  const { database, log, codec, vault, relay, clock, random, logger, wire = {}, host } = options
+  if (wire.tls === undefined && !isLoopback(host))
+    throw new PlatformError('INTERNAL', { host, problem: 'plain text is spoken on loopback only' })
   const metrics = apiMetrics(options.registry)
   const appender = requestAppender({ log, codec, clock, random })
   const submitter = jobSubmitter({
@@ -103,7 +106,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   let isStopping = false
   const noteIssuer = (error: unknown) => logger.warn({ err: error }, 'the keys of the issuer could not be read')
   const underWay = new Set<AbortController>()
-  const server = serverOf({
+  const { server, renew } = listenerOf(wire, {
     parts,
     clock,
     random,
@@ -115,7 +118,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     bodyBudget: { bytes: 0, bytesMax: bodyBytesInMemoryMax },
     isStopping: () => isStopping,
   })
-  const port = await listen(server, options.port, options.host).catch(async (error: unknown) => {
+  const port = await listen(server, options.port, host).catch(async (error: unknown) => {
     await uses.stop()
     throw error
   })
@@ -135,10 +138,10 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     await uses.stop()
   }
 
-  return { port, stop: () => (stopping ??= stop()) }
+  return { port, stop: () => (stopping ??= stop()), renewCertificate: renew }
 }
 
-function serverOf(serveParts: ServeParts): Server {
+function listenerOf(wire: Wire, serveParts: ServeParts): Listener {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -171,12 +174,11 @@ function serverOf(serveParts: ServeParts): Server {
       serveParts,
     ),
   )
-  const server = createServer(
-    { requestTimeout: requestTimeoutMs, headersTimeout: headersTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs },
-    app,
-  )
-  server.maxConnections = connectionsMax
-  return server
+  return listener(wire, {
+    handle: app,
+    refuse: (request, response, refuse) => void serve(request, response, { refuse }, serveParts),
+    random: serveParts.random,
+  })
 }
 
 const toExpressPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')

@@ -17,6 +17,8 @@ export const failures = {
   NOT_FOUND: { httpStatus: 404, canRetry: false, means: 'There is no such thing, or not for this credential.' },
   METHOD_NOT_ALLOWED: { httpStatus: 405, canRetry: false, means: 'The address exists, but not with this method.' },
   UNSUPPORTED_MEDIA_TYPE: { httpStatus: 415, canRetry: false, means: 'The body must be application/json.' },
+  HEAD_TOO_LARGE: { httpStatus: 431, canRetry: false, means: 'The head of the request is larger than allowed.' },
+  REQUEST_TOO_SLOW: { httpStatus: 408, canRetry: true, means: 'The request did not come in whole in the time it has.' },
   BODY_TOO_LARGE: { httpStatus: 413, canRetry: false, means: 'The body is larger than allowed.' },
   REQUEST_REFUSED: {
     httpStatus: 409,

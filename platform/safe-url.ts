@@ -1,9 +1,9 @@
 /** Which addresses may be called: what travels there must not be readable on the way. */
+import { isLoopback } from './tls.ts'
 
 /** https anywhere; http on loopback only. */
 export function isSafeUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
   const { protocol, hostname } = new URL(text)
-  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127\./.test(hostname)
-  return protocol === 'https:' || (protocol === 'http:' && isLoopback)
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
 }

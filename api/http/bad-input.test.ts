@@ -271,6 +271,69 @@ test.each([
 })
 
 test.each([
+  ['at the top', '{"capability":"a","capability":"b"}', 'body.capability'],
+  ['escaped', '{"capability":"a","c\\u0061pability":"b"}', 'body.capability'],
+  ['deep inside', '{"input":{"text":"say \\"text\\": \\\\"},"params":[{"x" :1,"y":{},"x":{}}]}', 'body.x'],
+])('a name given twice %s is refused', async (_, body, where) => {
+  const { errors } = (await raw('POST', '/v1/jobs', jsonType, body)).problem(400, 'REQUEST_INVALID')
+  expect(errors?.map((error) => error.where)).toEqual([where])
+})
+
+test('names that only look alike are not given twice', async () => {
+  const text = 'a \\"b\\": \\\\'
+  const body = `{"capability" : "classify.sentiment" , "input":{"text":"${text}\\"input\\":"},"params":{}}`
+  ;(await raw('POST', '/v1/jobs', jsonType, body)).expect(202)
+})
+
+test.each([
+  ['priority', '1e400'],
+  ['priority', '-1e400'],
+  ['priority', '9007199254740993'],
+  ['priority', '-5'],
+  ['deadlineMs', '0.1'],
+  ['deadlineMs', '1e308'],
+])('the number %s: %s is refused', async (name, number) => {
+  const body = `{"capability":"classify.sentiment","input":{"text":"x"},"${name}":${number}}`
+  const { errors } = (await raw('POST', '/v1/jobs', jsonType, body)).problem(400, 'REQUEST_INVALID')
+  expect(new Set(errors?.map((error) => error.where))).toEqual(new Set([`body.${name}`]))
+})
+
+test.each(['NaN', 'Infinity', '-Infinity', '01', '+1', '.5', '0x10'])('%s is no number of JSON', async (number) => {
+  const answer = await raw('POST', '/v1/jobs', jsonType, `{"priority":${number}}`)
+  expect(answer.problem(400, 'REQUEST_INVALID').errors?.map((error) => error.where)).toEqual(['body'])
+})
+
+test.each([
+  ['lists', '[', ']'],
+  ['objects', '{"a":', '}'],
+])('a hundred thousand nested %s are refused, and a million brackets that never close', async (_, open, close) => {
+  const nest = `{"input":${open.repeat(100_000)}1${close.repeat(100_000)}}`
+  ;(await raw('POST', '/v1/jobs', jsonType, nest)).problem(400, 'REQUEST_INVALID')
+  ;(await raw('POST', '/v1/jobs', jsonType, '['.repeat(1_000_000))).problem(400, 'REQUEST_INVALID')
+})
+
+test('a prototype is refused at every depth, and none is changed', async () => {
+  for (const name of ['__proto__', 'constructor', 'prototype']) {
+    for (let depth = 0; depth < 60; depth += 7) {
+      const body = `${'{"a":'.repeat(depth)}{"${name}":{"polluted":true}}${'}'.repeat(depth)}`
+      const { errors = [] } = (await raw('POST', '/v1/jobs', jsonType, body)).problem(400, 'REQUEST_INVALID')
+      expect(errors.map((error) => error.where)).toEqual([
+        `body${'.a'.repeat(Math.min(depth, 10))}${depth < 10 ? `.${name}` : ''}`,
+      ])
+    }
+    for (const query of [`${name}=1`, `${name}[polluted]=1`, `${name}.polluted=1`, `a[${name}][b]=1`])
+      (await raw('GET', `/v1/jobs?${query}`, {})).problem(400, 'REQUEST_INVALID')
+  }
+  expect(Reflect.get({}, 'polluted')).toBeUndefined()
+})
+
+test('fifteen hundred parameters are refused, and said briefly', async () => {
+  const query = Array.from({ length: 1_500 }, (_, i) => `p${i}=1`).join('&')
+  const answer = await raw('GET', `/v1/jobs?${query}`, {})
+  expect(answer.problem(400, 'REQUEST_INVALID').errors).toHaveLength(50)
+})
+
+test.each([
   ['text/plain', {}],
   ['application/x-www-form-urlencoded', {}],
   ['application/json; charset=latin1', {}],

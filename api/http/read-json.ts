@@ -26,7 +26,8 @@ export async function readJson(request: IncomingMessage, bytesMax: number, budge
   } catch (error) {
     throw wrong('body', 'It is not JSON.', 'One JSON value as RFC 8259 has it.', error)
   }
-  checkValue(value, [])
+  const fieldCount = checkValue(value, [])
+  if (fieldCount !== namesIn(text)) throw twice(text)
   return value
 }
 
@@ -84,20 +85,85 @@ function decode(bytes: Buffer): string {
   }
 }
 
-/** `path` is where `value` stands: grown and shrunk in place, because a large body has a great many places. */
-function checkValue(value: unknown, path: (string | number)[]): void {
-  if (typeof value !== 'object' || value === null) return
+/**
+ * Throws for what no schema should have to think of; answers how many fields all objects in it have. `path` is where
+ * `value` stands: grown and shrunk in place, because a large body has a great many places.
+ */
+function checkValue(value: unknown, path: (string | number)[]): number {
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw wrong(placeOf(path), 'It is too large for a number.', 'A number that a double holds.')
+  if (typeof value !== 'object' || value === null) return 0
   if (path.length >= depthMax) {
     throw wrong(placeOf(path), `It is nested deeper than ${depthMax} levels.`, `At most ${depthMax} levels.`)
   }
-  for (const [name, field] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
+  const isList = Array.isArray(value)
+  let count = 0
+  for (const [name, field] of isList ? value.entries() : Object.entries(value)) {
     path.push(name)
     if (typeof name === 'string' && forbiddenNames.has(name)) {
       throw wrong(placeOf(path), 'Its name is not allowed.', 'Any other name.')
     }
-    checkValue(field, path)
+    count += checkValue(field, path) + (isList ? 0 : 1)
     path.pop()
   }
+  return count
+}
+
+/**
+ * How many names of fields the text of a JSON value has: where that is more than its objects have, one was given twice,
+ * and JSON.parse has dropped all but the last. Only counted, because a body may hold millions.
+ */
+function namesIn(text: string): number {
+  let count = 0
+  for (let at = text.indexOf('"'); at >= 0; at = text.indexOf('"', at)) {
+    at = endOfString(text, at)
+    if (isName(text, at)) count += 1
+  }
+  return count
+}
+
+/** Just after the string that begins at `start`. */
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1)
+  while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
+  return end + 1
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let before = at - 1
+  while (text.charCodeAt(before) === backslash) before -= 1
+  return (at - before) % 2 === 0
+}
+
+/** A string is a name when a colon follows it. */
+function isName(text: string, at: number): boolean {
+  let next = at
+  while (spaces.has(text.charCodeAt(next))) next += 1
+  return text.charCodeAt(next) === colon
+}
+
+const backslash = 0x5c
+const colon = 0x3a
+const spaces = new Set([0x20, 0x09, 0x0a, 0x0d])
+
+/** The refusal that names the first name given twice; found slowly, because only what is refused pays for it. */
+function twice(text: string): Problem {
+  const open: Set<string>[] = []
+  for (let at = 0; at < text.length; at++) {
+    const token = text.charAt(at)
+    if (token === '{') open.push(new Set())
+    else if (token === '}') open.pop()
+    else if (token === '"') {
+      const end = endOfString(text, at)
+      const name = isName(text, end) ? (JSON.parse(text.slice(at, end)) as string) : undefined
+      at = end - 1
+      if (name === undefined) continue
+      if (open.at(-1)?.has(name))
+        return wrong(whereOf('body', [name]), 'It is given twice in one object.', 'One value.')
+      open.at(-1)?.add(name)
+    }
+  }
+  return wrong('body', 'A name is given twice in one object.', 'Each name once.')
 }
 
 /** Enough to find it by. */

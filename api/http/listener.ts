@@ -1,0 +1,146 @@
+/** The server under the routes: TLS 1.3 or plain text, bounds on time and size, and an answer also to what is not HTTP. */
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import type { Random } from '../../platform/clock.ts'
+import { tlsVersionMin } from '../../platform/tls.ts'
+import { randomText } from '../../producers/index.ts'
+import { Problem, replyOf } from './problem.ts'
+import { securityHeaders } from './security-headers.ts'
+
+/** PEM. */
+export type Certificate = { cert: string; key: string }
+
+export type Wire = {
+  /** Its own certificate, or a proxy in front that ends TLS; undefined is plain text, for loopback. */
+  tls?: Certificate | 'terminated' | undefined
+  /** Bounds on how long a request may take to come in. */
+  waits?: Partial<Waits> | undefined
+}
+
+export type Waits = {
+  /** Until the head of a request is there. */
+  headersMs: number
+  /** Until all of it is there. */
+  requestMs: number
+  /** How often connections are looked at for both. */
+  lookMs: number
+}
+
+/** A label set of 64 MiB over a slow line; the head of a request has no such excuse. */
+const waitsDefault: Waits = { headersMs: 20_000, requestMs: 300_000, lookMs: 5_000 }
+/** Longer than the idle time of common load balancers, so that it is they who close. */
+const keepAliveTimeoutMs = 65_000
+const connectionsMax = 20_000
+const headBytesMax = 16 * 1024
+
+export type Listener = {
+  server: Server | TlsServer
+  /** Connections made from now on are given this certificate. Throws when it is none, or when there was none before. */
+  renew(certificate: Certificate): void
+}
+
+/**
+ * `handle` answers requests; `refuse` answers one that must not be served. What the parser cannot make a request of is
+ * answered here with problem details, as far as the connection still takes an answer, and closed.
+ */
+export function listener(
+  { tls, waits = {} }: Wire,
+  parts: {
+    handle: RequestListener
+    refuse: (request: IncomingMessage, response: ServerResponse, problem: Problem) => void
+    random: Random
+  },
+): Listener {
+  const { headersMs, requestMs, lookMs } = { ...waitsDefault, ...waits }
+  const options = {
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: lookMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    maxHeaderSize: headBytesMax,
+    requireHostHeader: false, // Checked with everything else that must be there once, and answered like it.
+  }
+  const headers = securityHeaders({ isSecure: tls !== undefined })
+  const answering = new WeakMap<Duplex, Set<ServerResponse>>()
+  const broken = new WeakSet<Duplex>()
+
+  function take(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request
+    const all = answering.get(socket) ?? new Set()
+    for (const before of all) if (before.closed && before.req.complete) all.delete(before)
+    answering.set(socket, all.add(response))
+    for (const [name, value] of headers) response.setHeader(name, value)
+  }
+
+  const onRequest: RequestListener = (request, response) => {
+    take(request, response)
+    parts.handle(request, response)
+  }
+  const server =
+    typeof tls === 'object'
+      ? createTlsServer({ ...options, ...tls, minVersion: tlsVersionMin }, onRequest)
+      : createServer(options, onRequest)
+  server.maxConnections = connectionsMax
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    take(request, response)
+    parts.refuse(request, response, new Problem('REQUEST_INVALID', { detail: 'Of Expect only 100-continue is known.' }))
+  })
+  server.on('clientError', async (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (broken.has(socket)) return
+    broken.add(socket)
+    const all = [...(answering.get(socket) ?? [])]
+    // What came in whole before is answered first, or its caller would take this answer for that one.
+    await Promise.all(all.filter(({ req }) => req.complete).map(closed))
+    const isAnswered = all.some(({ req, headersSent }) => !req.complete && headersSent)
+    if (socket.writable && !isAnswered && !isTlsFailure(error))
+      socket.write(unreadable(error, headers, randomText(parts.random)))
+    socket.destroy(error)
+  })
+  return {
+    server,
+    renew(certificate) {
+      if (!('setSecureContext' in server)) throw new Error('This listener speaks plain text and has no certificate.')
+      server.setSecureContext({ ...certificate, minVersion: tlsVersionMin })
+    },
+  }
+}
+
+const closed = (response: ServerResponse): Promise<void> =>
+  response.closed ? Promise.resolve() : new Promise((resolve) => response.once('close', resolve))
+
+/** A caller that does not even speak TLS would not understand an answer in plain text. */
+const isTlsFailure = ({ code = '' }: NodeJS.ErrnoException): boolean => /SSL|TLS/.test(code) || code === 'ECONNRESET'
+
+function unreadable(
+  { code }: NodeJS.ErrnoException,
+  headers: readonly (readonly [string, string])[],
+  correlationId: string,
+): string {
+  const { status, document } = replyOf(problemOf(code), correlationId)
+  const body = JSON.stringify(document)
+  const lines = [
+    ...headers,
+    ['X-Request-Id', correlationId],
+    ['Content-Type', 'application/problem+json'],
+    ['Cache-Control', 'no-store'],
+    ['Connection', 'close'],
+    ['Content-Length', String(Buffer.byteLength(body))],
+  ].map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`
+}
+
+function problemOf(code: string | undefined): Problem {
+  if (code === 'HPE_HEADER_OVERFLOW') return new Problem('HEAD_TOO_LARGE', { members: { bytesMax: headBytesMax } })
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new Problem('REQUEST_TOO_SLOW')
+  return new Problem('REQUEST_INVALID', {
+    detail: 'This is not HTTP as RFC 9112 has it. Send one well-formed request.',
+  })
+}
