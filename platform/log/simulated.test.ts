@@ -87,6 +87,7 @@ async function history(seed: number): Promise<string[]> {
     appendLost: 0.1,
     commitUnknownDurable: 0.1,
     commitUnknownLost: 0.1,
+    commitLate: 0.1,
     fenced: 0.1,
     shortRead: 0.3,
     readFailed: 0.1,

@@ -46,6 +46,8 @@ export type SimulatedFaults = {
   commitUnknownDurable: number
   /** The commit does not happen, and the owner is told LOG_COMMIT_UNKNOWN. */
   commitUnknownLost: number
+  /** The owner is told LOG_COMMIT_UNKNOWN, and the commit happens a while later unless somebody has acquired the partition since. */
+  commitLate: number
   /** Another owner acquires the partition just before the commit, which is refused with LOG_FENCED. */
   fenced: number
   /** A read answers only some of what there is, though at least one record. */
@@ -62,6 +64,7 @@ export const noFaults: SimulatedFaults = {
   appendLost: 0,
   commitUnknownDurable: 0,
   commitUnknownLost: 0,
+  commitLate: 0,
   fenced: 0,
   shortRead: 0,
   readFailed: 0,
@@ -92,6 +95,8 @@ type Partition = {
   epoch: bigint
   committed: Committed
 }
+
+const lateCommitMsMax = 200
 
 export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
   const { partitionCount, clock, random } = options
@@ -216,9 +221,15 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
       if (home.epoch !== epoch) throw new PlatformError('LOG_FENCED', { partition, epoch })
       const isDurable = happens('commitUnknownDurable')
       const isLost = !isDurable && happens('commitUnknownLost')
-      if (!isLost) apply(facts, intakeOffset)
+      const isLate = !isDurable && !isLost && happens('commitLate')
+      if (isLate) {
+        clock.after(random.fraction() * lateCommitMsMax, () => {
+          if (home.epoch === epoch && !closing.signal.aborted) apply(facts, intakeOffset)
+        })
+      } else if (!isLost) apply(facts, intakeOffset)
       await delay()
-      if (isDurable || isLost) throw new PlatformError('LOG_COMMIT_UNKNOWN', { partition, problem: 'simulated' })
+      if (isDurable || isLost || isLate)
+        throw new PlatformError('LOG_COMMIT_UNKNOWN', { partition, problem: 'simulated' })
     }
 
     return {

@@ -14,6 +14,7 @@ import type { StoredSnapshot } from '../../platform/snapshots/snapshots.ts'
 import { emptyPartitionState, evolve, type PartitionState } from '../../processors/partition-state.ts'
 import { testCodec } from '../../processors/testing/world.ts'
 import { type Fact, streamOf } from '../../schemas/events.generated.ts'
+import { fairnessCheck } from './fairness-check.ts'
 
 export type Checker = ReturnType<typeof checker>
 
@@ -47,6 +48,7 @@ export function checker(
     check: new PartitionCheck(partition, directory, findings),
     /** Calls under way, by job, and in which pool. */
     running: new Map<string, 'local' | 'remote'>(),
+    fairness: { local: fairnessCheck(violated), remote: fairnessCheck(violated) },
     /** Jobs that wait for a place, or for their next attempt. */
     waiting: new Set<string>(),
     /** Since when a place has been free for a job that was ready for it, in milliseconds. */
@@ -109,6 +111,11 @@ export function checker(
     const job = jobs.get(fact.jobId)
     if (job) job.attempts += 1
     const deadlineAt = job?.admitted?.deadlineAt ?? 0n
+    if (job?.admitted) {
+      const { schedulingCost, schedulingWeight } = job.admitted
+      const ready = { cost: Number(schedulingCost), weight: schedulingWeight, readyAt: job.readyAt }
+      partitions[partition]?.fairness[pool].started({ tenantId: job.tenantId, ...ready }, fact.occurredAt)
+    }
     if (fact.occurredAt > deadlineAt + lateStartMicrosMax)
       violated(`job ${fact.jobId} was started ${fact.occurredAt - deadlineAt} µs after its deadline`)
   }

@@ -9,6 +9,7 @@ export const faultKinds = {
   appendLost: 'a request is lost, and its sender is told',
   commitUnknownDurable: 'a commit happens, and the owner is told that nobody knows',
   commitUnknownLost: 'a commit does not happen, and the owner is told that nobody knows',
+  commitLate: 'a commit happens after the owner was told that nobody knows, unless it was fenced by then',
   readFailed: 'a read of the log fails',
   ownerCrash: 'a process that owns partitions dies',
   ownerMoved: 'partitions move to another process, which begins before the old one has stopped',
@@ -57,6 +58,7 @@ const ratesMax: Partial<Record<FaultKind, number>> = {
   appendLost: 0.08,
   commitUnknownDurable: 0.02,
   commitUnknownLost: 0.02,
+  commitLate: 0.02,
   readFailed: 0.01,
   snapshotLost: 0.5,
   snapshotStale: 0.7,
@@ -107,5 +109,6 @@ export const logFaultKinds = [
   'appendLost',
   'commitUnknownDurable',
   'commitUnknownLost',
+  'commitLate',
   'readFailed',
 ] as const satisfies readonly (keyof SimulatedFaults & FaultKind)[]

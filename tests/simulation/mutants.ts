@@ -187,6 +187,20 @@ export const mutants: readonly Mutant[] = [
     replace: 'capsToChange(admission, tenantId)',
   },
   {
+    name: 'one-tenant-first',
+    means: 'whoever has the turn keeps it until nothing of his waits',
+    file: 'processors/execution/fair-queue.ts',
+    find: 'if (deficit >= entry.cost) return { entry, turns, deficits }',
+    replace: 'return { entry, turns, deficits }',
+  },
+  {
+    name: 'saves-up-for-ever',
+    means: 'what a tenant starts is not taken off its turn',
+    file: 'processors/execution/fair-queue.ts',
+    find: 'lineOf(queue, entry.tenantId).deficit -= entry.cost',
+    replace: '',
+  },
+  {
     name: 'sleeps-on-restore',
     means: 'a restored owner does not look at the jobs that wait',
     file: 'processors/owner.ts',

@@ -72,7 +72,8 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch }: RunO
       if (known) faults.fired(known)
     },
   })
-  const places = { local: random.whole(1, 8), remote: random.whole(1, 8) }
+  const isCrowded = random.chance(0.4)
+  const places = isCrowded ? { local: 1, remote: 2 } : { local: random.whole(1, 8), remote: random.whole(1, 8) }
   const look = checker(log, places, violated, trace)
   const pauseFor = () => sleep(clock, random.whole(0, 15))
   const vault = simVault(faults, pauseFor, violated)
@@ -84,7 +85,7 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch }: RunO
     random: randomFor(seed, 'providers'),
     startedJob: look.startedJob,
     violated,
-    callMsMax: random.whole(10, 2_000),
+    callMsMax: isCrowded ? random.whole(300, 800) : random.whole(10, 2_000),
   })
   const owners = cluster({
     seed,

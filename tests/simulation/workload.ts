@@ -54,6 +54,8 @@ export function workload(parts: WorkloadParts) {
   let opened = 0
   let asking = 0
   let books = 0
+  // Fair queueing counts cost by tokens: alike in some runs, far apart in others.
+  const tokensMax = random.pick([1_000, 6_000, 60_000])
 
   function openDoor(): (typeof doors)[number] {
     opened += 1
@@ -131,7 +133,7 @@ export function workload(parts: WorkloadParts) {
       payloadBytes: BigInt(content.length),
       payloadMac: 'mac',
       priority: random.whole(1, 5),
-      inputTokensMax: BigInt(random.whole(1, 5_000)),
+      inputTokensMax: BigInt(random.whole(1, tokensMax)),
       outputTokensMax: BigInt(random.whole(1, 1_000)),
       maxCharge: random.chance(0.1) ? picoPerUnit / 2n : null,
       deadlineMs: BigInt(random.chance(0.1) ? random.whole(1, 300) : random.whole(5_000, 60_000)),
