@@ -22,7 +22,8 @@ export function fairnessCheck(violated: (what: string) => void) {
       const before = Math.min(sinceLastStart, sinceReady)
       const others = [...lines].filter(([other]) => other !== tenantId).map(([, other]) => other)
       const bound = starvationBound({ cost, weight }, others)
-      if (before > bound) violated(`${before} of others started before a ready job of ${tenantId}, at most ${bound} may`)
+      if (before > bound)
+        violated(`${before} of others started before a ready job of ${tenantId}, at most ${bound} may`)
       totalCost += cost
       line.startedCost += cost
       line.othersAtLastStart = totalCost - line.startedCost
