@@ -38,6 +38,7 @@ const unknowns: readonly string[] = [
   'parent_unknown',
   'token_unknown',
   'cap_unknown',
+  'member_unknown',
 ] satisfies RequestRefusedRequestRefusal[]
 
 function refusal({ body }: AuditFact, requestId: string): Problem {

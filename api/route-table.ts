@@ -5,6 +5,7 @@ import { estimateRoutes } from './estimate/routes.ts'
 import { healthRoutes } from './health/routes.ts'
 import { jobRoutes } from './jobs/routes.ts'
 import { labelSetRoutes } from './label-sets/routes.ts'
+import { memberRoutes } from './members/routes.ts'
 import { priceBookRoutes } from './price-books/routes.ts'
 import type { Route } from './route.ts'
 import { tenantRoutes } from './tenants/routes.ts'
@@ -14,6 +15,7 @@ import { usageRoutes } from './usage/routes.ts'
 export const routeTable: readonly Route[] = [
   ...tenantRoutes,
   ...tokenRoutes,
+  ...memberRoutes,
   ...capRoutes,
   ...priceBookRoutes,
   ...labelSetRoutes,

@@ -13,6 +13,7 @@ import type { PayloadVault } from '../platform/vault/vault.ts'
 import { type SubmittedJob, submittedJobs } from '../producers/index.ts'
 import { type AuditFact, answersToMany } from '../projections/audit-trail/queries.ts'
 import { type Job, jobsById } from '../projections/job-list/queries.ts'
+import { areRemoved, type MemberKey } from '../projections/member-list/queries.ts'
 import { haveTenants } from '../projections/tenant-tree/queries.ts'
 import { type Token, tokensByHash } from '../projections/token-list/queries.ts'
 
@@ -23,6 +24,7 @@ export type FoundJob = { kind: 'job'; job: Job } | { kind: 'submitted'; job: Sub
 export type Views = {
   token(secretHash: string): Promise<Token | undefined>
   hasTenant(tenantId: string): Promise<boolean>
+  isRemovedMember(key: MemberKey): Promise<boolean>
   job(key: JobKey): Promise<FoundJob | undefined>
   /** Facts that a request led to; empty until its answer is out. */
   answers(key: { tenantId: string; requestId: string }): Promise<AuditFact[]>
@@ -38,6 +40,7 @@ export function batchedViews({ database, vault }: { database: Database; vault: P
   return {
     token: batcher((hashes: readonly string[]) => database.asService((tx) => tokensByHash(tx, hashes)), grouped),
     hasTenant: batcher((ids: readonly string[]) => database.asService((tx) => haveTenants(tx, ids)), grouped),
+    isRemovedMember: batcher((keys: readonly MemberKey[]) => database.asService((tx) => areRemoved(tx, keys)), grouped),
     job: batcher((keys: readonly JobKey[]) => findJobs(database, keys), grouped),
     answers: batcher(
       (keys: readonly { tenantId: string; requestId: string }[]) => database.asService((tx) => answersToMany(tx, keys)),

@@ -1,6 +1,13 @@
 /** Leads every request to the processor that answers it. Pure: everything a decision looks at comes in. */
 import type { Request } from '../schemas/events.generated.ts'
-import { decideIssueToken, decideRecordAdminAct, decideRegisterLabelSet, decideRevokeToken } from './accounts/decide.ts'
+import {
+  decideAddMember,
+  decideIssueToken,
+  decideRecordAdminAct,
+  decideRegisterLabelSet,
+  decideRemoveMember,
+  decideRevokeToken,
+} from './accounts/decide.ts'
 import { type AdmissionContext, decideRemoveCap, decideSetCap, decideSubmitJob } from './admission/decide.ts'
 import { isAnswered } from './admission/state.ts'
 import { decidePublishPrices, decideRegisterTenant } from './directory/decide.ts'
@@ -33,9 +40,13 @@ export function decideRequest(request: Request, state: PartitionState, context: 
     case 'PublishPrices':
       return { facts: decidePublishPrices(request, state.directory) }
     case 'IssueToken':
-      return { facts: decideIssueToken(request, accounts, directory) }
+      return { facts: decideIssueToken(request, accounts, directory, context) }
     case 'RevokeToken':
       return { facts: decideRevokeToken(request, accounts) }
+    case 'AddMember':
+      return { facts: decideAddMember(request, accounts, directory) }
+    case 'RemoveMember':
+      return { facts: decideRemoveMember(request, accounts, context) }
     case 'RecordAdminAct':
       return { facts: decideRecordAdminAct(request, directory) }
     case 'RegisterLabelSet':

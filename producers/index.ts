@@ -1,4 +1,5 @@
 /** Everything other rooms use of producers: the requests a caller can make. */
+export { addMember, type MemberRequest } from './add-member.ts'
 export {
   type Appended,
   type AppenderParts,
@@ -13,6 +14,7 @@ export { type AdminAct, recordAdminAct } from './record-admin-act.ts'
 export { type LabelSetRequest, registerLabelSet } from './register-label-set.ts'
 export { registerTenant, type TenantRequest } from './register-tenant.ts'
 export { removeCap } from './remove-cap.ts'
+export { removeMember } from './remove-member.ts'
 export { requestCancel } from './request-cancel.ts'
 export { revokeToken } from './revoke-token.ts'
 export { type CapRequest, setCap } from './set-cap.ts'

@@ -5,6 +5,7 @@ import { capStanding, capVersions } from './cap-standing/projection.ts'
 import { jobList } from './job-list/projection.ts'
 import { labelSets } from './label-sets/projection.ts'
 import { ledger } from './ledger/projection.ts'
+import { memberList } from './member-list/projection.ts'
 import { positionMigration } from './positions.ts'
 import { priceBooks } from './price-books/projection.ts'
 import type { Projection } from './projection.ts'
@@ -21,6 +22,7 @@ export const allProjections: readonly Projection[] = [
   ledger,
   auditTrail,
   tokenList,
+  memberList,
   tenantTree,
   priceBooks,
   labelSets,

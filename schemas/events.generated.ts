@@ -40,6 +40,17 @@ export type RequestHeader = {
   traceparent: string | null
 }
 
+export type AddMemberMemberKind = 'agent' | 'staff' | 'user' | 'unknown'
+/** Asks that a member of the tenant be known, or be of another kind. */
+export type AddMemberBody = {
+  type: 'AddMember'
+  /** Id of the member, chosen by the tenant and opaque: names and addresses do not belong in it. */
+  memberId: string
+  /** What the member is: software that acts for the tenant, one of its people, or one of its customers. */
+  kind: AddMemberMemberKind
+}
+export type AddMember = RequestHeader & AddMemberBody
+
 export type IssueTokenRole = 'platform_admin' | 'tenant_admin' | 'submitter' | 'reader' | 'unknown'
 /** Asks for a new token of the tenant. */
 export type IssueTokenBody = {
@@ -126,6 +137,14 @@ export type RemoveCapBody = {
 }
 export type RemoveCap = RequestHeader & RemoveCapBody
 
+/** Asks that a member no longer act for the tenant. */
+export type RemoveMemberBody = {
+  type: 'RemoveMember'
+  /** Member to remove. */
+  memberId: string
+}
+export type RemoveMember = RequestHeader & RemoveMemberBody
+
 /** Asks that a job be given up. */
 export type RequestCancelBody = {
   type: 'RequestCancel'
@@ -196,7 +215,7 @@ export type SubmitJobBody = {
 }
 export type SubmitJob = RequestHeader & SubmitJobBody
 
-export type IntakeEvent = IssueToken | PublishPrices | RecordAdminAct | RegisterLabelSet | RegisterTenant | RemoveCap | RequestCancel | RevokeToken | SetCap | SubmitJob
+export type IntakeEvent = AddMember | IssueToken | PublishPrices | RecordAdminAct | RegisterLabelSet | RegisterTenant | RemoveCap | RemoveMember | RequestCancel | RevokeToken | SetCap | SubmitJob
 
 /** A price book can be used from now on; it is never changed. */
 export type PriceBookPublishedBody = {
@@ -301,7 +320,26 @@ export type LabelSetRegisteredBody = {
 }
 export type LabelSetRegistered = FactHeader & LabelSetRegisteredBody
 
-export type RequestRefusedRequestRefusal = 'tenant_unknown' | 'tenant_exists' | 'parent_unknown' | 'level_invalid' | 'time_zone_invalid' | 'date_invalid' | 'token_unknown' | 'token_exists' | 'cap_unknown' | 'book_invalid' | 'book_conflict' | 'too_many' | 'request_invalid' | 'unknown'
+export type MemberAddedMemberKind = 'agent' | 'staff' | 'user' | 'unknown'
+/** A member of the tenant is known, or is of another kind from now on. A removed one may act again; its old tokens stay revoked. */
+export type MemberAddedBody = {
+  type: 'MemberAdded'
+  /** Id of the member, chosen by the tenant and opaque: names and addresses do not belong in it. */
+  memberId: string
+  /** What the member is: software that acts for the tenant, one of its people, or one of its customers. */
+  kind: MemberAddedMemberKind
+}
+export type MemberAdded = FactHeader & MemberAddedBody
+
+/** A member no longer acts for the tenant: no token is issued for it and no credential that names it is accepted. Its tokens are revoked by the same decision, each with a TokenRevoked. */
+export type MemberRemovedBody = {
+  type: 'MemberRemoved'
+  /** Member that was removed. */
+  memberId: string
+}
+export type MemberRemoved = FactHeader & MemberRemovedBody
+
+export type RequestRefusedRequestRefusal = 'tenant_unknown' | 'tenant_exists' | 'parent_unknown' | 'level_invalid' | 'time_zone_invalid' | 'date_invalid' | 'token_unknown' | 'token_exists' | 'cap_unknown' | 'member_unknown' | 'member_removed' | 'book_invalid' | 'book_conflict' | 'too_many' | 'request_invalid' | 'unknown'
 /** A request other than a job was refused; nothing changed. */
 export type RequestRefusedBody = {
   type: 'RequestRefused'
@@ -339,7 +377,7 @@ export type TokenRevokedBody = {
 }
 export type TokenRevoked = FactHeader & TokenRevokedBody
 
-export type AccountsEvent = AdminActed | CapRemoved | CapSet | LabelSetRegistered | RequestRefused | TokenIssued | TokenRevoked
+export type AccountsEvent = AdminActed | CapRemoved | CapSet | LabelSetRegistered | MemberAdded | MemberRemoved | RequestRefused | TokenIssued | TokenRevoked
 
 /** What the provider reported for the failed call; charged only when the job was cancelled, and then by its UsageMetered. */
 export type AttemptFailedFailedUsage = {
@@ -777,20 +815,22 @@ export type JobRated = FactHeader & JobRatedBody
 export type BillingEvent = JobRated
 
 export type Request = IntakeEvent
-export type RequestBody = IssueTokenBody | PublishPricesBody | RecordAdminActBody | RegisterLabelSetBody | RegisterTenantBody | RemoveCapBody | RequestCancelBody | RevokeTokenBody | SetCapBody | SubmitJobBody
+export type RequestBody = AddMemberBody | IssueTokenBody | PublishPricesBody | RecordAdminActBody | RegisterLabelSetBody | RegisterTenantBody | RemoveCapBody | RemoveMemberBody | RequestCancelBody | RevokeTokenBody | SetCapBody | SubmitJobBody
 export type Fact = DirectoryEvent | AccountsEvent | JobsEvent | UsageEvent | BillingEvent
-export type FactBody = PriceBookPublishedBody | TenantRegisteredBody | AdminActedBody | CapRemovedBody | CapSetBody | LabelSetRegisteredBody | RequestRefusedBody | TokenIssuedBody | TokenRevokedBody | AttemptFailedBody | AttemptStartedBody | CancelRequestedBody | JobAdmittedBody | JobCancelledBody | JobFailedBody | JobRefusedBody | JobSubmittedBody | JobSucceededBody | HoldExceededBody | UsageMeteredBody | JobRatedBody
+export type FactBody = PriceBookPublishedBody | TenantRegisteredBody | AdminActedBody | CapRemovedBody | CapSetBody | LabelSetRegisteredBody | MemberAddedBody | MemberRemovedBody | RequestRefusedBody | TokenIssuedBody | TokenRevokedBody | AttemptFailedBody | AttemptStartedBody | CancelRequestedBody | JobAdmittedBody | JobCancelledBody | JobFailedBody | JobRefusedBody | JobSubmittedBody | JobSucceededBody | HoldExceededBody | UsageMeteredBody | JobRatedBody
 export type FactType = Fact['type']
 export type RequestType = Request['type']
 
 /** Stream of every event. */
 export const streamOf = {
+  AddMember: 'intake',
   IssueToken: 'intake',
   PublishPrices: 'intake',
   RecordAdminAct: 'intake',
   RegisterLabelSet: 'intake',
   RegisterTenant: 'intake',
   RemoveCap: 'intake',
+  RemoveMember: 'intake',
   RequestCancel: 'intake',
   RevokeToken: 'intake',
   SetCap: 'intake',
@@ -801,6 +841,8 @@ export const streamOf = {
   CapRemoved: 'accounts',
   CapSet: 'accounts',
   LabelSetRegistered: 'accounts',
+  MemberAdded: 'accounts',
+  MemberRemoved: 'accounts',
   RequestRefused: 'accounts',
   TokenIssued: 'accounts',
   TokenRevoked: 'accounts',

@@ -40,6 +40,9 @@ const matrix: readonly [method: 'get' | 'post' | 'put' | 'delete', path: string,
   ['post', '/v1/tenants/client-1/tokens', 'pa', { role: 'reader', expiresAt: '2001-01-01T00:00:00Z' }],
   ['get', '/v1/tenants/client-1/tokens', 'pa'],
   ['delete', '/v1/tenants/client-1/tokens/tok_x', 'pa'],
+  ['put', '/v1/tenants/client-1/members/m', 'pa', { kind: 'guest' }],
+  ['get', '/v1/tenants/client-1/members', 'pa'],
+  ['delete', '/v1/tenants/client-1/members/m', 'pa'],
   ['put', '/v1/tenants/client-1/caps/c', 'pa', { ...cap, anchorDate: '2026-02-30' }],
   ['get', '/v1/tenants/client-1/caps', 'par'],
   ['delete', '/v1/tenants/client-1/caps/none', 'pa'],
@@ -219,7 +222,8 @@ describe('a platform admin in a tenant', () => {
     const before = (await factsOf('client-1')).length
     for (const row of matrix.filter(([, path, allowed]) => path.includes('/client-1') && allowed.includes('p'))) {
       const [method, path, allowed] = row
-      const sound: typeof row = method === 'put' ? [method, path, allowed, cap] : row
+      const fit = path.includes('/members/') ? { kind: 'user' } : cap
+      const sound: typeof row = method === 'put' ? [method, path, allowed, fit] : row
       ;(await send(unjustified(), sound)).problem(403, 'JUSTIFICATION_REQUIRED')
     }
     ;(await unjustified().get('/v1/tenants?parentId=partner-1')).problem(403, 'JUSTIFICATION_REQUIRED')

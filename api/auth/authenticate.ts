@@ -15,7 +15,7 @@ import type { OidcVerifier } from './oidc.ts'
 import { type Principal, type Role, rootPrincipal, toApiRole } from './principal.ts'
 
 export type AuthenticateParts = {
-  views: Pick<Views, 'token' | 'hasTenant'>
+  views: Pick<Views, 'token' | 'hasTenant' | 'isRemovedMember'>
   tokenUse: Pick<TokenUse, 'used'>
   clock: Clock
   /** SHA-256, in hex, of the token that acts as the platform's administrator; null when there is none. */
@@ -63,8 +63,17 @@ async function fromIssuer(
       ...(retryAfterMs !== undefined && { headers: { 'Retry-After': String(Math.ceil(retryAfterMs / 1_000)) } }),
     })
   }
-  if (!who || !(await views.hasTenant(who.tenantId))) throw new Problem('UNAUTHENTICATED', { detail })
+  if (!who || !(await isThere(who, views))) throw new Problem('UNAUTHENTICATED', { detail })
   return who
+}
+
+/** A PF-3 token ends with its member; of a JWT nobody is told, so its member is looked up. */
+async function isThere({ tenantId, memberId }: Principal, views: AuthenticateParts['views']): Promise<boolean> {
+  const [hasTenant, isRemoved] = await Promise.all([
+    views.hasTenant(tenantId),
+    memberId !== null && views.isRemovedMember({ tenantId, memberId }),
+  ])
+  return hasTenant && !isRemoved
 }
 
 const detail = 'The token is not known, has expired or was revoked.'

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { FactBody, RequestBody } from '../../schemas/events.generated.ts'
-import { Scene, submit, tenantId } from '../testing/given.ts'
+import { noon, Scene, submit, tenantId } from '../testing/given.ts'
 import { tuple } from '../tuple.ts'
+import { tokensPerMemberMax } from './state.ts'
 
 const issue = (tokenId: string): Extract<RequestBody, { type: 'IssueToken' }> => ({
   type: 'IssueToken',
@@ -56,11 +57,74 @@ describe('a token', () => {
     scene.ask(issue('k1'))
     expect(scene.ask(revoke('k1'))).toEqual([{ type: 'TokenRevoked', tenantId, tokenId: 'k1' }])
     expect(scene.ask(revoke('k1'))).toEqual([{ type: 'TokenRevoked', tenantId, tokenId: 'k1' }])
-    expect(scene.state.accounts.tokens.get(tuple(tenantId, 'k1'))).toBe('revoked')
+    expect(scene.state.accounts.tokens.get(tuple(tenantId, 'k1'))).toMatchObject({ isRevoked: true })
   })
 
   test('that never was cannot be revoked', () => {
     expect(new Scene().ask(revoke('k1'))).toEqual(refused('RevokeToken', 'token_unknown', 'k1'))
+  })
+})
+
+describe('a member', () => {
+  const add = (memberId: string, kind: 'agent' | 'staff' | 'user' = 'agent') =>
+    ({ type: 'AddMember', memberId, kind }) as const
+  const remove = (memberId: string): RequestBody => ({ type: 'RemoveMember', memberId })
+  const token = (tokenId: string, over: Partial<ReturnType<typeof issue>> = {}) => ({ ...issue(tokenId), ...over })
+
+  test('is added, and again when it is of another kind', () => {
+    const scene = new Scene()
+    expect(scene.ask(add('agent-7'))).toEqual([{ ...add('agent-7'), type: 'MemberAdded', tenantId }])
+    expect(scene.ask(add('agent-7', 'staff'))).toEqual([
+      { type: 'MemberAdded', tenantId, memberId: 'agent-7', kind: 'staff' },
+    ])
+  })
+
+  test('is refused in a tenant nobody registered', () => {
+    expect(strangers().ask(add('agent-7'))).toEqual(refused('AddMember', 'tenant_unknown', 'agent-7'))
+  })
+
+  test('takes its tokens with it, and no others: not those that were revoked, have expired, or are of somebody else', () => {
+    const scene = new Scene()
+    scene.ask(add('agent-7'))
+    scene.ask(token('k1'))
+    scene.ask(token('k2', { expiresAt: null }))
+    scene.ask(token('expired', { expiresAt: noon }))
+    scene.ask(token('revoked'))
+    scene.ask(revoke('revoked'))
+    scene.ask(token('other', { memberId: 'agent-8' }))
+    scene.ask(token('nobody', { memberId: null }))
+    expect(scene.ask(remove('agent-7'))).toEqual([
+      { type: 'MemberRemoved', tenantId, memberId: 'agent-7' },
+      { type: 'TokenRevoked', tenantId, tokenId: 'k1' },
+      { type: 'TokenRevoked', tenantId, tokenId: 'k2' },
+    ])
+    expect(scene.ask(remove('agent-7'))).toEqual([{ type: 'MemberRemoved', tenantId, memberId: 'agent-7' }])
+  })
+
+  test('that was removed gets no token until it is added again', () => {
+    const scene = new Scene()
+    scene.ask(add('agent-7'))
+    scene.ask(remove('agent-7'))
+    expect(scene.ask(token('k1'))).toEqual(refused('IssueToken', 'member_removed', 'k1'))
+    scene.ask(add('agent-7'))
+    expect(scene.ask(token('k2'))).toMatchObject([{ type: 'TokenIssued', memberId: 'agent-7' }])
+  })
+
+  test('that was never added may have tokens, and can be removed with them', () => {
+    const scene = new Scene()
+    expect(scene.ask(remove('agent-7'))).toEqual(refused('RemoveMember', 'member_unknown', 'agent-7'))
+    scene.ask(token('k1'))
+    expect(scene.ask(remove('agent-7'))).toMatchObject([{ type: 'MemberRemoved' }, { type: 'TokenRevoked' }])
+    expect(scene.ask(token('k2'))).toEqual(refused('IssueToken', 'member_removed', 'k2'))
+  })
+
+  test('has so many tokens and no more, of which those that have expired do not count', () => {
+    const scene = new Scene()
+    const endsSoon = scene.now + 5_000_000n * BigInt(tokensPerMemberMax)
+    for (let n = 0; n < tokensPerMemberMax; n++) scene.ask(token(`k${n}`, { expiresAt: n === 0 ? endsSoon : null }))
+    expect(scene.ask(token('one-more'))).toEqual(refused('IssueToken', 'too_many', 'one-more'))
+    while (scene.now < endsSoon) scene.ask(revoke('k1'))
+    expect(scene.ask(token('next'))).toHaveLength(1)
   })
 })
 

@@ -1,16 +1,31 @@
-/** Answers requests about a tenant's tokens and label sets, and puts acts of platform admins on record. Pure. */
+/** Answers requests about a tenant's members, tokens and label sets, and puts acts of platform admins on record. Pure. */
 import { refusal } from '../directory/decide.ts'
 import type { Directory } from '../directory/state.ts'
-import type { Draft, Requested } from '../processor.ts'
+import type { Draft, Moment, Requested } from '../processor.ts'
 import { tuple } from '../tuple.ts'
-import type { Accounts } from './state.ts'
+import { type Accounts, liveTokens, tokensPerMemberMax } from './state.ts'
 
-/** A token id that is already taken is refused: ids are random, so only a repeated request meets this. */
-export function decideIssueToken(request: Requested<'IssueToken'>, accounts: Accounts, directory: Directory): Draft[] {
+/** Ids of members that a tenant ever added or removed. */
+export const membersPerTenantMax = 100_000
+
+/**
+ * A token id that is already taken is refused: ids are random, so only a repeated request meets this. A member need not
+ * have been added, but one that was removed gets no token.
+ */
+export function decideIssueToken(
+  request: Requested<'IssueToken'>,
+  accounts: Accounts,
+  directory: Directory,
+  { now }: Moment,
+): Draft[] {
   const refuse = refusal(request, request.tokenId)
   if (!directory.tenants.has(request.tenantId)) return refuse('tenant_unknown')
   if (accounts.tokens.has(tuple(request.tenantId, request.tokenId))) return refuse('token_exists')
   const { tenantId, tokenId, secretHash, role, memberId, expiresAt } = request
+  if (memberId !== null) {
+    if (accounts.members.get(tenantId)?.get(memberId) === 'removed') return refuse('member_removed')
+    if (liveTokens(accounts, tenantId, memberId, now).length >= tokensPerMemberMax) return refuse('too_many')
+  }
   return [{ type: 'TokenIssued', tenantId, tokenId, secretHash, role, memberId, expiresAt }]
 }
 
@@ -19,6 +34,32 @@ export function decideRevokeToken(request: Requested<'RevokeToken'>, accounts: A
   const { tenantId, tokenId } = request
   if (!accounts.tokens.has(tuple(tenantId, tokenId))) return refusal(request, tokenId)('token_unknown')
   return [{ type: 'TokenRevoked', tenantId, tokenId }]
+}
+
+/** Adding a member that is there is answered again; of another kind, it is of that kind from now on. */
+export function decideAddMember(request: Requested<'AddMember'>, accounts: Accounts, directory: Directory): Draft[] {
+  const { tenantId, memberId, kind } = request
+  const refuse = refusal(request, memberId)
+  if (!directory.tenants.has(tenantId)) return refuse('tenant_unknown')
+  const members = accounts.members.get(tenantId)
+  if (!members?.has(memberId) && (members?.size ?? 0) >= membersPerTenantMax) return refuse('too_many')
+  return [{ type: 'MemberAdded', tenantId, memberId, kind }]
+}
+
+/** One that was never added can be removed too when it has tokens, or was removed before: it is gone either way. */
+export function decideRemoveMember(request: Requested<'RemoveMember'>, accounts: Accounts, { now }: Moment): Draft[] {
+  const { tenantId, memberId } = request
+  const refuse = refusal(request, memberId)
+  const members = accounts.members.get(tenantId)
+  const tokenIds = liveTokens(accounts, tenantId, memberId, now)
+  if (!members?.has(memberId)) {
+    if (tokenIds.length === 0) return refuse('member_unknown')
+    if ((members?.size ?? 0) >= membersPerTenantMax) return refuse('too_many')
+  }
+  return [
+    { type: 'MemberRemoved', tenantId, memberId },
+    ...tokenIds.map((tokenId): Draft => ({ type: 'TokenRevoked', tenantId, tokenId })),
+  ]
 }
 
 /** Every act is on record by itself, also when the same is done twice. */

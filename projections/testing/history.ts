@@ -129,8 +129,8 @@ export function history(options: {
     const life = pick(lives)
     if (!life) throw new Error('no tenants')
     const dice = below(100)
-    if (dice < 8) changeAccount(life)
-    else if (dice < 12) changeCap(life)
+    if (dice < 14) changeAccount(life)
+    else if (dice < 18) changeCap(life)
     else if (dice < 35 && submittedJobs < jobs) submitOne(life, `job-${submittedJobs++}`)
     else moveOn(life)
   }
@@ -138,7 +138,7 @@ export function history(options: {
 
   function changeAccount(life: TenantLife): void {
     const { tenantId, tokens } = life
-    const kind = below(5)
+    const kind = below(8)
     if (kind === 0)
       answer(
         platformTenantId,
@@ -151,6 +151,21 @@ export function history(options: {
       tokens.push(tokenId)
       answer(tenantId, tokenIssued(tokenId, `hash-${tokenId}`, below(2) === 0 ? null : noon))
     } else if (kind === 3 && tokens.length > 0) answer(tenantId, { type: 'TokenRevoked', tokenId: pick(tokens) ?? '' })
+    else if (kind === 4)
+      answer(tenantId, {
+        type: 'MemberAdded',
+        memberId: pick(['ann', 'ben']) ?? 'ann',
+        kind: pick(['agent', 'staff', 'user'] as const) ?? 'user',
+      })
+    else if (kind === 6)
+      answer(tenantId, {
+        type: 'AdminActed',
+        justification: 'Support case 4711',
+        method: 'GET',
+        route: '/v1/tenants/{t}/caps',
+        path: `/v1/tenants/${tenantId}/caps`,
+      })
+    else if (kind === 5) answer(tenantId, { type: 'MemberRemoved', memberId: pick(['ann', 'ben']) ?? 'ann' })
     else
       answer(tenantId, {
         type: 'RequestRefused',

@@ -94,7 +94,7 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
     describe('a fact that cannot be taken in', () => {
       const past = history({ seed: 15, jobs: 60 })
       const [first = [], second = []] = past.byPartition
-      const poisonAt = 150
+      const poisonAt = Math.floor(first.length / 2)
 
       async function writeWith(poison: (good: Fact) => ReturnType<typeof recordOf>): Promise<void> {
         await writeHistory(on.log, { byPartition: [[], second] })

@@ -56,6 +56,7 @@ const labelSetBody = {
 export const bodyOf: Readonly<Record<string, (ids: Ids) => object>> = {
   'post /v1/tenants': ({ tenant }) => ({ ...tenantBody, parentId: tenant }),
   'post /v1/tenants/{t}/tokens': ({ member }) => ({ role: 'reader', memberId: member }),
+  'put /v1/tenants/{t}/members/{memberId}': () => ({ kind: 'agent' }),
   'put /v1/tenants/{t}/caps/{capId}': ({ member }) => ({
     metric: 'requests',
     limit: 1_000,
@@ -85,6 +86,8 @@ export const mayBelow: readonly string[] = [
   'get /v1/tenants/{t}',
   'post /v1/tenants/{t}/tokens',
   'delete /v1/tenants/{t}/tokens/{tokenId}',
+  'put /v1/tenants/{t}/members/{memberId}',
+  'delete /v1/tenants/{t}/members/{memberId}',
   'put /v1/tenants/{t}/caps/{capId}',
   'delete /v1/tenants/{t}/caps/{capId}',
 ]
