@@ -11,7 +11,7 @@ import { isLoopback } from '../platform/tls.ts'
 import { tokenUse } from '../platform/token-use/token-use.ts'
 import type { MasterKey } from '../platform/vault/master-key.ts'
 import type { PayloadVault } from '../platform/vault/vault.ts'
-import { type AppenderParts, jobSubmitter, requestAppender } from '../producers/index.ts'
+import { type AppenderParts, jobSubmitter, requestAppender, submissionStore } from '../producers/index.ts'
 import type { Codec } from '../schemas/codec.ts'
 import { type OidcOptions, oidcVerifier } from './auth/oidc.ts'
 import { type Certificate, type Listener, listener, type Wire } from './http/listener.ts'
@@ -74,7 +74,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const appender = requestAppender({ log, codec, clock, random })
   const submitter = jobSubmitter({
     appender,
-    database,
+    submissions: submissionStore({ database, vault }),
     vault,
     clock,
     random,

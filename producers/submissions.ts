@@ -3,9 +3,10 @@
  * log. Rows are kept as long as the jobs they lead to can be looked at, because a key must never lead to a second job.
  */
 
-import type { Tx } from '../platform/postgres/database.ts'
+import type { Database, Tx } from '../platform/postgres/database.ts'
 import { isolationSql } from '../platform/postgres/isolation.ts'
 import type { Migration } from '../platform/postgres/migrate.ts'
+import type { PayloadVault, SealedPayload } from '../platform/vault/vault.ts'
 import type { EpochMs } from '../schemas/units.ts'
 
 // No index on appended_at: marking a row then changes no index, and the row can be rewritten in its page.
@@ -45,8 +46,53 @@ export type SubmissionRow = SubmissionKey & {
   createdAtMs: EpochMs
 }
 
+export const submissionText = ({ tenantId, idempotencyKey }: SubmissionKey): string =>
+  JSON.stringify([tenantId, idempotencyKey])
+
+/** Where a door keeps what it was asked, before the log has it. */
+export type SubmissionStore = {
+  /**
+   * In one transaction: a row for every key that is new, with its payload. Answers the row of every key as it now
+   * stands, and the texts of the keys that were new. A key stands for what came first, row and payload alike.
+   */
+  keep(
+    wanted: readonly { row: SubmissionRow; payload: SealedPayload }[],
+  ): Promise<{ rows: SubmissionRow[]; isNew: ReadonlySet<string> }>
+  /** Notes that the log has the requests of these rows. Marking again changes nothing. */
+  markAppended(keys: readonly SubmissionKey[], atMs: EpochMs): Promise<void>
+}
+
+export function submissionStore({
+  database,
+  vault,
+}: {
+  database: Database
+  vault: Pick<PayloadVault, 'store'>
+}): SubmissionStore {
+  return {
+    keep: (wanted) =>
+      database.asService(async (tx) => {
+        const inserted = await insertSubmissions(
+          tx,
+          wanted.map(({ row }) => row),
+        )
+        const isNew = new Set(inserted.map(submissionText))
+        const fresh = wanted.filter(({ row }) => isNew.has(submissionText(row)))
+        const others = wanted.filter(({ row }) => !isNew.has(submissionText(row))).map(({ row }) => row)
+        // Only the payload of the row that won is kept: another body under the same key must not take its place.
+        await vault.store(
+          tx,
+          fresh.map(({ payload }) => payload),
+        )
+        const existing = others.length === 0 ? [] : await readSubmissions(tx, others)
+        return { rows: [...existing, ...fresh.map(({ row }) => row)], isNew }
+      }),
+    markAppended: (keys, atMs) => database.asService((tx) => markAppended(tx, keys, atMs)),
+  }
+}
+
 /** Inserts the rows whose key is new and answers which those are. Locks keys in one order, so doors never deadlock. */
-export async function insertSubmissions(tx: Tx, rows: readonly SubmissionRow[]): Promise<SubmissionKey[]> {
+async function insertSubmissions(tx: Tx, rows: readonly SubmissionRow[]): Promise<SubmissionKey[]> {
   const inserted = await tx.query<{ tenant_id: string; idempotency_key: string }>(
     `INSERT INTO submission (tenant_id, idempotency_key, job_id, body_mac, capability, member_id, priority, request, created_at_ms)
      SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::int[], $8::bytea[], $9::bigint[])
@@ -68,7 +114,7 @@ export async function insertSubmissions(tx: Tx, rows: readonly SubmissionRow[]):
   return inserted.rows.map((row) => ({ tenantId: row.tenant_id, idempotencyKey: row.idempotency_key }))
 }
 
-export async function readSubmissions(tx: Tx, keys: readonly SubmissionKey[]): Promise<SubmissionRow[]> {
+async function readSubmissions(tx: Tx, keys: readonly SubmissionKey[]): Promise<SubmissionRow[]> {
   const { rows } = await tx.query<TableRow>(
     `SELECT s.* FROM unnest($1::text[], $2::text[]) AS k(tenant_id, idempotency_key) JOIN submission s USING (tenant_id, idempotency_key)`,
     [keys.map((k) => k.tenantId), keys.map((k) => k.idempotencyKey)],
@@ -76,8 +122,7 @@ export async function readSubmissions(tx: Tx, keys: readonly SubmissionKey[]): P
   return rows.map(fromRow)
 }
 
-/** Notes that the log has the requests of these rows. Marking again changes nothing. */
-export async function markAppended(tx: Tx, keys: readonly SubmissionKey[], atMs: EpochMs): Promise<void> {
+async function markAppended(tx: Tx, keys: readonly SubmissionKey[], atMs: EpochMs): Promise<void> {
   await tx.query(
     `WITH found AS (
        SELECT s.tenant_id, s.idempotency_key FROM unnest($1::text[], $2::text[]) AS k(tenant_id, idempotency_key)

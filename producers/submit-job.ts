@@ -12,18 +12,11 @@ import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { batcher } from '../platform/batcher.ts'
 import type { Clock, Random } from '../platform/clock.ts'
 import { PlatformError } from '../platform/errors.ts'
-import type { Database } from '../platform/postgres/database.ts'
 import type { PayloadReceipt, PayloadVault, SealedPayload } from '../platform/vault/vault.ts'
 import type { SubmitJobBody } from '../schemas/events.generated.ts'
 import { idFrom, jobIdFrom } from '../schemas/ids.ts'
 import { type Caller, type RequestAppender, randomText } from './append-request.ts'
-import {
-  insertSubmissions,
-  markAppended,
-  readSubmissions,
-  type SubmissionKey,
-  type SubmissionRow,
-} from './submissions.ts'
+import { type SubmissionKey, type SubmissionRow, type SubmissionStore, submissionText } from './submissions.ts'
 
 export type JobRequest = {
   tenantId: string
@@ -64,7 +57,7 @@ export type JobSubmitter = {
 
 export type SubmitterParts = {
   appender: RequestAppender
-  database: Database
+  submissions: SubmissionStore
   vault: PayloadVault
   clock: Clock
   random: Random
@@ -92,7 +85,7 @@ type Asked = { key: SubmissionKey; jobId: string; caller: Caller; job: JobReques
 type Found = { row: SubmissionRow; isNew: boolean }
 
 export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
-  const { appender, database, vault, clock, random, onFault } = parts
+  const { appender, submissions, vault, clock, random, onFault } = parts
   let waitingBytes = 0
   const unmarked: SubmissionRow[] = []
   let cancelMarking: (() => void) | undefined
@@ -106,7 +99,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
       const isNew = new Set<Asked>()
       for (const chunk of chunksOf(firstOfEachKey(items))) await storeChunk(chunk, found, isNew)
       return items.map((item) => {
-        const row = found.get(textOf(item.key))
+        const row = found.get(submissionText(item.key))
         if (!row)
           throw new PlatformError('INTERNAL', {
             jobId: item.jobId,
@@ -131,38 +124,15 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
         content: job.payload,
       })),
     )
-    const written = await Promise.all(
+    const wanted = await Promise.all(
       chunk.map(async (item, index) => {
         const payload = sealedAt(sealed, index)
-        return { item, payload, row: await rowOf(item, payload.receipt) }
+        return { payload, row: await rowOf(item, payload.receipt) }
       }),
     )
-    await database.asService(async (tx) => {
-      const inserted = new Set(
-        (
-          await insertSubmissions(
-            tx,
-            written.map(({ row }) => row),
-          )
-        ).map(textOf),
-      )
-      const fresh = written.filter(({ row }) => inserted.has(textOf(row)))
-      const others = written.filter(({ row }) => !inserted.has(textOf(row)))
-      // Only the payload of the row that won is kept: another body under the same key must not take its place.
-      await vault.store(
-        tx,
-        fresh.map(({ payload }) => payload),
-      )
-      const existing =
-        others.length === 0
-          ? []
-          : await readSubmissions(
-              tx,
-              others.map(({ row }) => row),
-            )
-      for (const row of [...existing, ...fresh.map(({ row }) => row)]) found.set(textOf(row), row)
-      for (const { item } of fresh) isNew.add(item)
-    })
+    const kept = await submissions.keep(wanted)
+    for (const row of kept.rows) found.set(submissionText(row), row)
+    for (const item of chunk) if (kept.isNew.has(submissionText(item.key))) isNew.add(item)
   }
 
   async function rowOf({ key, jobId, caller, job, bodyMac }: Asked, receipt: PayloadReceipt): Promise<SubmissionRow> {
@@ -201,7 +171,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
 
   /** Resolves when the log has the request, however many ask for it at once. */
   function append(row: SubmissionRow): Promise<void> {
-    const id = textOf(row)
+    const id = submissionText(row)
     const known = underWay.get(id)
     if (known !== undefined) return known
     if (row.request === null) return Promise.resolve()
@@ -216,7 +186,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
 
   function markLater(row: SubmissionRow): void {
     if (unmarked.length >= waitingMax) {
-      underWay.delete(textOf(row))
+      underWay.delete(submissionText(row))
       onFault(new PlatformError('LOG_BUSY', { unmarked: unmarked.length }))
       return
     }
@@ -235,8 +205,8 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
   async function markAll(): Promise<void> {
     while (unmarked.length > 0) {
       const rows = unmarked.splice(0, itemsMax)
-      await database.asService((tx) => markAppended(tx, rows, clock.nowMs())).catch(onFault)
-      for (const row of rows) underWay.delete(textOf(row))
+      await submissions.markAppended(rows, clock.nowMs()).catch(onFault)
+      for (const row of rows) underWay.delete(submissionText(row))
     }
   }
 
@@ -277,11 +247,9 @@ const payloadRefFrom = (tenantId: string, jobId: string): string => idFrom('in',
 const tenantKeyOf = (bodyKey: Uint8Array, tenantId: string): Uint8Array =>
   new Uint8Array(hkdfSync('sha256', bodyKey, new Uint8Array(), `pf3 submission body ${tenantId}`, 32))
 
-const textOf = ({ tenantId, idempotencyKey }: SubmissionKey): string => JSON.stringify([tenantId, idempotencyKey])
-
 function firstOfEachKey(items: readonly Asked[]): Asked[] {
   const first = new Map<string, Asked>()
-  for (const item of items) if (!first.has(textOf(item.key))) first.set(textOf(item.key), item)
+  for (const item of items) if (!first.has(submissionText(item.key))) first.set(submissionText(item.key), item)
   return [...first.values()]
 }
 

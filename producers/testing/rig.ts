@@ -11,7 +11,7 @@ import { type Codec, codecFor } from '../../schemas/codec.ts'
 import type { Request } from '../../schemas/events.generated.ts'
 import { eventNames, readOwnSchemas } from '../../schemas/own-schemas.ts'
 import { type Caller, type RequestAppender, requestAppender } from '../append-request.ts'
-import { submissionMigrations } from '../submissions.ts'
+import { submissionMigrations, submissionStore } from '../submissions.ts'
 import { type JobRequest, type JobSubmitter, jobSubmitter } from '../submit-job.ts'
 
 const ownSchemas = readOwnSchemas()
@@ -68,7 +68,15 @@ export function openDoor(parts: {
   const faults: unknown[] = []
   const appender = requestAppender({ log, codec: memoryCodec, clock, random })
   const onFault = (error: unknown) => void faults.push(error)
-  const submitter = jobSubmitter({ appender, database, vault, clock, random, bodyKey: secret, onFault })
+  const submitter = jobSubmitter({
+    appender,
+    submissions: submissionStore({ database, vault }),
+    vault,
+    clock,
+    random,
+    bodyKey: secret,
+    onFault,
+  })
   return { appender, submitter, faults }
 }
 

@@ -26,8 +26,11 @@ export const faultKinds = {
   usageAboveHold: 'more was used than the bound',
   usageImpossible: 'a report that cannot be true',
   vaultFailed: 'the vault fails',
+  rowFailed: 'the database does not take the row of a submission, or its mark',
+  rowUnacknowledged: 'the row of a submission is there, and the door is told it failed',
   clientGone: 'a client gives up and asks again with the same key',
   clientNewKey: 'a client asks again with another key',
+  clientOtherBody: 'a client asks for something else under the same key',
   clockSkew: "a process's clock is wrong",
   clockJump: "a process's clock jumps, forwards or back",
   periodEnd: 'a day or month ends, or clocks change, while jobs run',
@@ -70,8 +73,11 @@ const ratesMax: Partial<Record<FaultKind, number>> = {
   usageAboveHold: 0.08,
   usageImpossible: 0.04,
   vaultFailed: 0.03,
+  rowFailed: 0.05,
+  rowUnacknowledged: 0.05,
   clientGone: 0.1,
   clientNewKey: 0.04,
+  clientOtherBody: 0.04,
 }
 
 /** Each kind is off in one of three runs, so that runs differ in kind and not only in measure. */

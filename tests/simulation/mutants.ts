@@ -187,6 +187,27 @@ export const mutants: readonly Mutant[] = [
     replace: 'capsToChange(admission, tenantId)',
   },
   {
+    name: 'claims-then-loses',
+    means: 'a retry that finds the row of a submission takes it for appended',
+    file: 'producers/submit-job.ts',
+    find: 'await append(row)',
+    replace: 'if (isNew) await append(row)',
+  },
+  {
+    name: 'marks-too-early',
+    means: 'a submission is marked as appended although the log did not say so',
+    file: 'producers/submit-job.ts',
+    find: '() => underWay.delete(id),',
+    replace: '() => markLater(row),',
+  },
+  {
+    name: 'any-body',
+    means: 'another body under the same key is answered with the first job',
+    file: 'producers/submit-job.ts',
+    find: "if (!timingSafeEqual(row.bodyMac, bodyMac)) throw new PlatformError('IDEMPOTENCY_CONFLICT', { jobId })",
+    replace: '',
+  },
+  {
     name: 'one-tenant-first',
     means: 'whoever has the turn keeps it until nothing of his waits',
     file: 'processors/execution/fair-queue.ts',

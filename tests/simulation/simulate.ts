@@ -11,7 +11,7 @@ import { drawFaults, type FaultKind, logFaultKinds } from './faults.ts'
 import { simProviders } from './provider.ts'
 import { randomFor } from './random.ts'
 import { scheduler as newScheduler, trueClock } from './scheduler.ts'
-import { simSnapshots, simVault } from './stores.ts'
+import { simSnapshots, simSubmissions, simVault } from './stores.ts'
 import { views as newViews } from './views.ts'
 import { workload } from './workload.ts'
 
@@ -114,7 +114,17 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch }: RunO
       reacquireWaitMs: 20,
     },
   })
-  const clients = workload({ seed, scheduler, log, vault, faults, random: randomFor(seed, 'clients'), onEvent })
+  const clients = workload({
+    seed,
+    scheduler,
+    log,
+    vault,
+    submissions: simSubmissions(faults, vault, pauseFor),
+    faults,
+    random: randomFor(seed, 'clients'),
+    violated,
+    onEvent,
+  })
   const views = newViews({ scheduler, log, faults, random: randomFor(seed, 'views'), onEvent })
   let phase: 'begin' | 'flood' | 'healed' | 'done' = 'begin'
   scheduler.onStep(() => {

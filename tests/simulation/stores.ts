@@ -1,8 +1,10 @@
 /** What survives every process: payloads and snapshots, in memory, with their faults. */
 import { createHash } from 'node:crypto'
 import { PlatformError } from '../../platform/errors.ts'
+import type { Tx } from '../../platform/postgres/database.ts'
 import type { SnapshotStore, StoredSnapshot } from '../../platform/snapshots/snapshots.ts'
 import type { PayloadVault } from '../../platform/vault/vault.ts'
+import { type SubmissionRow, type SubmissionStore, submissionText } from '../../producers/submissions.ts'
 import type { Faults } from './faults.ts'
 
 /** Keeps content as it is: sealing has tests of its own. Content of one tenant asked for by another is a violation. */
@@ -32,8 +34,20 @@ export function simVault(
     if (faults.happens('vaultFailed')) throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
   }
   return {
-    seal: async (payloads) => payloads.map((p) => ({ receipt: receipt(p.ref, p.content), row: {} })),
-    store: async () => {},
+    seal: async (payloads) =>
+      payloads.map(({ tenantId, ref, content }) => ({
+        receipt: receipt(ref, content),
+        row: { tenantId, content: Buffer.from(content).toString('base64') },
+      })),
+    async store(_, sealed) {
+      for (const {
+        receipt: { ref },
+        row,
+      } of sealed) {
+        const content = Buffer.from(String(row['content']), 'base64')
+        if (!contents.has(ref)) contents.set(ref, { tenantId: String(row['tenantId']), content })
+      }
+    },
     async put(payloads) {
       await pauseFor()
       failSometimes()
@@ -44,6 +58,41 @@ export function simVault(
     },
     get: (tenantId, refs) => getMany(refs.map((ref) => ({ tenantId, ref }))),
     getMany,
+  }
+}
+
+/** The table of submissions, without its database: a row and its payload are there together or not at all. */
+export function simSubmissions(faults: Faults, vault: PayloadVault, pauseFor: () => Promise<void>): SubmissionStore {
+  const table = new Map<string, SubmissionRow>()
+  const noTx: Tx = { query: async () => ({ rows: [], rowCount: 0 }) }
+  return {
+    async keep(wanted) {
+      await pauseFor()
+      if (faults.happens('rowFailed')) throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
+      const isNew = new Set<string>()
+      const rows: SubmissionRow[] = []
+      for (const { row, payload } of wanted) {
+        const text = submissionText(row)
+        if (!table.has(text)) {
+          isNew.add(text)
+          table.set(text, { ...row })
+          await vault.store(noTx, [payload])
+        }
+        rows.push({ ...(table.get(text) ?? row) })
+      }
+      await pauseFor()
+      // Committed, but the door never hears of it.
+      if (faults.happens('rowUnacknowledged')) throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
+      return { rows, isNew }
+    },
+    async markAppended(keys) {
+      await pauseFor()
+      if (faults.happens('rowFailed')) throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
+      for (const key of keys) {
+        const row = table.get(submissionText(key))
+        if (row) row.request = null
+      }
+    },
   }
 }
 

@@ -1,10 +1,13 @@
 /** Who asks for what: a tree of tenants with caps at several levels, and clients that ask until they are answered. */
 import { sleep } from '../../platform/clock.ts'
+import { isFailure } from '../../platform/errors.ts'
 import type { SimulatedLog } from '../../platform/log/simulated.ts'
 import type { Payload, PayloadVault } from '../../platform/vault/vault.ts'
 import { parsePriceBook } from '../../pricing/index.ts'
 import { testCodec } from '../../processors/testing/world.ts'
 import { type AskedRequest, type RequestAppender, requestAppender } from '../../producers/append-request.ts'
+import type { SubmissionStore } from '../../producers/submissions.ts'
+import { type JobRequest, type JobSubmitter, jobSubmitter } from '../../producers/submit-job.ts'
 import type { RequestBody } from '../../schemas/events.generated.ts'
 import { idFrom, jobIdFrom } from '../../schemas/ids.ts'
 import { platformTenantId } from '../../schemas/streams.ts'
@@ -19,6 +22,8 @@ export type WorkloadParts = {
   scheduler: Scheduler
   log: SimulatedLog
   vault: PayloadVault
+  submissions: SubmissionStore
+  violated(what: string): void
   faults: Faults
   random: SimRandom
   onEvent(): void
@@ -30,6 +35,8 @@ type SimTenant = { id: string; level: 'partner' | 'client' | 'merchant'; parentI
 
 const caller = { actor: 'token:sim', correlationId: 'sim', traceparent: null }
 const clientWaitMs = 1_500
+const payload = new TextEncoder().encode('{"input":{"text":"hello"},"params":{}}')
+const bodyKey = new Uint8Array(32).fill(7)
 const triesMax = 500
 export const capabilityNames = ['classify.category', 'classify.sentiment', 'generate.text'] as const
 const zones = ['UTC', 'Africa/Lagos', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu']
@@ -46,11 +53,11 @@ const tree: readonly Omit<SimTenant, 'timeZone'>[] = [
 ]
 
 export function workload(parts: WorkloadParts) {
-  const { seed, scheduler, log, vault, faults, random } = parts
+  const { seed, scheduler, log, vault, submissions, faults, random, violated } = parts
   const clock = trueClock(scheduler)
   const tenants = tree.map((tenant): SimTenant => ({ ...tenant, timeZone: random.pick(zones) }))
   const accepted = new Map<string, string>()
-  const doors: { process: SimProcess; appender: RequestAppender }[] = []
+  const doors: { process: SimProcess; appender: RequestAppender; submitter: JobSubmitter }[] = []
   let opened = 0
   let asking = 0
   let books = 0
@@ -60,15 +67,18 @@ export function workload(parts: WorkloadParts) {
   function openDoor(): (typeof doors)[number] {
     opened += 1
     const process = simProcess(`door-${opened}`, scheduler, parts.onEvent)
-    const door = {
-      process,
-      appender: requestAppender({
-        log: process.port(log),
-        codec: testCodec,
-        clock: process.clock,
-        random: randomFor(seed, process.name),
-      }),
-    }
+    const own = randomFor(seed, process.name)
+    const appender = requestAppender({ log: process.port(log), codec: testCodec, clock: process.clock, random: own })
+    const submitter = jobSubmitter({
+      appender,
+      submissions: process.port(submissions),
+      vault: process.port(vault),
+      clock: process.clock,
+      random: own,
+      bodyKey,
+      onFault: () => {},
+    })
+    const door = { process, appender, submitter }
     doors.push(door)
     return door
   }
@@ -78,21 +88,29 @@ export function workload(parts: WorkloadParts) {
     return open.length > 0 ? random.pick(open) : openDoor()
   }
 
-  /** Asks again and again, at any door, until one says that the log has it. */
-  async function ask(request: AskedRequest & { requestId: string }): Promise<void> {
+  /** Asks again and again, at any door, until one answers. Answers `undefined` for a body that conflicts. */
+  async function insist<Answer>(
+    what: string,
+    at: (door: (typeof doors)[number]) => Promise<Answer>,
+  ): Promise<Answer | 'conflict'> {
     asking += 1
     for (let tries = 0; tries < triesMax; tries++) {
-      const isGone = faults.happens('clientGone')
-      const answered = anyDoor().appender.append(caller, request)
-      const wait = sleep(clock, isGone ? random.whole(0, 20) : clientWaitMs)
-      const isTaken = await Promise.race([answered.then(() => true).catch(() => false), wait.then(() => false)])
-      if (isTaken) {
+      const waitMs = faults.happens('clientGone') ? random.whole(0, 20) : clientWaitMs
+      const answer = at(anyDoor()).catch((error: unknown) =>
+        isFailure(error, 'IDEMPOTENCY_CONFLICT') ? ('conflict' as const) : undefined,
+      )
+      const answered = await Promise.race([answer, sleep(clock, waitMs).then(() => undefined)])
+      if (answered !== undefined) {
         asking -= 1
-        return
+        return answered
       }
       await sleep(clock, random.whole(1, 100))
     }
-    throw new Error(`nobody took ${request.requestId} in ${triesMax} tries`)
+    throw new Error(`nobody took ${what} in ${triesMax} tries`)
+  }
+
+  async function ask(request: AskedRequest & { requestId: string }): Promise<void> {
+    await insist(request.requestId, ({ appender }) => appender.append(caller, request))
   }
 
   let requestNo = 0
@@ -113,32 +131,37 @@ export function workload(parts: WorkloadParts) {
     throw new Error(`the vault took nothing in ${triesMax} tries`)
   }
 
-  async function submit(tenant: SimTenant, key: string): Promise<string> {
-    const { id: tenantId } = tenant
-    const jobId = jobIdFrom(tenantId, key)
+  /** As the API hands it to the submitter: the body in one agreed form, the payload beside it. */
+  function jobRequest(tenantId: string, key: string): JobRequest {
     const capability = random.pick(capabilityNames)
-    const payloadRef = idFrom('pay', tenantId, jobId)
-    const content = new TextEncoder().encode('{"input":{"text":"hello"},"params":{}}')
-    await putSurely({ tenantId, ref: payloadRef, class: 'day', content })
-    await ask({
-      tenantId,
-      type: 'SubmitJob',
-      requestId: idFrom('req', 'SubmitJob', tenantId, jobId),
-      jobId,
+    const asked = {
       memberId: random.chance(0.3) ? 'ada' : null,
       capability,
       resourceId: capability === 'classify.category' ? (random.chance(0.95) ? 'labels' : 'nothing') : null,
       model: null,
-      payloadRef,
-      payloadBytes: BigInt(content.length),
-      payloadMac: 'mac',
       priority: random.whole(1, 5),
       inputTokensMax: BigInt(random.whole(1, tokensMax)),
       outputTokensMax: BigInt(random.whole(1, 1_000)),
       maxCharge: random.chance(0.1) ? picoPerUnit / 2n : null,
       deadlineMs: BigInt(random.chance(0.1) ? random.whole(1, 300) : random.whole(5_000, 60_000)),
-    })
+    }
+    const body = Buffer.from(JSON.stringify(asked, (_, value) => (typeof value === 'bigint' ? String(value) : value)))
+    return { ...asked, tenantId, idempotencyKey: key, body, payload }
+  }
+
+  async function submit(tenant: SimTenant, key: string): Promise<string> {
+    const { id: tenantId } = tenant
+    const job = jobRequest(tenantId, key)
+    const answer = await insist(key, ({ submitter }) => submitter.submitJob(caller, job))
+    const jobId = jobIdFrom(tenantId, key)
+    if (answer === 'conflict') violated(`${key} of ${tenantId} is said to stand for something else`)
+    else if (answer.jobId !== jobId) violated(`${key} of ${tenantId} was answered with job ${answer.jobId}`)
     accepted.set(jobId, tenantId)
+    if (faults.happens('clientOtherBody')) {
+      const other = { ...job, body: Buffer.from('something else') }
+      const second = await insist(key, ({ submitter }) => submitter.submitJob(caller, other))
+      if (second !== 'conflict') violated(`${key} of ${tenantId} stands for two things`)
+    }
     return jobId
   }
 
