@@ -91,6 +91,20 @@ const complaints = [
   ],
   [{ PF3_OIDC_AUDIENCE: 'pf3' }, 'PF3_OIDC_AUDIENCE: goes with PF3_OIDC_ISSUER, which is not set'],
   [{ PF3_OIDC_PLATFORM_ADMIN: 'yes' }, 'PF3_OIDC_PLATFORM_ADMIN: goes with PF3_OIDC_ISSUER, which is not set'],
+  [{ PF3_TLS_CERT_FILE: 'c.pem' }, 'PF3_TLS_CERT_FILE: goes with PF3_TLS_KEY_FILE, which is not set'],
+  [{ PF3_TLS_KEY_FILE: 'k.pem' }, 'PF3_TLS_KEY_FILE: goes with PF3_TLS_CERT_FILE, which is not set'],
+  [
+    { PF3_TLS_CERT_FILE: 'c.pem', PF3_TLS_KEY_FILE: 'k.pem', PF3_TLS_TERMINATED: 'yes' },
+    'PF3_TLS_TERMINATED: either a proxy ends TLS, or PF3_TLS_CERT_FILE is set',
+  ],
+  [
+    { PF3_HOST: '0.0.0.0' },
+    'PF3_HOST: outside loopback TLS is needed: set PF3_TLS_CERT_FILE and PF3_TLS_KEY_FILE, or PF3_TLS_TERMINATED=yes when a proxy ends it',
+  ],
+  [
+    { PF3_POSTGRES_URL: 'postgres://u:p@db.example/pf3?sslmode=require' },
+    'PF3_POSTGRES_URL: outside loopback sslmode=verify-full was expected, and sslrootcert=<file> where the system does not know the authority',
+  ],
   [{ PF3_PROT: '1' }, 'PF3_PROT: there is no such option; see docs/reference/config.md'],
 ] as const
 
@@ -115,6 +129,14 @@ test('a file gives options, the environment wins, and what the file misspells is
   writeFileSync(path, '[1]')
   expect(() => readConfig({ PF3_CONFIG_FILE: path })).toThrow('it is not a JSON object')
   expect(() => readConfig({ PF3_CONFIG_FILE: join(dir, 'none.json') })).toThrow('cannot be used')
+})
+
+test('outside loopback TLS is spoken here or ended by a proxy', () => {
+  const files = { PF3_TLS_CERT_FILE: 'c.pem', PF3_TLS_KEY_FILE: 'k.pem' }
+  expect(readConfig({ PF3_HOST: '0.0.0.0', ...files }).tls).toEqual({ certFile: 'c.pem', keyFile: 'k.pem' })
+  expect(readConfig({ PF3_HOST: '0.0.0.0', PF3_TLS_TERMINATED: 'yes' }).tls).toBe('terminated')
+  for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost'])
+    expect(readConfig({ PF3_HOST: host }).tls).toBeUndefined()
 })
 
 test('an issuer is trusted with its audience, and names no platform admins unless told so', () => {

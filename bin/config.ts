@@ -1,6 +1,8 @@
 /** Configuration: read once, in bin/, every complaint at once. The table is also the documentation (docs/reference/config.md). */
 import { readFileSync } from 'node:fs'
+import { postgresUrlComplaint } from '../platform/postgres/connection.ts'
 import { isSafeUrl } from '../platform/safe-url.ts'
+import { isLoopback } from '../platform/tls.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -29,8 +31,7 @@ export const options = [
     name: 'PF3_HOST',
     fallback: '127.0.0.1',
     form: 'text',
-    means:
-      'Address the HTTP server listens on. It speaks plain HTTP: outside loopback put a proxy that ends TLS in front.',
+    means: "Address the HTTP server listens on; outside loopback only with TLS, its own or a proxy's.",
   },
   {
     name: 'PF3_PORT',
@@ -40,6 +41,26 @@ export const options = [
     min: 0,
     max: 65_535,
     means: 'Port of the HTTP server; 0 takes a free one.',
+  },
+  {
+    name: 'PF3_TLS_CERT_FILE',
+    fallback: null,
+    form: 'text',
+    means:
+      'Certificate of the HTTP server and what links it to its authority, PEM. With it, TLS 1.3 is spoken and nothing else. Read again on SIGHUP.',
+  },
+  {
+    name: 'PF3_TLS_KEY_FILE',
+    fallback: null,
+    form: 'text',
+    means: 'Private key of that certificate, PEM.',
+  },
+  {
+    name: 'PF3_TLS_TERMINATED',
+    fallback: 'no',
+    form: 'choice',
+    choices: ['no', 'yes'],
+    means: 'Whether a proxy in front ends TLS (1.3, please): plain text is then spoken outside loopback too.',
   },
   {
     name: 'PF3_DATA_DIR',
@@ -52,7 +73,7 @@ export const options = [
     fallback: null,
     form: 'secret',
     means:
-      'A PostgreSQL server for log and views instead of the built-in one; survives the loss of power as far as that server does.',
+      'A PostgreSQL server for log and views instead of the built-in one; survives the loss of power as far as that server does. Outside loopback with `sslmode=verify-full` (TLS 1.3), and `sslrootcert=<file>` for an authority of your own.',
   },
   {
     name: 'PF3_PARTITIONS',
@@ -219,6 +240,8 @@ export type OptionName = (typeof options)[number]['name']
 export type Config = {
   host: string
   port: number
+  /** `terminated`: a proxy ends it. */
+  tls: { certFile: string; keyFile: string } | 'terminated' | undefined
   dataDir: string
   postgresUrl: string | undefined
   partitionCount: number
@@ -284,6 +307,15 @@ export function readConfig(env: Env): Config {
   const config: Config = {
     host: text('PF3_HOST'),
     port: whole('PF3_PORT'),
+    tls: tlsFrom(
+      {
+        host: text('PF3_HOST'),
+        certFile: maybe('PF3_TLS_CERT_FILE'),
+        keyFile: maybe('PF3_TLS_KEY_FILE'),
+        isTerminated: text('PF3_TLS_TERMINATED') === 'yes',
+      },
+      wrong,
+    ),
     dataDir: text('PF3_DATA_DIR'),
     postgresUrl: maybe('PF3_POSTGRES_URL'),
     partitionCount: whole('PF3_PARTITIONS'),
@@ -315,6 +347,8 @@ export function readConfig(env: Env): Config {
       `PF3_ROOT_TOKEN: at least ${rootTokenCharsMin} characters were expected, it has ${config.rootToken.length}`,
     )
   }
+  const urlComplaint = config.postgresUrl === undefined ? undefined : postgresUrlComplaint(config.postgresUrl)
+  if (urlComplaint !== undefined) wrong.push(`PF3_POSTGRES_URL: ${urlComplaint}`)
   if (config.retryMsMax < config.retryBaseMs) wrong.push('PF3_RETRY_MS_MAX: must be at least PF3_RETRY_BASE_MS')
   if (wrong.length > 0) throw new ConfigError(wrong)
   return config
@@ -356,6 +390,23 @@ function scriptedFrom(
       .map((model) => model.trim())
       .filter((model) => model !== ''),
   }
+}
+
+type TlsGiven = { host: string; certFile: string | undefined; keyFile: string | undefined; isTerminated: boolean }
+
+function tlsFrom({ host, certFile, keyFile, isTerminated }: TlsGiven, wrong: string[]): Config['tls'] {
+  if (certFile === undefined && keyFile !== undefined)
+    wrong.push('PF3_TLS_KEY_FILE: goes with PF3_TLS_CERT_FILE, which is not set')
+  if (certFile !== undefined && keyFile === undefined)
+    wrong.push('PF3_TLS_CERT_FILE: goes with PF3_TLS_KEY_FILE, which is not set')
+  if (certFile !== undefined && isTerminated)
+    wrong.push('PF3_TLS_TERMINATED: either a proxy ends TLS, or PF3_TLS_CERT_FILE is set')
+  if (certFile === undefined && !isTerminated && !isLoopback(host))
+    wrong.push(
+      `PF3_HOST: outside loopback TLS is needed: set PF3_TLS_CERT_FILE and PF3_TLS_KEY_FILE, or PF3_TLS_TERMINATED=yes when a proxy ends it`,
+    )
+  if (isTerminated) return 'terminated'
+  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile }
 }
 
 type OidcGiven = {

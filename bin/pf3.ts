@@ -2,10 +2,12 @@
 /** The `pf3` command. Exit codes: 0 done, 1 a difference or a failed check, 2 wrong usage or configuration, 3 the machine. */
 import { enableCompileCache } from 'node:module'
 import { Command, CommanderError } from 'commander'
+import { requireTls13 } from '../platform/tls.ts'
 import { ConfigError } from './config.ts'
 
 // Compiled code is kept between runs (in the system's temporary directory): half of a warm start is loading code.
 enableCompileCache()
+requireTls13()
 
 const program = new Command('pf3')
   .description('PF-3, the AI job platform of WebWaka.')

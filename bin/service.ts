@@ -18,6 +18,7 @@ import { bookInForce } from '../projections/price-books/queries.ts'
 import { type Projections, startProjections } from '../projections/runner.ts'
 import { localProvider, openAiCompatibleProvider } from '../providers/index.ts'
 import { microsFromMs } from '../schemas/units.ts'
+import { readCertificate } from './certificate.ts'
 import type { Config } from './config.ts'
 import type { Foundation } from './foundation.ts'
 import { metricsRegistry } from './metrics.ts'
@@ -31,6 +32,8 @@ export type Service = {
   shownOnce: string | undefined
   /** Resolves with the reason when a part has died that the rest cannot do without. */
   lost: Promise<Error>
+  /** Reads the certificate's files again; does nothing without them. Throws ConfigError when they are none. */
+  renewCertificate(): void
   /** Drains and stops everything, in reverse order of starting. */
   stop(): Promise<void>
 }
@@ -95,10 +98,12 @@ async function startRoles(
   await until(() => owner?.isReady() ?? true, 'the owner')
   if (owner && views) await publishStarterBook(foundation)
 
-  if (!wanted.includes('api')) return { url: undefined, shownOnce: token.shownOnce }
+  if (!wanted.includes('api')) return { url: undefined, shownOnce: token.shownOnce, renewCertificate: () => {} }
+  const { tls } = config
   const api = await startApi({
     host: config.host,
     port: config.port,
+    wire: { tls: typeof tls === 'object' ? readCertificate(tls) : tls },
     database,
     log,
     codec,
@@ -116,7 +121,13 @@ async function startRoles(
     registry: metricsRegistry({ owners: () => owner?.health() ?? [], views: () => views?.health() ?? [] }),
   })
   started.push(api.stop)
-  return { url: `http://${config.host}:${api.port}`, shownOnce: token.shownOnce }
+  return {
+    url: `${typeof tls === 'object' ? 'https' : 'http'}://${config.host}:${api.port}`,
+    shownOnce: token.shownOnce,
+    renewCertificate() {
+      if (typeof tls === 'object') api.renewCertificate(readCertificate(tls))
+    },
+  }
 }
 
 type Vault = ReturnType<typeof payloadVault>

@@ -3,6 +3,7 @@ import pino from 'pino'
 import { ConfigError, readConfig } from '../config.ts'
 import { openFoundation } from '../foundation.ts'
 import { type RoleName, roles } from '../roles.ts'
+import type { Service } from '../service.ts'
 
 /**
  * SIGTERM or SIGINT drains and ends with 0; a second one ends at once. When a part is lost that the rest needs, the
@@ -29,6 +30,8 @@ export async function start(given: { roles: string; json?: boolean }): Promise<v
       })
     }
   })
+  // Without a certificate it ends the process, as a terminal that closes means it to.
+  if (typeof config.tls === 'object') process.on('SIGHUP', () => renewCertificate(service, logger))
   const lost = await Promise.race([stopped, service.lost])
   if (lost) {
     logger.fatal({ err: lost }, 'the database is lost')
@@ -37,6 +40,15 @@ export async function start(given: { roles: string; json?: boolean }): Promise<v
   logger.info('draining')
   await service.stop()
   logger.info('stopped')
+}
+
+function renewCertificate(service: Pick<Service, 'renewCertificate'>, logger: pino.Logger): void {
+  try {
+    service.renewCertificate()
+    logger.info('the certificate was read again')
+  } catch (error) {
+    logger.error({ err: error }, 'the certificate could not be read again; the one in use stays')
+  }
 }
 
 function rolesFrom(text: string): RoleName[] {

@@ -2,6 +2,7 @@
 import type OpenAI from 'openai'
 import { z } from 'zod'
 import { type Call, type CallOutcome, inputTokensMaxOf, type Provider } from '../../capabilities/index.ts'
+import { isSafeUrl } from '../../platform/safe-url.ts'
 import { boundedFetch } from './bounded-fetch.ts'
 import { failureOf } from './failures.ts'
 import { usageOf } from './usage.ts'
@@ -106,8 +107,7 @@ export function openAiCompatibleProvider(options: OpenAiCompatibleOptions): Prov
 
 function refuseWrongOptions({ baseUrl, apiKey, models }: OpenAiCompatibleOptions, timeoutMs: number): void {
   const { protocol, hostname, username, password } = new URL(baseUrl)
-  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
-  if (protocol !== 'https:' && !(protocol === 'http:' && isLoopback)) {
+  if (!isSafeUrl(baseUrl)) {
     throw new RangeError(
       `A provider's address must be https, or http on loopback; ${protocol}//${hostname} is neither.`,
     )
