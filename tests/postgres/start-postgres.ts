@@ -4,7 +4,7 @@
  * PF3_TEST_POSTGRES_URL; when that is set already, the server it names is used and left alone.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -28,8 +28,18 @@ export async function teardown(): Promise<void> {
   await stopServer?.()
 }
 
+export type StartOptions = {
+  /** PEM; without it the server speaks plain text. */
+  tls?: { cert: string; key: string }
+  /** As `name=value`. */
+  settings?: readonly string[]
+}
+
 /** Starts a server and answers where it is and how to end it. Throws, naming the command to run, when there are no binaries. */
-export async function startPostgres(): Promise<{ url: string; stop: () => Promise<void> }> {
+export async function startPostgres({
+  tls,
+  settings = [],
+}: StartOptions = {}): Promise<{ url: string; stop: () => Promise<void> }> {
   const bin = findBinaries()
   const user = unprivilegedUser()
   // Not the temporary directory of this user, which another one may not enter.
@@ -46,9 +56,24 @@ export async function startPostgres(): Promise<{ url: string; stop: () => Promis
   )
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr || made.error}`)
   const port = await freePort()
+  const more = [...settings, ...(tls ? writeTls(dir, tls, user) : [])].flatMap((setting) => ['-c', setting])
   const server = spawn(
     join(bin, 'postgres'),
-    ['-D', data, '-h', '127.0.0.1', '-p', String(port), '-k', dir, '-c', 'fsync=on', '-c', 'max_connections=60'],
+    [
+      '-D',
+      data,
+      '-h',
+      '127.0.0.1',
+      '-p',
+      String(port),
+      '-k',
+      dir,
+      '-c',
+      'fsync=on',
+      '-c',
+      'max_connections=60',
+      ...more,
+    ],
     { ...run, stdio: ['ignore', 'ignore', 'pipe'] },
   )
   let said = ''
@@ -70,6 +95,18 @@ export async function startPostgres(): Promise<{ url: string; stop: () => Promis
     throw new Error(`PostgreSQL did not start: ${said}`, { cause: error })
   }
   return { url, stop }
+}
+
+function writeTls(
+  dir: string,
+  { cert, key }: { cert: string; key: string },
+  user: { uid: number; gid: number } | undefined,
+): string[] {
+  const files = { ssl_cert_file: join(dir, 'cert.pem'), ssl_key_file: join(dir, 'key.pem') }
+  writeFileSync(files.ssl_cert_file, cert, { mode: 0o600 })
+  writeFileSync(files.ssl_key_file, key, { mode: 0o600 })
+  for (const path of Object.values(files)) if (user) chownSync(path, user.uid, user.gid)
+  return ['ssl=on', ...Object.entries(files).map(([name, path]) => `${name}=${path}`)]
 }
 
 /** The newest that is installed, wherever Debian, Homebrew or PATH have it. */
