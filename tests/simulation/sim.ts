@@ -121,7 +121,7 @@ async function many(from: number, count: number, minutes: number): Promise<numbe
 
 /** The failure, the fewest jobs that still show it, and how to see it again. */
 async function tell(run: Run): Promise<void> {
-  process.stdout.write(`\nSeed ${run.seed} does not hold:\n${run.violations.map((line) => `  ${line}\n`).join('')}`)
+  process.stdout.write(`\nSeed ${run.seed} does not hold:\n${indented(run.violations)}`)
   for (const fewer of [1, 3, 10, 30, 100, 200]) {
     let isShown: Run | undefined
     await inProcess({ from: run.seed, count: 1, jobs: fewer }, (smaller) => {
@@ -129,12 +129,16 @@ async function tell(run: Run): Promise<void> {
       return true
     })
     if (!isShown) continue
-    process.stdout.write(`With ${fewer} jobs already:\n${isShown.violations.map((line) => `  ${line}\n`).join('')}`)
+    process.stdout.write(`With ${fewer} jobs already:\n${indented(isShown.violations)}`)
+    process.stdout.write(`The events behind it:\n${indented(isShown.story)}`)
     process.stdout.write(`See it again: npm run sim -- --seed ${run.seed} --jobs ${fewer}\n`)
     return
   }
+  process.stdout.write(`The events behind it:\n${indented(run.story)}`)
   process.stdout.write(`See it again: npm run sim -- --seed ${run.seed}\n`)
 }
+
+const indented = (lines: readonly string[]): string => lines.map((line) => `  ${line}\n`).join('')
 
 async function one(seed: number): Promise<number> {
   let failed = false

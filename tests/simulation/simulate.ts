@@ -12,6 +12,7 @@ import { simProviders } from './provider.ts'
 import { randomFor } from './random.ts'
 import { scheduler as newScheduler, trueClock } from './scheduler.ts'
 import { simSnapshots, simSubmissions, simVault } from './stores.ts'
+import { storyOf } from './story.ts'
 import { views as newViews } from './views.ts'
 import { workload } from './workload.ts'
 
@@ -27,6 +28,8 @@ export type Run = {
   faults: Partial<Record<FaultKind, number>>
   /** What did not hold; a run stops at the first. */
   violations: string[]
+  /** The events behind the first violation. */
+  story: string[]
 }
 
 export type RunOptions = { jobs?: number; watch?: (text: string) => void }
@@ -45,6 +48,7 @@ const startsMs = [
 
 const jobsDefault = 300
 const floodMs = 40_000
+const accountChanges = 20
 /**
  * Everything accepted has ended by then once nothing goes wrong any more: the longest deadline (60 s), the longest call
  * (5 s), and what clocks were ahead (three jumps and a skew, 95 s) both when a job was admitted and when it was tried again.
@@ -171,6 +175,8 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch }: RunO
     plan('capLowered', 8, clients.changeCap)
     plan('capRemoved', 8, clients.changeCap)
     plan('newPrices', 3, clients.changePrices)
+    for (let change = 0; change < accountChanges; change++)
+      scheduler.after(trouble.fraction() * floodMs, () => void clients.changeAccount())
   }
 
   let failure: unknown
@@ -227,16 +233,16 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch }: RunO
     }
   }
 
-  let facts = 0
-  for (let partition = 0; partition < log.partitionCount; partition++) facts += log.committedFacts(partition).length
+  const everyFact = () => Array.from({ length: log.partitionCount }, (_, partition) => look.facts(partition))
   return {
     seed,
     traceHash: trace.update(`${scheduler.steps()} ${scheduler.nowMs()}`).digest('hex'),
     steps: scheduler.steps(),
     jobs: clients.accepted().size,
-    facts,
+    facts: everyFact().reduce((sum, facts) => sum + facts.length, 0),
     simulatedMs: scheduler.nowMs() - startMs,
     faults: Object.fromEntries(faults.counts()),
     violations,
+    story: violations[0] === undefined ? [] : storyOf(violations[0], everyFact()),
   }
 }

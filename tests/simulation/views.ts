@@ -68,16 +68,20 @@ export function views(parts: {
     /** Facts that came in pieces, twice, and through crashes make the rows that they make in one go. */
     check(facts: (partition: number) => readonly Fact[], violated: (what: string) => void): void {
       for (const [partition, table] of tables.entries()) {
+        const owners = new Map(
+          facts(partition).flatMap((fact) => ('jobId' in fact ? [[fact.jobId, fact.tenantId] as const] : [])),
+        )
         const reference = memoryProjections(allProjections)
         reference.apply(facts(partition))
         for (const { name } of allProjections) {
+          for (const { job_id, tenant_id } of table.rows(name)) {
+            if (typeof job_id === 'string' && owners.get(job_id) !== tenant_id)
+              violated(`view ${name} shows job ${job_id} of ${owners.get(job_id)} to ${tenant_id}`)
+          }
           if (!isDeepStrictEqual(table.rows(name), reference.rows(name)))
             violated(`view ${name} of partition ${partition} is not the fold of the facts`)
         }
       }
-    },
-    ledgerLines(partition: number) {
-      return tables[partition]?.rows('ledger') ?? []
     },
   }
 }

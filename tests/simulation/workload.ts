@@ -264,6 +264,25 @@ export function workload(parts: WorkloadParts) {
         }),
       )
     },
+    /** Tokens and members come and go beside the jobs. */
+    async changeAccount(): Promise<void> {
+      const { id } = random.pick(tenants)
+      const memberId = random.pick(['ada', 'ben', null])
+      const body: RequestBody = random.pick([
+        { type: 'AddMember', memberId: memberId ?? 'ada', kind: 'agent' },
+        { type: 'RemoveMember', memberId: memberId ?? 'ada' },
+        {
+          type: 'IssueToken',
+          tokenId: `tok_${random.whole(1, 9)}`,
+          secretHash: 'hash',
+          role: 'submitter',
+          memberId,
+          expiresAt: null,
+        },
+        { type: 'RevokeToken', tokenId: `tok_${random.whole(1, 9)}` },
+      ] satisfies RequestBody[])
+      await ask(asked(id, body))
+    },
     crashDoor(): void {
       const open = doors.filter(({ process }) => process.isAlive())
       if (open.length === 0) return
