@@ -35,9 +35,10 @@ export async function startIssuer(): Promise<Issuer> {
     if (behaviour === 'hanging') return
     if (behaviour === 'failing') return void response.writeHead(503).end()
     if (behaviour === 'nonsense') return void response.end('<html>')
-    if (behaviour === 'redirecting') return void response.writeHead(302, { Location: `${url}/keys` }).end()
-    if (behaviour === 'endless') return void response.end('x'.repeat(2 * 1_048_576))
-    if (request.url === '/keys') return void json(jwks)
+    if (behaviour === 'redirecting' && request.url !== '/elsewhere')
+      return void response.writeHead(302, { Location: `${url}/elsewhere` }).end()
+    if (behaviour === 'endless') return void response.end(`${' '.repeat(2 * 1_048_576)}${JSON.stringify(jwks)}`)
+    if (request.url === '/keys' || request.url === '/elsewhere') return void json(jwks)
     json({ issuer: pretended ?? url, jwks_uri: `${url}/keys` })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
