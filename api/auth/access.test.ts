@@ -123,6 +123,13 @@ test('an admin acts on its descendants, and never looks at their rows', async ()
   expect(made).toMatchObject({ parentId: 'client-1', level: 'merchant' })
 })
 
+test('only an admin reaches below: to others of its tenant a descendant is nowhere', async () => {
+  for (const who of [partner.submitter, partner.reader]) {
+    ;(await who.get('/v1/tenants/partner-1')).expect(200)
+    for (const below of ['client-1', 'merchant-1']) (await who.get(`/v1/tenants/${below}`)).problem(404, 'NOT_FOUND')
+  }
+})
+
 test('beside, above and nowhere look alike: 404', async () => {
   for (const tenant of ['partner-2', 'partner-1', 'platform', 'nowhere']) {
     const { admin } = client
