@@ -90,7 +90,8 @@ export function checker(
       case 'JobFailed':
       case 'JobCancelled':
         partitions[partition]?.running.delete(fact.jobId)
-        partitions[partition]?.waiting.delete(fact.jobId)
+        if (partitions[partition]?.waiting.delete(fact.jobId))
+          for (const fairness of Object.values(partitions[partition].fairness)) fairness.left(fact.tenantId)
         return
       case 'JobRefused':
       case 'JobRated': {

@@ -2,7 +2,11 @@
 import { starvationBound } from '../../processors/index.ts'
 
 type Ready = { tenantId: string; cost: number; weight: number; readyAt: bigint }
-type Line = { weight: number; startedCost: number; othersAtLastStart: number }
+type Line = {
+  weight: number
+  /** The cost of all that had started when the tenant's line last moved. */
+  totalCostAtMove: number
+}
 
 /** One for every queue: a pool of a partition. */
 export function fairnessCheck(violated: (what: string) => void) {
@@ -14,20 +18,24 @@ export function fairnessCheck(violated: (what: string) => void) {
   return {
     /** Call for every job that gets its place, in order. */
     started({ tenantId, cost, weight, readyAt }: Ready, at: bigint): void {
-      const line = lines.get(tenantId) ?? { weight, startedCost: 0, othersAtLastStart: 0 }
+      const line = lines.get(tenantId) ?? { weight, totalCostAtMove: 0 }
       lines.set(tenantId, line)
-      // Since the tenant's last start all that started was of others; before the job was ready, nothing counts.
-      const sinceLastStart = totalCost - line.startedCost - line.othersAtLastStart
+      // Since the tenant's line last moved all that started was of others; before the job was ready, nothing counts.
+      const sinceMove = totalCost - line.totalCostAtMove
       const sinceReady = totalCost - (starts.findLast((start) => start.at <= readyAt)?.totalCost ?? 0)
-      const before = Math.min(sinceLastStart, sinceReady)
+      const before = Math.min(sinceMove, sinceReady)
       const others = [...lines].filter(([other]) => other !== tenantId).map(([, other]) => other)
       const bound = starvationBound({ cost, weight }, others)
       if (before > bound)
         violated(`${before} of others started before a ready job of ${tenantId}, at most ${bound} may`)
       totalCost += cost
-      line.startedCost += cost
-      line.othersAtLastStart = totalCost - line.startedCost
+      line.totalCostAtMove = totalCost
       starts.push({ at, totalCost })
+    },
+    /** Call when a job ends that waited: the bound holds for the first of a line, and behind a dearer one others go first for longer. */
+    left(tenantId: string): void {
+      const line = lines.get(tenantId)
+      if (line) line.totalCostAtMove = totalCost
     },
   }
 }
