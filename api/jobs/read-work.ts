@@ -25,16 +25,16 @@ export type Work = {
 
 type AskedWork = { capability: string; input?: unknown; params?: unknown; model?: string | undefined }
 
-/** Throws REQUEST_INVALID for an unknown capability, and for input and params that are not as it wants them. */
-export function readWork(asked: AskedWork, { providers }: Pick<Parts, 'providers'>): Work {
+/** Throws REQUEST_INVALID for an unknown capability, and for input and params that are not as it wants them, with places below `where`. */
+export function readWork(asked: AskedWork, { providers }: Pick<Parts, 'providers'>, where = 'body'): Work {
   const capability = capabilityNamed(asked.capability)
-  if (!capability) throw invalid(unknownCapability())
+  if (!capability) throw invalid(unknownCapability(where))
   const input = capability.inputSchema.safeParse(asked.input, { reportInput: true })
   const params = capability.paramsSchema.safeParse(asked.params ?? {}, { reportInput: true })
   if (!input.success || !params.success) {
     throw invalid(
-      ...(input.error ? fieldErrors('body.input', input.error) : []),
-      ...(params.error ? fieldErrors('body.params', params.error) : []),
+      ...(input.error ? fieldErrors(`${where}.input`, input.error) : []),
+      ...(params.error ? fieldErrors(`${where}.params`, params.error) : []),
     )
   }
   return {
@@ -57,8 +57,8 @@ export function memberOf({ memberId, role }: Principal, named: string | undefine
   })
 }
 
-const unknownCapability = () => ({
-  where: 'body.capability',
+const unknownCapability = (where: string) => ({
+  where: `${where}.capability`,
   problem: 'There is no such capability.',
   expected: `One of ${capabilities.map(({ name }) => name).join(', ')}.`,
   remedy: 'Choose one of them.',

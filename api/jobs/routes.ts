@@ -1,12 +1,10 @@
 /** Jobs: submitted once per idempotency key, read, waited for, listed and cancelled. */
 import { z } from 'zod'
 import { jobEndedTopic } from '../../platform/relay/relay.ts'
-import { canonicalJson, type Json } from '../../pricing/index.ts'
 import { type JobRequest, randomText, requestCancel } from '../../producers/index.ts'
 import { isSettled, jobPage, jobStatuses } from '../../projections/job-list/queries.ts'
 import { jobIdFrom } from '../../schemas/ids.ts'
-import { microsFromMs, picoFromDecimal } from '../../schemas/units.ts'
-import type { Principal } from '../auth/principal.ts'
+import { microsFromMs } from '../../schemas/units.ts'
 import { awaitReadable, type Wish } from '../await-readable.ts'
 import { fromCursor, idForm, toCursor, wholeForm } from '../http/cursor.ts'
 import { cursor, id, limit, limitDefault, none, wait } from '../http/forms.ts'
@@ -14,22 +12,15 @@ import { notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Reply, type Route, route } from '../route.ts'
 import type { FoundJob } from '../views.ts'
-import {
-  type ApiJob,
-  type ApiJobBody,
-  jobBody,
-  jobReply,
-  jobsReply,
-  toApiEarlyJob,
-  toApiFoundJob,
-  toApiJob,
-} from './convert.ts'
-import { memberOf, readWork } from './read-work.ts'
+import { batchRoute } from './batch.ts'
+import { type ApiJob, jobBody, jobReply, jobsReply, toApiEarlyJob, toApiFoundJob, toApiJob } from './convert.ts'
+import { toJobRequest } from './job-request.ts'
 
 /** Input of 1 MiB, its escapes and the rest of the request. */
 export const jobBytesMax = 1_258_291
 
 export const jobRoutes: readonly Route[] = [
+  batchRoute,
   route({
     method: 'post',
     path: '/v1/jobs',
@@ -164,39 +155,3 @@ const toApiResult = (content: Uint8Array | undefined): Pick<ApiJob, 'result' | '
 
 const earlyJob = (jobId: string, job: JobRequest, { clock }: Parts): ApiJob =>
   toApiEarlyJob({ ...job, jobId, submittedAt: microsFromMs(clock.nowMs()) })
-
-function toJobRequest(
-  body: ApiJobBody,
-  who: Principal,
-  idempotencyKey: string,
-  parts: Parts,
-): JobRequest & { idempotencyKey: string } {
-  const work = readWork(body, parts)
-  const memberId = memberOf(who, body.memberId)
-  const { priority, deadlineMs } = body
-  const { input, params } = work
-  const asked = {
-    capability: work.capability.name,
-    input,
-    params,
-    memberId,
-    priority,
-    deadlineMs,
-    model: body.model ?? null,
-    maxCharge: body.maxCharge ?? null,
-  }
-  return {
-    tenantId: who.tenantId,
-    idempotencyKey,
-    body: Buffer.from(canonicalJson(asked as Json)),
-    payload: Buffer.from(JSON.stringify({ input, params })),
-    memberId,
-    capability: work.capability.name,
-    resourceId: work.resourceId ?? null,
-    model: body.model ?? null,
-    priority,
-    ...work.bounds,
-    maxCharge: body.maxCharge === undefined ? null : (picoFromDecimal(body.maxCharge) ?? null),
-    deadlineMs: BigInt(deadlineMs),
-  }
-}

@@ -67,6 +67,7 @@ export const bodyOf: Readonly<Record<string, (ids: Ids) => object>> = {
   'put /v1/label-sets/{labelSetId}': () => labelSetBody,
   'post /v1/jobs/estimate': (ids) => jobBody(ids),
   'post /v1/jobs': (ids) => jobBody(ids),
+  'post /v1/jobs/batch': (ids) => ({ jobs: [jobBody(ids)] }),
 }
 
 export const jobBody = ({ labelSet, member }: Pick<Ids, 'labelSet' | 'member'>): object => ({
