@@ -125,6 +125,8 @@ function queryOf({ url = '' }: Request): Record<string, string> {
   const seen = new Set<string>()
   const twice = given.filter(([name]) => seen.has(name) || !seen.add(name))
   if (twice.length > 0) throw invalid(...twice.map(([name]) => givenTwice(name.slice(0, 100))))
+  const unprintable = given.filter(([name, value]) => /\p{Cc}/u.test(name + value))
+  if (unprintable.length > 0) throw invalid(...unprintable.map(([name]) => hasControls(name.slice(0, 100))))
   return Object.fromEntries(given)
 }
 
@@ -133,6 +135,13 @@ const givenTwice = (name: string): FieldError => ({
   problem: 'It is given more than once.',
   expected: 'One value.',
   remedy: 'Give it once.',
+})
+
+const hasControls = (name: string): FieldError => ({
+  where: `query.${name}`,
+  problem: 'It has a control character.',
+  expected: 'Printable text.',
+  remedy: 'Remove it.',
 })
 
 function idempotencyKeyOf(given: string | string[] | undefined): string | undefined {

@@ -7,7 +7,13 @@ const idText = '1 to 100 letters, digits or any of . _ : @ -, beginning with a l
 export const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}$/, idText)
 
 export const name = z.string().regex(/^[^\p{C}\s](?:[^\p{C}]{0,198}[^\p{C}\s])?$/u, '1 to 200 printable characters')
-export const currency = z.string().regex(/^[A-Z]{3}$/, 'three capital letters of ISO 4217, such as USD')
+const currencies = new Set(Intl.supportedValuesOf('currency'))
+const currencyText = 'a currency of ISO 4217, three capital letters such as USD'
+export const isCurrency = (text: string): boolean => currencies.has(text)
+export const currency = z
+  .string()
+  .regex(/^[A-Z]{3}$/, currencyText)
+  .refine(isCurrency, currencyText)
 export const hash = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hex, 64 lower-case characters')
 export const day = z.iso.date('a date of the calendar, such as 2026-01-31')
 export const time = z.iso.datetime({ error: 'a time in UTC, such as 2026-01-31T12:00:00Z' })

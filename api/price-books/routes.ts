@@ -7,7 +7,7 @@ import { platformTenantId } from '../../schemas/streams.ts'
 import { roles } from '../auth/principal.ts'
 import { awaitAnswer } from '../await-answer.ts'
 import { fromCursor, toCursor, wholeForm } from '../http/cursor.ts'
-import { cursor, hash, limit, limitDefault, none } from '../http/forms.ts'
+import { cursor, hash, isCurrency, limit, limitDefault, none } from '../http/forms.ts'
 import { invalid, notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Route, route } from '../route.ts'
@@ -34,6 +34,7 @@ export const priceBookRoutes: readonly Route[] = [
     async handle({ body, caller, gone }, parts) {
       const parsed = parsePriceBook(JSON.stringify(body))
       if (!parsed.ok) throw invalid(...toFieldErrors(parsed.problems))
+      if (!isCurrency(parsed.book.currency)) throw invalid(unknownCurrency)
       const prices = { hash: parsed.book.hash, book: parsed.canonical }
       const { requestId } = await publishPrices(parts.appender, caller, prices)
       await awaitAnswer({ tenantId: platformTenantId, requestId }, parts, gone)
@@ -69,3 +70,10 @@ export const priceBookRoutes: readonly Route[] = [
     handle: async ({ params }, parts) => ({ status: 200, body: await findBook(parts, params.hash) }),
   }),
 ]
+
+const unknownCurrency = {
+  where: 'body.currency',
+  problem: 'It is not a known currency.',
+  expected: 'A currency of ISO 4217, three capital letters such as USD.',
+  remedy: 'Choose one of those.',
+}
