@@ -10,7 +10,13 @@ import type { Parts } from './parts.ts'
 
 export type Method = 'get' | 'post' | 'put' | 'delete'
 
-export type Reply = { status: number; body?: unknown; headers?: Readonly<Record<string, string>> }
+export type Reply = {
+  status: number
+  body?: unknown
+  /** Instead of a body: parts that are sent as they come. */
+  stream?: AsyncIterable<string>
+  headers?: Readonly<Record<string, string>>
+}
 
 type Shape<Params, Query, Body> = {
   method: Method
@@ -27,8 +33,10 @@ type Shape<Params, Query, Body> = {
   reach?: Reach
   /** Whether the header Idempotency-Key is looked at. */
   takesIdempotencyKey?: boolean
-  /** Schema by status; null for an answer without a body. Problems are not listed: every route has them. */
-  replies: Readonly<Record<number, z.ZodType | null>>
+  /** Whether the header Last-Event-ID is looked at. */
+  takesLastEventId?: boolean
+  /** Schema by status; null for an answer without a body, a media type for one that is streamed. Problems are not listed: every route has them. */
+  replies: Readonly<Record<number, z.ZodType | 'text/event-stream' | null>>
 }
 
 type Given<Params, Query, Body> = { params: Params; query: Query; body: Body }
@@ -37,6 +45,7 @@ export type Asked<Params, Query, Body> = Given<Params, Query, Body> & {
   who: Principal
   caller: Caller
   idempotencyKey: string | undefined
+  lastEventId: string | undefined
   /** Aborts when nobody waits for the answer any more, or the service stops: waits then end at once. */
   gone: AbortSignal
 }
@@ -49,6 +58,7 @@ export type RawAsked = {
   caller: Caller
   justification: string | undefined
   idempotencyKey: string | undefined
+  lastEventId: string | undefined
   gone: AbortSignal
 }
 
@@ -71,10 +81,10 @@ export function route<Params, Query, Body>(
   return {
     ...shape,
     async answer(raw, parts) {
-      const { who, caller, justification, idempotencyKey, gone } = raw
+      const { who, caller, justification, idempotencyKey, lastEventId, gone } = raw
       if (!who) throw new Problem('UNAUTHENTICATED')
       const given = checked(row, raw)
-      const asked = { ...given, who, caller, idempotencyKey, gone }
+      const asked = { ...given, who, caller, idempotencyKey, lastEventId, gone }
       if (row.reach) {
         const pathIds = raw.params as Readonly<Record<string, string>>
         const tenantId = (tenantOf ? tenantOf(given) : pathIds['t']) ?? who.tenantId

@@ -6,6 +6,7 @@ import { authenticate, checkRole } from './auth/authenticate.ts'
 import { justificationHeader } from './auth/enter-tenant.ts'
 import type { OidcVerifier } from './auth/oidc.ts'
 import { actorOf } from './auth/principal.ts'
+import { sendEventStream } from './http/event-stream.ts'
 import { correlationIdOf, traceparentOf } from './http/follow.ts'
 import { type FieldError, invalid, Problem, replyOf } from './http/problem.ts'
 import { type BodyBudget, hasBody, readJson } from './http/read-json.ts'
@@ -58,12 +59,15 @@ export async function serve(
     const reply = await answer(request, served.route, correlationId, gone.signal, serveParts)
     status = reply.status
     send(response, reply, serveParts.isStopping())
+    if (reply.stream && request.method !== 'HEAD') await sendEventStream(response, reply.stream, gone.signal)
   } catch (error) {
     const problem = replyOf(error, correlationId)
     status = problem.status
     if (status >= 500) note(logger, error, { correlationId, route: path, code: problem.document.code })
     const headers = { ...problem.headers, 'Content-Type': 'application/problem+json' }
-    send(response, { status, body: problem.document, headers }, serveParts.isStopping())
+    if (response.headersSent)
+      response.destroy() // A stream that broke: the client takes it up again.
+    else send(response, { status, body: problem.document, headers }, serveParts.isStopping())
   } finally {
     underWay.delete(gone)
     if (gone.signal.aborted && !response.headersSent) status = callerLeft
@@ -106,6 +110,7 @@ async function answer(
       caller,
       justification: typeof justification === 'string' ? justification : undefined,
       idempotencyKey,
+      lastEventId: route.takesLastEventId ? headers['last-event-id']?.toString() : undefined,
       gone,
     },
     parts,
@@ -155,12 +160,17 @@ function idempotencyKeyOf(given: string | string[] | undefined): string | undefi
   })
 }
 
-function send(response: ServerResponse, { status, body, headers = {} }: Reply, isStopping: boolean): void {
+function send(response: ServerResponse, { status, body, stream, headers = {} }: Reply, isStopping: boolean): void {
   if (response.destroyed || response.headersSent) return
   response.statusCode = status
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   if (isStopping) response.setHeader('Connection', 'close')
   if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', 'no-store')
+  if (stream) {
+    if (response.req.method === 'HEAD') response.end()
+    else response.flushHeaders()
+    return
+  }
   if (body === undefined) {
     response.end()
     return

@@ -12,7 +12,7 @@ import { type Clock, sleep } from '../platform/clock.ts'
 import { isFailure, PlatformError } from '../platform/errors.ts'
 import { type FactCursor, type Log, type StoredFact, startOfFacts } from '../platform/log/log.ts'
 import type { Database } from '../platform/postgres/database.ts'
-import { answeredTopic, jobEndedTopic, type Relay } from '../platform/relay/relay.ts'
+import { answeredTopic, jobChangedTopic, jobEndedTopic, type Relay } from '../platform/relay/relay.ts'
 import type { Codec } from '../schemas/codec.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 import type { EpochMicros } from '../schemas/units.ts'
@@ -226,6 +226,7 @@ function startPartition(partition: number, parts: ProjectionParts & { projection
   function publish(facts: readonly Fact[]): void {
     const topics = new Set<string>()
     for (const fact of facts) {
+      if ('jobId' in fact) topics.add(jobChangedTopic(fact.tenantId, fact.jobId))
       if (fact.type === 'JobRated' || fact.type === 'JobRefused') topics.add(jobEndedTopic(fact.tenantId, fact.jobId))
       if (fact.intakeOffset !== null) topics.add(answeredTopic(fact.tenantId, fact.causedBy))
     }

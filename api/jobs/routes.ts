@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { jobEndedTopic } from '../../platform/relay/relay.ts'
 import { type JobRequest, randomText, requestCancel } from '../../producers/index.ts'
-import { isSettled, jobPage, jobStatuses } from '../../projections/job-list/queries.ts'
+import { jobPage, jobStatuses } from '../../projections/job-list/queries.ts'
 import { jobIdFrom } from '../../schemas/ids.ts'
 import { microsFromMs } from '../../schemas/units.ts'
 import { awaitReadable, type Wish } from '../await-readable.ts'
@@ -10,10 +10,12 @@ import { fromCursor, idForm, toCursor, wholeForm } from '../http/cursor.ts'
 import { cursor, id, limit, limitDefault, none, wait } from '../http/forms.ts'
 import { notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
-import { type Reply, type Route, route } from '../route.ts'
+import { type Route, route } from '../route.ts'
 import type { FoundJob } from '../views.ts'
 import { batchRoute } from './batch.ts'
-import { type ApiJob, jobBody, jobReply, jobsReply, toApiEarlyJob, toApiFoundJob, toApiJob } from './convert.ts'
+import { type ApiJob, jobBody, jobReply, jobsReply, toApiEarlyJob, toApiJob } from './convert.ts'
+import { jobEventsRoute } from './job-events.ts'
+import { hasEnded, toJobReply } from './job-reply.ts'
 import { toJobRequest } from './job-request.ts'
 
 /** Input of 1 MiB, its escapes and the rest of the request. */
@@ -21,6 +23,7 @@ export const jobBytesMax = 1_258_291
 
 export const jobRoutes: readonly Route[] = [
   batchRoute,
+  jobEventsRoute,
   route({
     method: 'post',
     path: '/v1/jobs',
@@ -41,12 +44,12 @@ export const jobRoutes: readonly Route[] = [
       if (waitMs === 0) {
         const { isNew } = await submit()
         const found = isNew ? undefined : await parts.views.job({ tenantId, jobId })
-        return found ? replyWith(found, tenantId, parts) : { status: 202, body: earlyJob(jobId, job, parts) }
+        return found ? toJobReply(found, tenantId, parts) : { status: 202, body: earlyJob(jobId, job, parts) }
       }
       const found = await awaitEnd({ tenantId, jobId }, waitMs, gone, parts, async () => ({
         mayBeThere: !(await submit()).isNew,
       }))
-      return found ? replyWith(found, tenantId, parts) : { status: 202, body: earlyJob(jobId, job, parts) }
+      return found ? toJobReply(found, tenantId, parts) : { status: 202, body: earlyJob(jobId, job, parts) }
     },
   }),
   route({
@@ -61,7 +64,7 @@ export const jobRoutes: readonly Route[] = [
       const { tenantId } = who
       const found = await awaitEnd({ tenantId, jobId: params.jobId }, (query.wait ?? 0) * 1_000, gone, parts)
       if (!found) throw notFound('job')
-      return { ...(await replyWith(found, tenantId, parts)), status: 200 }
+      return { ...(await toJobReply(found, tenantId, parts)), status: 200 }
     },
   }),
   route({
@@ -108,16 +111,13 @@ export const jobRoutes: readonly Route[] = [
       const key = { tenantId: who.tenantId, jobId: params.jobId }
       const before = await parts.views.job(key)
       if (!before) throw notFound('job')
-      if (hasEnded(before)) return replyWith(before, key.tenantId, parts)
+      if (hasEnded(before)) return toJobReply(before, key.tenantId, parts)
       await requestCancel(parts.appender, caller, key)
       const found = await awaitEnd(key, (query.wait ?? 0) * 1_000, gone, parts)
-      return replyWith(found ?? before, key.tenantId, parts)
+      return toJobReply(found ?? before, key.tenantId, parts)
     },
   }),
 ]
-
-/** Ended and rated, so that nothing of it changes any more. */
-const hasEnded = (found: FoundJob | undefined): boolean => found?.kind === 'job' && isSettled(found.job)
 
 function awaitEnd(
   key: { tenantId: string; jobId: string },
@@ -140,18 +140,6 @@ function awaitEnd(
     },
   )
 }
-
-/** 200 for a job that has ended, 202 for one that goes on. */
-async function replyWith(found: FoundJob, tenantId: string, parts: Parts): Promise<Reply> {
-  const status = hasEnded(found) ? 200 : 202
-  const body = toApiFoundJob(found)
-  if (found.kind !== 'job' || found.job.status !== 'succeeded' || found.job.resultRef === null) return { status, body }
-  const content = await parts.views.content({ tenantId, ref: found.job.resultRef })
-  return { status, body: { ...body, ...toApiResult(content) } }
-}
-
-const toApiResult = (content: Uint8Array | undefined): Pick<ApiJob, 'result' | 'resultExpired'> =>
-  content === undefined ? { resultExpired: true } : { result: JSON.parse(new TextDecoder().decode(content)) as unknown }
 
 const earlyJob = (jobId: string, job: JobRequest, { clock }: Parts): ApiJob =>
   toApiEarlyJob({ ...job, jobId, submittedAt: microsFromMs(clock.nowMs()) })

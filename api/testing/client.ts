@@ -2,6 +2,7 @@
 import { request as httpRequest } from 'node:http'
 import { z } from 'zod'
 import { failures } from '../../platform/errors.ts'
+import { jobEvent } from '../jobs/job-events.ts'
 import { routeTable } from '../route-table.ts'
 
 export type Answer = {
@@ -145,8 +146,21 @@ function checkReply(
     if (body !== '') throw complain('a body where the route table lists none')
     return
   }
+  if (schema === 'text/event-stream') {
+    checkEvents(String(body), complain)
+    return
+  }
   const checked = schema.safeParse(body)
   if (!checked.success) throw complain(z.prettifyError(checked.error))
+}
+
+/** Every event has an id, a name, and data of the one form. */
+function checkEvents(text: string, complain: (what: string) => Error): void {
+  for (const block of text.split('\n\n').filter((part) => !/^(retry: \d+|: .*|)$/.test(part))) {
+    const [, data] = /^id: \d+\nevent: [a-z-]+\ndata: (.+)$/.exec(block) ?? []
+    const checked = jobEvent.safeParse(data && JSON.parse(data))
+    if (!checked.success) throw complain(`${block}: ${z.prettifyError(checked.error)}`)
+  }
 }
 
 const formOf = (path: string): RegExp => new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`)

@@ -26,6 +26,8 @@ export function inProcessRelay(): Relay {
 
 /** Topics are tuples, never joined text: parts may hold any character. */
 export const topic = (...parts: readonly string[]): string => JSON.stringify(parts)
+/** Published when something that happened to a job has become readable. */
+export const jobChangedTopic = (tenantId: string, jobId: string): string => topic('job-changed', tenantId, jobId)
 /** Published when a job's end has become readable. */
 export const jobEndedTopic = (tenantId: string, jobId: string): string => topic('job-ended', tenantId, jobId)
 /** Published when the facts a request led to have become readable. */

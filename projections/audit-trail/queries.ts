@@ -54,11 +54,11 @@ export async function answersToMany(
   return answers
 }
 
-/** Every fact of a job, in order: what is behind a ledger line. At most 1,000. */
-export async function factsOfJob(tx: Tx, tenantId: string, jobId: string): Promise<AuditFact[]> {
+/** Every fact of a job after a seq, in order: what is behind a ledger line. At most 1,000. */
+export async function factsOfJob(tx: Tx, tenantId: string, jobId: string, afterSeq = 0n): Promise<AuditFact[]> {
   const { rows } = await tx.query<AuditRow>(
-    `SELECT * FROM audit_trail WHERE tenant_id = $1 AND job_id = $2 ORDER BY fact_seq LIMIT ${factsOfJobMax}`,
-    [tenantId, jobId],
+    `SELECT * FROM audit_trail WHERE tenant_id = $1 AND job_id = $2 AND fact_seq > $3 ORDER BY fact_seq LIMIT ${factsOfJobMax}`,
+    [tenantId, jobId, String(afterSeq)],
   )
   return rows.map(fromRowAudit)
 }

@@ -1,7 +1,13 @@
 /** What the runner must do on every database; run by runner.test.ts and runner.pg.test.ts. */
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../platform/clock.ts'
-import { answeredTopic, inProcessRelay, jobEndedTopic, type Relay } from '../../platform/relay/relay.ts'
+import {
+  answeredTopic,
+  inProcessRelay,
+  jobChangedTopic,
+  jobEndedTopic,
+  type Relay,
+} from '../../platform/relay/relay.ts'
 import type { Fact } from '../../schemas/events.generated.ts'
 import { jobById } from '../job-list/queries.ts'
 import type { Projections } from '../runner.ts'
@@ -153,7 +159,7 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
       })
     })
 
-    test('tells the relay when an answer is readable, and of a job when its charge is', async () => {
+    test('tells the relay what happened to a job, when an answer is readable, and of a job when its charge is', async () => {
       const stamp = new Stamp()
       const partition = 0
       const tenantId = someTenant()
@@ -184,13 +190,17 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
       ]
       await tenure.commit(facts.map(recordOf), 0n)
       await projections.caughtUp(partition, 7n)
+      const answered = (n: number) => answeredTopic(tenantId, `req-${n}`)
+      const changed = (n: number) => jobChangedTopic(tenantId, `j${n}`)
+      const ended = (n: number) => jobEndedTopic(tenantId, `j${n}`)
       expect(heard).toEqual([
-        answeredTopic(tenantId, 'req-1'),
-        answeredTopic(tenantId, 'req-1'),
-        jobEndedTopic(tenantId, 'j1'),
-        answeredTopic(tenantId, 'req-2'),
-        jobEndedTopic(tenantId, 'j2'),
-        answeredTopic(tenantId, 'req-2'),
+        ...[changed(1), answered(1)],
+        ...[changed(1), answered(1)],
+        changed(1),
+        changed(1),
+        ...[changed(1), ended(1)],
+        ...[changed(2), answered(2)],
+        ...[changed(2), ended(2), answered(2)],
       ])
       expect(await Promise.all(seen)).toMatchObject([{ status: 'succeeded', chargedPico: 230n }])
     })
