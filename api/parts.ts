@@ -46,6 +46,8 @@ export type Parts = {
   readiness(): Readiness
   /** Prometheus text. */
   metricsText(): Promise<string>
+  /** What quotes are signed with: 32 bytes, the same at every door. */
+  quoteKey: Uint8Array
   /** How long a request that changes what is allowed waits for its answer, in milliseconds. */
   answerWaitMs: number
 }

@@ -101,6 +101,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     calendar: options.calendar,
     readiness: () => (isStopping ? { isReady: false, waitingFor: ['stopping'] } : options.readiness()),
     metricsText: () => metrics.registry.metrics(),
+    quoteKey: await options.masterKey.derive('quote'),
     answerWaitMs: options.answerWaitMs ?? answerWaitMsDefault,
   }
   let isStopping = false

@@ -20,6 +20,11 @@ export const failures = {
   HEAD_TOO_LARGE: { httpStatus: 431, canRetry: false, means: 'The head of the request is larger than allowed.' },
   REQUEST_TOO_SLOW: { httpStatus: 408, canRetry: true, means: 'The request did not come in whole in the time it has.' },
   BODY_TOO_LARGE: { httpStatus: 413, canRetry: false, means: 'The body is larger than allowed.' },
+  QUOTE_EXPIRED: {
+    httpStatus: 409,
+    canRetry: false,
+    means: 'The quote has expired; estimate the job again for another.',
+  },
   REQUEST_REFUSED: {
     httpStatus: 409,
     canRetry: false,

@@ -55,6 +55,7 @@ const work: RatedWork = {
   outcome: 'succeeded',
   attempt: { provider: 'p', model: 'm', keyOwner: 'platform' },
   usage: usage(10n, 20n, 30n, 40n, 15n),
+  maxCharge: null,
 }
 const underKeyOf = (keyOwner: KeyOwner): RatedWork => ({ ...work, attempt: { provider: 'p', model: 'm', keyOwner } })
 
@@ -85,6 +86,30 @@ test('a job that succeeded pays its request and every bucket, and reasoning is n
     chargedPico: 233_000_000n,
     providerCostPico: 121_000_000n,
   })
+})
+
+test('what passes the most a caller accepts is taken back by a line of its own; the provider still gets its cost', () => {
+  const chargedFor = (maxCharge: bigint | null, more: Partial<RatedWork> = {}) => {
+    const rated = rate(book, { ...work, ...more, maxCharge })
+    if (!rated.priced) throw new Error('unpriced')
+    return rated
+  }
+  const full = chargedFor(null)
+  const credited = chargedFor(200_000_000n)
+  expect(credited.lines).toEqual([
+    ...full.lines,
+    {
+      lineId: lineIdFrom('t', 'j', 'max_charge_credit', 0),
+      kind: 'max_charge_credit',
+      quantity: 1n,
+      pricePico: -33_000_000n,
+      amountPico: -33_000_000n,
+    },
+  ])
+  expect(credited).toMatchObject({ chargedPico: 200_000_000n, providerCostPico: full.providerCostPico })
+  expect(chargedFor(0n).chargedPico).toBe(0n)
+  for (const enough of [233_000_000n, 10n ** 30n]) expect(chargedFor(enough)).toEqual(full)
+  expect(chargedFor(0n, { outcome: 'failed' }).lines).toEqual([])
 })
 
 test.for(['tenant', 'ancestor'] as const)(

@@ -23,6 +23,8 @@ export type RatedWork = {
   attempt: { provider: string; model: string; keyOwner: KeyOwner } | null
   /** What the attempt used; null when nobody reported it. */
   usage: UsageBuckets | null
+  /** Most the job may be charged, as its caller said; null for no such bound. */
+  maxCharge: Pico | null
 }
 
 export type Rating =
@@ -35,6 +37,9 @@ export type Rating =
  * or an ancestor's key the per-request part is the `platform_fee`. Reasoning tokens are part of output and are never
  * priced again. The provider's cost is that of the rated attempt, whoever pays it; 0 when no attempt started, null
  * when the book does not say.
+ *
+ * A provider can use more than it was allowed to. What then passes `maxCharge` is taken back by a line of its own, the
+ * `max_charge_credit`, so that the other lines still say what was used, under every price book.
  *
  * Amounts are exact: pico-units, no rounding. A line of quantity 0 or price 0 is left out, since it cannot change the
  * charge; a charge of 0 therefore has no lines. Work that the book does not price is unpriced, never 0, also when
@@ -52,7 +57,8 @@ export function rate(book: PriceBook, work: RatedWork): Rating {
   }
   const isCharged = work.outcome === 'succeeded' || (work.outcome === 'cancelled' && usage !== null)
   const requestKind = attempt.keyOwner === 'platform' ? 'request' : 'platform_fee'
-  const lines = isCharged ? chargeLines(work, requestKind, rates, usage ?? noUsage) : []
+  const charges = isCharged ? chargeLines(work, requestKind, rates, usage ?? noUsage) : []
+  const lines = [...charges, ...creditLines(work, sum(charges.map((line) => line.amountPico)))]
   return {
     priced: true,
     lines,
@@ -83,12 +89,19 @@ function chargeLines(
 ): JobRatedRatedLine[] {
   return priced(requestKind, rates, usage)
     .filter((line) => line.quantity > 0n && line.pricePico > 0n)
-    .map((line) => ({
-      lineId: lineIdFrom(work.tenantId, work.jobId, line.kind, 0),
-      ...line,
-      amountPico: line.quantity * line.pricePico,
-    }))
+    .map((line) => ratedLine(work, line))
 }
+
+function creditLines(work: RatedWork, chargedPico: Pico): JobRatedRatedLine[] {
+  if (work.maxCharge === null || chargedPico <= work.maxCharge) return []
+  return [ratedLine(work, { kind: 'max_charge_credit', quantity: 1n, pricePico: work.maxCharge - chargedPico })]
+}
+
+const ratedLine = ({ tenantId, jobId }: RatedWork, line: Priced): JobRatedRatedLine => ({
+  lineId: lineIdFrom(tenantId, jobId, line.kind, 0),
+  ...line,
+  amountPico: line.quantity * line.pricePico,
+})
 
 const priced = (requestKind: 'request' | 'platform_fee', rates: Rates, usage: UsageBuckets): Priced[] => [
   { kind: requestKind, quantity: 1n, pricePico: rates.requestPico },

@@ -501,6 +501,8 @@ export type JobAdmittedBody = {
   tokensHeld: bigint
   /** Money held, in pico-units of the currency: the most any step of the route could charge. */
   heldPico: bigint
+  /** Most the job may be charged, in pico-units of the currency, as its caller said; null for no such bound. */
+  maxCharge: bigint | null
   /** ISO 4217 code. */
   currency: string
   /** Every cap that applies, in order of id. */
@@ -740,7 +742,7 @@ export type UsageEvent = HoldExceeded | UsageMetered
 
 export type JobRatedJobOutcome = 'succeeded' | 'failed' | 'cancelled' | 'unknown'
 export type JobRatedKeyOwner = 'platform' | 'tenant' | 'ancestor' | 'unknown'
-export type JobRatedLineKind = 'request' | 'input_uncached' | 'input_cache_read' | 'input_cache_write' | 'output' | 'platform_fee' | 'unknown'
+export type JobRatedLineKind = 'request' | 'input_uncached' | 'input_cache_read' | 'input_cache_write' | 'output' | 'platform_fee' | 'max_charge_credit' | 'unknown'
 /** One line of the charge. */
 export type JobRatedRatedLine = {
   /** Id of the line, derived from cause, kind and revision: unique in the ledger. */

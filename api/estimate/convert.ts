@@ -39,6 +39,11 @@ export const estimateReply = z.strictObject({
       resetsAt: optionalTime,
     }),
   ),
+  /**
+   * A job submitted with the quote costs no more than `maxCharge`: dearer prices by then refuse it, and more use than was
+   * allowed for is not charged. Null when the job is not priced.
+   */
+  quote: z.strictObject({ token: z.string(), maxCharge: amount, expiresAt: time }).nullable(),
   /** What would refuse the job now; null when nothing would. Advice, not a promise: other jobs may come first. */
   wouldRefuse: z.enum(['no_route', 'unpriced', 'over_max_charge', 'over_cap', 'resource_unknown']).nullable(),
 })

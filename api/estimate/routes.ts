@@ -3,7 +3,7 @@ import { type Most, mostPico, type PriceBook, parsePriceBook } from '../../prici
 import type { CapStanding } from '../../projections/cap-standing/queries.ts'
 import { labelSetById } from '../../projections/label-sets/queries.ts'
 import { bookInForce } from '../../projections/price-books/queries.ts'
-import { decimalFromPico, isoFromMicros, picoFromDecimal } from '../../schemas/units.ts'
+import { decimalFromPico, isoFromMicros, microsFromMs, picoFromDecimal } from '../../schemas/units.ts'
 import { toApiAmount } from '../caps/convert.ts'
 import { standingsOf } from '../caps/standings.ts'
 import { none } from '../http/forms.ts'
@@ -13,12 +13,14 @@ import { jobBytesMax } from '../jobs/routes.ts'
 import type { Parts } from '../parts.ts'
 import { type Route, route } from '../route.ts'
 import { type ApiEstimate, estimateBody, estimateReply } from './convert.ts'
+import { quotedFor, quoteMs, writeQuote } from './quote.ts'
 
 export const estimateRoutes: readonly Route[] = [
   route({
     method: 'post',
     path: '/v1/jobs/estimate',
-    summary: 'What a job could cost at most, step by step, and whether the caps would refuse it now.',
+    summary:
+      'What a job could cost at most, step by step, whether the caps would refuse it now, and a quote that binds that most.',
     roles: ['tenant-admin', 'submitter'],
     params: none,
     query: none,
@@ -65,6 +67,7 @@ export const estimateRoutes: readonly Route[] = [
           return { ...step, priced: one.priced, most: toApiMost(one) }
         }),
         caps,
+        quote: quoteOf(who.tenantId, work, most, parts),
         wouldRefuse: null,
       }
       return { status: 200, body: { ...reply, wouldRefuse: refusalOf(reply, most, isThere, body.maxCharge) } }
@@ -112,6 +115,16 @@ const toApiCapFit = (cap: CapStanding, needed: bigint | null): ApiEstimate['caps
   fits: needed !== null && cap.settled + cap.held + needed <= cap.limit,
   resetsAt: cap.periodEnd === null ? null : isoFromMicros(cap.periodEnd),
 })
+
+function quoteOf(tenantId: string, work: Work, most: Most, { clock, quoteKey }: Parts): ApiEstimate['quote'] {
+  if (!most.priced) return null
+  const terms = { maxCharge: most.pico, expiresAtMs: clock.nowMs() + quoteMs }
+  return {
+    token: writeQuote(quoteKey, quotedFor(tenantId, work), terms),
+    maxCharge: decimalFromPico(terms.maxCharge),
+    expiresAt: isoFromMicros(microsFromMs(terms.expiresAtMs)),
+  }
+}
 
 const toApiMost = (most: Most): string | null => (most.priced ? decimalFromPico(most.pico) : null)
 

@@ -85,7 +85,8 @@ async function submitOne(
     const item = batchItem.safeParse(job, { reportInput: true })
     if (!item.success) throw invalid(...fieldErrors(where, item.error))
     const { key = idFrom('bat', batchKey, index), ...body } = item.data
-    const { jobId, isNew } = await parts.submitter.submitJob(caller, toJobRequest(body, who, key, parts, where))
+    const request = await toJobRequest(body, who, key, parts, where)
+    const { jobId, isNew } = await parts.submitter.submitJob(caller, request)
     return { index, id: jobId, isNew }
   } catch (error) {
     // A fault of our own is told of the whole batch, and logged: repeated, it makes no job twice.

@@ -4,6 +4,7 @@ import { type FailureCode, failures } from '../../platform/errors.ts'
 import { type Job, type JobRefusal, type JobUsage, jobStatuses } from '../../projections/job-list/queries.ts'
 import { decimalFromPico, type EpochMicros, isoFromMicros, microsFromMs } from '../../schemas/units.ts'
 import { toApiAmount } from '../caps/convert.ts'
+import { quoteLengthMax } from '../estimate/quote.ts'
 import { amount, id, money, next, optionalTime, time } from '../http/forms.ts'
 import type { FoundJob } from '../views.ts'
 
@@ -26,6 +27,8 @@ export const workBody = {
 }
 export const jobBody = z.strictObject({
   ...workBody,
+  /** The token of a quote for the same work: the job costs no more than that says. */
+  quote: z.string().max(quoteLengthMax).optional(),
   priority: z.int().min(1).max(5).default(priorityDefault),
   deadlineMs: z.int().min(1_000).max(deadlineMsMax).default(deadlineMsDefault),
 })

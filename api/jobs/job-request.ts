@@ -1,22 +1,30 @@
 /** From the body of a request to the job that is submitted. */
 import { canonicalJson, type Json } from '../../pricing/index.ts'
 import type { JobRequest } from '../../producers/index.ts'
-import { picoFromDecimal } from '../../schemas/units.ts'
+import { jobIdFrom } from '../../schemas/ids.ts'
+import { type Pico, picoFromDecimal } from '../../schemas/units.ts'
 import type { Principal } from '../auth/principal.ts'
+import { type Quote, quotedFor, readQuote } from '../estimate/quote.ts'
+import { invalid, Problem } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import type { ApiJobBody } from './convert.ts'
-import { memberOf, readWork } from './read-work.ts'
+import { memberOf, readWork, type Work } from './read-work.ts'
 
-/** Throws REQUEST_INVALID, with places below `where`, and FORBIDDEN. */
-export function toJobRequest(
+type Needs = Pick<Parts, 'providers' | 'quoteKey' | 'clock' | 'views'>
+
+/** Throws REQUEST_INVALID, with places below `where`, FORBIDDEN and QUOTE_EXPIRED. */
+export async function toJobRequest(
   body: ApiJobBody,
   who: Principal,
   idempotencyKey: string,
-  parts: Pick<Parts, 'providers'>,
+  parts: Needs,
   where = 'body',
-): JobRequest & { idempotencyKey: string } {
+): Promise<JobRequest & { idempotencyKey: string }> {
+  const { tenantId } = who
   const work = readWork(body, parts, where)
   const memberId = memberOf(who, body.memberId)
+  const quote = body.quote === undefined ? undefined : quoteFor(tenantId, work, body.quote, parts, where)
+  if (quote) await checkExpiry(quote, { tenantId, jobId: jobIdFrom(tenantId, idempotencyKey) }, parts)
   const { priority, deadlineMs } = body
   const { input, params } = work
   const asked = {
@@ -28,9 +36,10 @@ export function toJobRequest(
     deadlineMs,
     model: body.model ?? null,
     maxCharge: body.maxCharge ?? null,
+    quote: body.quote ?? null,
   }
   return {
-    tenantId: who.tenantId,
+    tenantId,
     idempotencyKey,
     body: Buffer.from(canonicalJson(asked as Json)),
     payload: Buffer.from(JSON.stringify({ input, params })),
@@ -40,7 +49,32 @@ export function toJobRequest(
     model: body.model ?? null,
     priority,
     ...work.bounds,
-    maxCharge: body.maxCharge === undefined ? null : (picoFromDecimal(body.maxCharge) ?? null),
+    maxCharge: least(picoOf(body.maxCharge), quote?.maxCharge),
     deadlineMs: BigInt(deadlineMs),
   }
+}
+
+function quoteFor(tenantId: string, work: Work, text: string, { quoteKey }: Needs, where: string): Quote {
+  const quote = readQuote(quoteKey, quotedFor(tenantId, work), text)
+  if (quote) return quote
+  throw invalid({
+    where: `${where}.quote`,
+    problem: 'It is not a quote for this work.',
+    expected: 'The token of a quote of this tenant for the same capability, input, params and model.',
+    remedy: 'Estimate the job as it is submitted, and use the quote of that answer.',
+  })
+}
+
+/** A repeated request for a job that is there is answered with it, however late. */
+async function checkExpiry({ expiresAtMs }: Quote, key: { tenantId: string; jobId: string }, { clock, views }: Needs) {
+  if (clock.nowMs() < expiresAtMs || (await views.job(key))) return
+  throw new Problem('QUOTE_EXPIRED')
+}
+
+const picoOf = (money: string | undefined): Pico | undefined =>
+  money === undefined ? undefined : picoFromDecimal(money)
+
+function least(...amounts: (Pico | undefined)[]): Pico | null {
+  const given = amounts.filter((amount) => amount !== undefined)
+  return given.length === 0 ? null : given.reduce((a, b) => (a < b ? a : b))
 }

@@ -36,7 +36,7 @@ export const jobRoutes: readonly Route[] = [
     takesIdempotencyKey: true,
     replies: { 200: jobReply, 202: jobReply },
     async handle({ query, body, who, caller, idempotencyKey, gone }, parts) {
-      const job = toJobRequest(body, who, idempotencyKey ?? randomText(parts.random), parts)
+      const job = await toJobRequest(body, who, idempotencyKey ?? randomText(parts.random), parts)
       const { tenantId } = job
       const jobId = jobIdFrom(tenantId, job.idempotencyKey)
       const waitMs = (query.wait ?? 0) * 1_000

@@ -22,6 +22,7 @@ describe('a job', () => {
       requestsHeld: 1n,
       tokensHeld: 100n,
       heldPico: oneDollar + 100n * 1_000_000n,
+      maxCharge: null,
       currency: 'USD',
       caps: [
         {

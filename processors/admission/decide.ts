@@ -128,6 +128,7 @@ function answer(request: Requested<'SubmitJob'>, admission: Admission, context: 
     requestsHeld: needed.requests,
     tokensHeld: needed.tokens,
     heldPico: needed.money,
+    maxCharge: request.maxCharge,
     currency: tenant.currency,
     caps: holds,
     route: [...route],

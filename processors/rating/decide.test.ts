@@ -92,6 +92,7 @@ const job: EndedJob = {
   billingPeriod: '2026-05',
   tokensHeld: 100n,
   heldPico: 1_100_000_000n,
+  maxCharge: null,
   admittedAt: 77n,
   caps: [
     hold('a', 'requests', 1n),
@@ -258,6 +259,18 @@ test('more used than held is said between usage and charge, tokens first, to the
       settlements: [settled('a', 'requests', 1n, 1n), settled('c', 'money', 1_100_000_000n, 1_101_000_000n)],
     },
   ))
+
+test('a job is charged no more than its caller accepts, and its money holds are settled at that', () => {
+  const facts = decideRating(
+    { ...job, maxCharge: 1_100_000_000n, attempt: { ...attempt, usage: used(81n, 20n) } },
+    prices,
+  )
+  expect(facts.map(({ type }) => type)).toEqual(['UsageMetered', 'HoldExceeded', 'JobRated'])
+  expect(facts.at(-1)).toMatchObject({
+    chargedPico: 1_100_000_000n,
+    settlements: [settled('a', 'requests', 1n, 1n), settled('c', 'money', 1_100_000_000n, 1_100_000_000n)],
+  })
+})
 
 test('exactly what was held is no excess', () => {
   const facts = decideRating({ ...job, attempt: { ...attempt, usage: used(60n, 40n) } }, prices)

@@ -19,7 +19,15 @@ import type { Draft } from '../processor.ts'
 /** Everything rating has to know of a job that has ended: what its admission fixed, and how it ended. */
 export type EndedJob = Pick<
   JobAdmittedBody,
-  'jobId' | 'memberId' | 'capability' | 'currency' | 'priceBookHash' | 'billingPeriod' | 'tokensHeld' | 'heldPico'
+  | 'jobId'
+  | 'memberId'
+  | 'capability'
+  | 'currency'
+  | 'priceBookHash'
+  | 'billingPeriod'
+  | 'tokensHeld'
+  | 'heldPico'
+  | 'maxCharge'
 > & {
   tenantId: string
   admittedAt: EpochMicros

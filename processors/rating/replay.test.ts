@@ -74,6 +74,7 @@ function history(jobs: Record<string, Told>): Fact[] {
       requestsHeld: 1n,
       tokensHeld: 1_000n,
       heldPico: 10n ** 12n,
+      maxCharge: null,
       currency: 'USD',
       caps: [{ ...hold, periodEnd: null, limit: 10n ** 15n, settledBefore: 0n, heldBefore: 0n }],
       route: [],

@@ -66,6 +66,7 @@ export const admitted = (jobId: string, over: Partial<JobAdmittedBody> = {}): Jo
   requestsHeld: 1n,
   tokensHeld: 1_216n,
   heldPico: 1_000_000_000n,
+  maxCharge: null,
   currency: 'USD',
   caps: [],
   route: [],

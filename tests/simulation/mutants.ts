@@ -236,6 +236,13 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (actual <= held * 1_000n) return []',
   },
   {
+    name: 'more-than-agreed',
+    means: 'a job is charged more than its caller accepts to pay',
+    file: 'pricing/rate.ts',
+    find: 'if (work.maxCharge === null || chargedPico <= work.maxCharge) return []',
+    replace: 'return []',
+  },
+  {
     name: 'charges-failures',
     means: 'a job that failed is charged for',
     file: 'pricing/rate.ts',

@@ -73,7 +73,10 @@ function drawOutcome(job: KnownJob, faults: Faults, random: SimRandom): CallOutc
   if (faults.happens('providerMalformed')) return { ok: false, code: 'PROVIDER_MALFORMED' }
   const result = { text: String(random.whole(0, 9)) }
   if (faults.happens('usageAboveHold')) {
-    const usage = { ...usageOf(job, random), outputTokens: job.outputTokensMax + BigInt(random.whole(1, 50)) }
+    // A little, or so much that it passes what the caller accepts to pay.
+    const times = BigInt(random.pick([1, 1, 5, 100]))
+    const outputTokens = job.outputTokensMax * times + BigInt(random.whole(1, 50))
+    const usage = { ...usageOf(job, random), outputTokens }
     return { ok: true, result, usage }
   }
   if (faults.happens('usageImpossible'))

@@ -134,15 +134,19 @@ export function workload(parts: WorkloadParts) {
   /** As the API hands it to the submitter: the body in one agreed form, the payload beside it. */
   function jobRequest(tenantId: string, key: string): JobRequest {
     const capability = random.pick(capabilityNames)
+    const inputTokensMax = BigInt(random.whole(1, tokensMax))
+    const outputTokensMax = BigInt(random.whole(1, 1_000))
+    // Around what a job costs at most: 1 to 1,500 units per million tokens.
+    const agreedPico = (inputTokensMax + outputTokensMax) * BigInt(random.whole(1, 1_500)) * (picoPerUnit / 1_000_000n)
     const asked = {
       memberId: random.chance(0.3) ? 'ada' : null,
       capability,
       resourceId: capability === 'classify.category' ? (random.chance(0.95) ? 'labels' : 'nothing') : null,
       model: null,
       priority: random.whole(1, 5),
-      inputTokensMax: BigInt(random.whole(1, tokensMax)),
-      outputTokensMax: BigInt(random.whole(1, 1_000)),
-      maxCharge: random.chance(0.1) ? picoPerUnit / 2n : null,
+      inputTokensMax,
+      outputTokensMax,
+      maxCharge: random.chance(0.3) ? agreedPico : null,
       deadlineMs: BigInt(random.chance(0.1) ? random.whole(1, 300) : random.whole(5_000, 60_000)),
     }
     const body = Buffer.from(JSON.stringify(asked, (_, value) => (typeof value === 'bigint' ? String(value) : value)))

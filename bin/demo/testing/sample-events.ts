@@ -217,6 +217,7 @@ export class SampleLog {
       requestsHeld: 1n,
       tokensHeld: needed.tokens,
       heldPico: needed.money,
+      maxCharge,
       currency: 'USD',
       caps: holds.map(({ hold }) => hold),
       route: [...route],

@@ -68,6 +68,7 @@ export type JobAdmitted = {
   requestsHeld: bigint
   tokensHeld: bigint
   heldPico: bigint
+  maxCharge: bigint | null
   currency: string
   caps: CapHold[]
   route: RouteStep[]

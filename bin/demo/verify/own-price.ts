@@ -87,12 +87,22 @@ export type Charge = {
 
 export type Work = { capability: string; provider: string; model: string; keyOwner: KeyOwner }
 
-/** What the work costs; undefined when the book does not price it. `isCharged` false leaves the provider's cost only. */
-export function chargeOf(book: Book, work: Work, buckets: Buckets, isCharged: boolean): Charge | undefined {
+/**
+ * What the work costs, and what of it passes the most the caller accepts; undefined when the book does not price it.
+ * `isCharged` false leaves the provider's cost only.
+ */
+export function chargeOf(
+  book: Book,
+  work: Work,
+  buckets: Buckets,
+  { isCharged, maxCharge }: { isCharged: boolean; maxCharge: bigint | null },
+): Charge | undefined {
   const entry = entryOf(book, work.capability, work.provider, work.model)
   if (!entry) return undefined
   const requestKind = work.keyOwner === 'platform' ? 'request' : 'platform_fee'
   const lines = isCharged ? linesOf(pricesOf(entry, work.keyOwner), buckets, requestKind) : []
+  const excess = maxCharge === null ? 0n : total(lines) - maxCharge
+  if (excess > 0n) lines.push({ kind: 'max_charge_credit', quantity: 1n, pricePico: -excess, amountPico: -excess })
   return {
     lines,
     chargedPico: total(lines),

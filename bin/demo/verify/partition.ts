@@ -222,6 +222,7 @@ export class PartitionCheck {
     const steps = event.route.map((step) => ({ ...step, capability: event.capability }))
     const most = book && mostOf(book, steps, inputTokensMax, outputTokensMax)
     this.#equal('admission', event, 'heldPico', event.heldPico, most)
+    this.#equal('admission', event, 'maxCharge', event.maxCharge, maxCharge)
     if (maxCharge !== null && event.heldPico > maxCharge)
       this.#complain('admission', event, 'more is held than the caller accepts')
     this.#takeHolds(job, event, {
@@ -458,11 +459,11 @@ export class PartitionCheck {
   }
 
   #takeOwnCharge(job: Job): void {
-    const { admitted, end, usage } = job
+    const { submitted, admitted, end, usage } = job
     if (!admitted || !end) return
     const book = this.#directory.book(admitted.priceBookHash)
     const last = job.attempts.at(-1)
-    job.charge = last ? book && ownCharge(book, admitted.capability, last, end.outcome, usage) : nothing
+    job.charge = last ? book && ownCharge(book, submitted, last, end.outcome, usage) : nothing
   }
 
   #checkExcess(job: Job, admitted: JobAdmitted, event: JobRated & Header): void {
@@ -544,10 +545,16 @@ export class PartitionCheck {
 
 const nothing: Charge = { lines: [], chargedPico: 0n, providerCostPico: 0n }
 
-function ownCharge(book: Book, capability: string, step: RouteStep, outcome: Outcome, usage: UsageMetered | undefined) {
+function ownCharge(
+  book: Book,
+  { capability, maxCharge }: JobSubmitted,
+  step: RouteStep,
+  outcome: Outcome,
+  usage: UsageMetered | undefined,
+) {
   const isKnown = usage !== undefined && usage.source !== 'absent'
   const isCharged = outcome === 'succeeded' || (outcome === 'cancelled' && isKnown)
-  return chargeOf(book, { ...step, capability }, usage ?? zero, isCharged)
+  return chargeOf(book, { ...step, capability }, usage ?? zero, { isCharged, maxCharge })
 }
 
 const tokensOf = (usage: Buckets): bigint =>
