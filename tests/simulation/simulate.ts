@@ -32,7 +32,12 @@ export type Run = {
   story: string[]
 }
 
-export type RunOptions = { jobs?: number; watch?: (text: string) => void }
+export type RunOptions = {
+  jobs?: number
+  watch?: (text: string) => void
+  /** Is given what was committed, by partition, in order of `seq`, when the run is over. */
+  onLog?: (records: Uint8Array[][]) => void
+}
 
 /** Moments that calendars stumble over; a run begins shortly before one of them, or on an ordinary day. */
 const startsMs = [
@@ -56,7 +61,7 @@ const accountChanges = 20
 export const healedMsMax = 300_000
 const runMsMax = 3_600_000
 
-export async function simulate(seed: number, { jobs = jobsDefault, watch }: RunOptions = {}): Promise<Run> {
+export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog }: RunOptions = {}): Promise<Run> {
   const random = randomFor(seed, 'world')
   const startMs = random.pick(startsMs)
   const scheduler = newScheduler(startMs, randomFor(seed, 'scheduler'))
@@ -233,6 +238,11 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch }: RunO
     }
   }
 
+  onLog?.(
+    Array.from({ length: log.partitionCount }, (_, partition) =>
+      log.committedFacts(partition).map(({ value }) => value),
+    ),
+  )
   const everyFact = () => Array.from({ length: log.partitionCount }, (_, partition) => look.facts(partition))
   return {
     seed,
