@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { answerOf, book, cap, Scene, submit, tenantId } from '../testing/given.ts'
-import { answeredWindowMicros, capsOf } from './state.ts'
+import { schedulingCostOf } from './decide.ts'
+import { answeredWindowMicros, capsOf, isAnswered } from './state.ts'
 
 const oneDollar = 1_000_000_000_000n
 const month = { start: 1_793_491_200_000_000n, end: 1_796_083_200_000_000n } // November 2026, UTC
@@ -249,4 +250,92 @@ describe('a cap', () => {
     for (let index = 0; index < 100; index++) scene.ask(cap(`cap-${index}`))
     expect(scene.ask(cap('one-more'))).toMatchObject([{ type: 'RequestRefused', reason: 'too_many' }])
   })
+})
+
+describe('bad input to a cap', () => {
+  test('an unknown tenant and a day that is not in the calendar are refused', () => {
+    const refused = (reason: string) => [
+      { type: 'RequestRefused', tenantId, requestType: 'SetCap', reason, subject: 'month' },
+    ]
+    expect(new Scene().ask(cap('month', { anchorDate: '2026-02-30' }))).toEqual(refused('date_invalid'))
+    expect(new Scene().ask(cap('month', { anchorDate: '2026-02-28' }))).toMatchObject([{ type: 'CapSet' }])
+    const strangers = new Scene()
+    strangers.directory.tenants.delete(tenantId)
+    expect(strangers.ask(cap('month'))).toEqual(refused('tenant_unknown'))
+    expect(answerOf(strangers.ask(submit('job')))).toMatchObject({ reason: 'tenant_unknown', timeZone: null })
+  })
+})
+
+test('of several caps that are too tight the first by id refuses, and holds stand in that order', () => {
+  const scene = new Scene()
+  for (const id of ['b', 'c', 'a']) scene.ask(cap(id, { limit: 1n }))
+  const admitted = answerOf(scene.ask(submit('one')))
+  if (admitted.type !== 'JobAdmitted') throw new Error('not admitted')
+  expect(admitted.caps.map(({ capId }) => capId)).toEqual(['a', 'b', 'c'])
+  expect(answerOf(scene.ask(submit('two')))).toMatchObject({ reason: 'over_cap', cap: { capId: 'a' } })
+})
+
+test('a job counts one per started 1,024 tokens in the queue, and the dearest as many as any may', () => {
+  const costs = [0n, 1n, 1_024n, 1_025n, 2_048n, 64n * 1_024n, 64n * 1_024n + 1n, 10n ** 15n].map(schedulingCostOf)
+  expect(costs).toEqual([1n, 1n, 1n, 2n, 2n, 64n, 64n, 64n])
+})
+
+test('a refusal for its price says what the job could have cost', () => {
+  const scene = new Scene()
+  expect(answerOf(scene.ask(submit('dear', { maxCharge: 1n })))).toMatchObject({
+    reason: 'over_max_charge',
+    heldPico: oneDollar + 100n * 1_000_000n,
+  })
+})
+
+test('a request that was answered is not answered again, also when it changed only what is allowed', () => {
+  const scene = new Scene()
+  const fact = scene.take({
+    type: 'CapRemoved',
+    capId: 'x',
+    version: 1n,
+  })
+  expect([isAnswered(scene.state.admission, fact.causedBy), isAnswered(scene.state.admission, 'other')]).toEqual([
+    true,
+    false,
+  ])
+  scene.now += answeredWindowMicros
+  const second = scene.take({ type: 'CapRemoved', capId: 'y', version: 1n })
+  expect([fact, second].map(({ causedBy }) => isAnswered(scene.state.admission, causedBy))).toEqual([true, true])
+  scene.now += answeredWindowMicros
+  const third = scene.take({ type: 'CapRemoved', capId: 'z', version: 1n })
+  expect([fact, second, third].map(({ causedBy }) => isAnswered(scene.state.admission, causedBy))).toEqual([
+    false,
+    true,
+    true,
+  ])
+})
+
+test('a removed cap that is set again goes on in its versions, and periods without holds are let go', () => {
+  const scene = new Scene()
+  scene.ask(cap('day', { period: 'day' }))
+  scene.ask({ type: 'RemoveCap', capId: 'day' })
+  expect(scene.ask(cap('day', { period: 'day' }))).toMatchObject([{ version: 3n }])
+  const standings = () => capsOf(scene.state.admission, tenantId).caps.get('day')?.standings.size
+  scene.ask(submit('one'))
+  expect(standings()).toBe(1)
+  scene.now += 86_400_000_000n
+  scene.ask(submit('two'))
+  expect(standings()).toBe(2) // The first day's job still holds.
+})
+
+test.each([
+  ['metric', { metric: 'tokens' }],
+  ['period', { period: 'week' }],
+  ['anchor', { anchorDate: '2026-01-05' }],
+  ['member', { scopeMemberId: 'ada' }],
+  ['capability', { scopeCapability: 'generate.text' }],
+] as const)('a cap whose %s changes counts from nothing; one whose limit changes goes on', (_, change) => {
+  const scene = new Scene()
+  const [first] = scene.ask(cap('c'))
+  const [same] = scene.ask(cap('c', { limit: 99n }))
+  const [other] = scene.ask(cap('c', { limit: 99n, ...change }))
+  const from = [first, same, other].map((fact) => (fact?.type === 'CapSet' ? fact.countsFrom : 0n))
+  expect(from[1]).toBe(from[0])
+  expect(from[2]).toBeGreaterThan(from[0] ?? 0n)
 })

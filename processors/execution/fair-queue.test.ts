@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { checkModel, command } from '../testing/commands.ts'
 import {
   ageStepMicros,
   costMax,
@@ -173,5 +174,178 @@ test('every queued job starts exactly once, and nobody waits longer than the sta
       expect(startedIds.size).toBe(all.length)
     }),
     { numRuns: 300 },
+  )
+})
+
+/** The same rules in the plainest way: one list of jobs, looked through from the beginning for every question. */
+class NaiveQueue {
+  ring: { tenantId: string; deficit: number; weight: number }[] = []
+  hasCharged = false
+  jobs: Entry[] = []
+  now = 1_000n
+  made = 0
+
+  add(job: Entry): void {
+    this.jobs.push(job)
+    const known = this.ring.find(({ tenantId }) => tenantId === job.tenantId)
+    if (known) known.weight = job.weight
+    else this.ring.push({ tenantId: job.tenantId, deficit: 0, weight: job.weight })
+  }
+
+  /** Due repetitions by their time, then by age-weighted priority; ties by priority, then arrival. */
+  private firstOf(tenantId: string): Entry | undefined {
+    const own = this.jobs.filter((job) => job.tenantId === tenantId)
+    const by = (key: (job: Entry) => bigint) => (a: Entry, b: Entry) => Number(key(a) - key(b))
+    const due = own.filter((job) => job.readyAt > job.enqueuedAt && job.readyAt <= this.now)
+    const fresh = own.filter((job) => job.readyAt <= job.enqueuedAt)
+    const repeated = due.toSorted(by((job) => job.readyAt))[0]
+    const urgent = fresh.toSorted(by((job) => BigInt(job.priority)))
+    return repeated ?? urgent.toSorted(by((job) => job.enqueuedAt + BigInt(job.priority) * ageStepMicros))[0]
+  }
+
+  /** Turns the ring until somebody can pay for their first job; undefined, and nothing turned, when nobody is ready. */
+  turn(): Entry | undefined {
+    if (!this.ring.some(({ tenantId }) => this.firstOf(tenantId))) return undefined
+    for (;;) {
+      const [front] = this.ring
+      if (!front) return undefined
+      const first = this.firstOf(front.tenantId)
+      if (first && !this.hasCharged) front.deficit += front.weight * quantum
+      if (first && front.deficit >= first.cost) {
+        this.hasCharged = true
+        return first
+      }
+      this.hasCharged = false
+      this.ring.push(...this.ring.splice(0, 1))
+    }
+  }
+
+  drop(job: Entry): void {
+    this.jobs = this.jobs.filter((other) => other !== job)
+    if (this.jobs.some(({ tenantId }) => tenantId === job.tenantId)) return
+    if (this.ring[0]?.tenantId === job.tenantId) this.hasCharged = false
+    this.ring = this.ring.filter(({ tenantId }) => tenantId !== job.tenantId)
+  }
+
+  pay(job: Entry): void {
+    const line = this.ring.find(({ tenantId }) => tenantId === job.tenantId)
+    if (line) line.deficit -= job.cost
+    this.drop(job)
+  }
+}
+
+type Drawn = { tenant: number; cost: number; priority: number; weight: number; delay: bigint }
+const drawnJob: fc.Arbitrary<Drawn> = fc.record({
+  tenant: fc.nat(4),
+  cost: fc.integer({ min: 1, max: costMax }),
+  priority: fc.integer({ min: 1, max: 5 }),
+  weight: fc.integer({ min: 1, max: 3 }),
+  delay: fc.constantFrom(0n, 0n, 0n, 5n, 40n, 2n * ageStepMicros),
+})
+type Real = { queue: FairQueue }
+const agree = (model: NaiveQueue, { queue }: Real): void => {
+  expect(queueSize(queue)).toBe(model.jobs.length)
+  const later = model.jobs.flatMap(({ readyAt, enqueuedAt }) =>
+    readyAt > enqueuedAt && readyAt > model.now ? [readyAt] : [],
+  )
+  const soonest = later.reduce<bigint | undefined>((a, b) => (a === undefined || b < a ? b : a), undefined)
+  const isDue = model.jobs.some(({ readyAt, enqueuedAt }) => readyAt > enqueuedAt && readyAt <= model.now)
+  // Behind a repetition that is due another may wait unseen: it is asked for again once that one has started.
+  if (!isDue) expect(nextReadyAt(queue, model.now)).toBe(soonest)
+}
+const startNext = (model: NaiveQueue, { queue }: Real): void => {
+  const real = next(queue, model.now)
+  const wanted = model.turn()
+  expect(real?.jobId).toBe(wanted?.jobId)
+  if (!wanted) return
+  take(queue, wanted.jobId, model.now)
+  model.pay(wanted)
+}
+const hasJobs = (model: Readonly<NaiveQueue>): boolean => model.jobs.length > 0
+
+test('whatever comes, leaves and waits, the queue starts whom a naive list would start', () => {
+  const kinds = [
+    command<NaiveQueue, Real, Drawn[]>(
+      'add',
+      fc.array(drawnJob, { minLength: 1, maxLength: 6 }),
+      (model, real, jobs) => {
+        for (const { tenant, delay, ...more } of jobs) {
+          model.made += 1
+          const times = { enqueuedAt: model.now, readyAt: model.now + delay }
+          const made = entry(`t${tenant}`, `job-${model.made}`, { ...more, ...times })
+          model.add(made)
+          enqueue(real.queue, made)
+        }
+        agree(model, real)
+      },
+    ),
+    command<NaiveQueue, Real, number>('start', fc.integer({ min: 1, max: 12 }), (model, real, times) => {
+      for (let time = 0; time < times; time++) startNext(model, real)
+      agree(model, real)
+    }),
+    command<NaiveQueue, Real, number>(
+      'remove',
+      fc.nat(),
+      (model, real, index) => {
+        const job = model.jobs[index % model.jobs.length]
+        if (!job) return
+        remove(real.queue, job.jobId)
+        model.drop(job)
+        agree(model, real)
+      },
+      hasJobs,
+    ),
+    command<NaiveQueue, Real, bigint>(
+      'wait',
+      fc.constantFrom(1n, 5n, ageStepMicros, 4n * ageStepMicros),
+      (model, real, micros) => {
+        model.now += micros
+        agree(model, real)
+      },
+    ),
+    command<NaiveQueue, Real, null>('copy', fc.constant(null), (_, real) => {
+      real.queue = structuredClone(real.queue)
+    }),
+  ]
+  checkModel(() => ({ model: new NaiveQueue(), real: { queue: emptyFairQueue() } }), kinds, {
+    runs: 150,
+    commandsMax: 60,
+  })
+})
+
+test('while all have work, service is in proportion to weight within one round and one dearest job', () => {
+  const tenants = fc.array(
+    fc.record({
+      weight: fc.integer({ min: 1, max: 4 }),
+      costs: fc.infiniteStream(fc.integer({ min: 1, max: costMax })),
+    }),
+    {
+      minLength: 2,
+      maxLength: 5,
+    },
+  )
+  fc.assert(
+    fc.property(tenants, fc.integer({ min: 20, max: 120 }), (drawn, starts) => {
+      const queue = emptyFairQueue()
+      const served = drawn.map(() => 0)
+      drawn.forEach(({ weight, costs }, index) => {
+        for (let job = 0; job < starts; job++)
+          enqueue(queue, entry(`${index}`, `${index}-${job}`, { weight, cost: costs.next().value }))
+      })
+      for (let start = 0; start < starts; start++) {
+        const job = next(queue, 0n)
+        if (!job) throw new Error('nobody is ready')
+        take(queue, job.jobId, 0n)
+        served[Number(job.tenantId)] = (served[Number(job.tenantId)] ?? 0) + job.cost
+        for (const [a, one] of drawn.entries()) {
+          for (const [b, other] of drawn.entries()) {
+            // In units of weight: a turn more than the other, and what either may have saved up.
+            const difference = (served[a] ?? 0) / one.weight - (served[b] ?? 0) / other.weight
+            expect(difference).toBeLessThan(quantum + costMax / one.weight + costMax / other.weight)
+          }
+        }
+      }
+    }),
+    { numRuns: 60 },
   )
 })
