@@ -46,8 +46,9 @@ export type Parts = {
   readiness(): Readiness
   /** Prometheus text. */
   metricsText(): Promise<string>
-  /** What quotes are signed with: 32 bytes, the same at every door. */
+  /** What quotes and cursors are signed with: 32 bytes each, the same at every door. */
   quoteKey: Uint8Array
+  cursorKey: Uint8Array
   /** How long a request that changes what is allowed waits for its answer, in milliseconds. */
   answerWaitMs: number
 }

@@ -6,13 +6,14 @@ import { healthRoutes } from './health/routes.ts'
 import { jobRoutes } from './jobs/routes.ts'
 import { labelSetRoutes } from './label-sets/routes.ts'
 import { memberRoutes } from './members/routes.ts'
+import { openApiRoutes } from './openapi/routes.ts'
 import { priceBookRoutes } from './price-books/routes.ts'
 import type { Route } from './route.ts'
 import { tenantRoutes } from './tenants/routes.ts'
 import { tokenRoutes } from './tokens/routes.ts'
 import { usageRoutes } from './usage/routes.ts'
 
-export const routeTable: readonly Route[] = [
+const operations: readonly Route[] = [
   ...tenantRoutes,
   ...tokenRoutes,
   ...memberRoutes,
@@ -25,3 +26,5 @@ export const routeTable: readonly Route[] = [
   ...billingRoutes,
   ...healthRoutes,
 ]
+
+export const routeTable: readonly Route[] = [...operations, ...openApiRoutes(() => routeTable)]

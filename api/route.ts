@@ -4,7 +4,9 @@ import type { Caller } from '../producers/index.ts'
 import type { Reach } from './auth/access.ts'
 import { type Act, enterTenant } from './auth/enter-tenant.ts'
 import type { Principal, Role } from './auth/principal.ts'
+import type { Deprecation } from './http/deprecation.ts'
 import { fieldErrors } from './http/field-errors.ts'
+import { type ListAsked, openCursor, sealCursor } from './http/page-cursor.ts'
 import { Problem } from './http/problem.ts'
 import type { Parts } from './parts.ts'
 
@@ -33,6 +35,10 @@ type Shape<Params, Query, Body> = {
   reach?: Reach
   /** Whether the header Idempotency-Key is looked at. */
   takesIdempotencyKey?: boolean
+  /** Whether the answer has an ETag, so that a caller who knows it is told so in a few bytes. */
+  isRevalidated?: boolean
+  /** Said in every answer of an operation that will go. */
+  deprecated?: Deprecation
   /** Whether the header Last-Event-ID is looked at. */
   takesLastEventId?: boolean
   /** Schema by status; null for an answer without a body, a media type for one that is streamed. Problems are not listed: every route has them. */
@@ -83,7 +89,13 @@ export function route<Params, Query, Body>(
     async answer(raw, parts) {
       const { who, caller, justification, idempotencyKey, lastEventId, gone } = raw
       if (!who) throw new Problem('UNAUTHENTICATED')
-      const given = checked(row, raw)
+      const list = {
+        tenantId: who.tenantId,
+        path: row.path,
+        params: raw.params,
+        query: raw.query as ListAsked['query'],
+      }
+      const given = checked(row, { ...raw, query: opened(list, parts) })
       const asked = { ...given, who, caller, idempotencyKey, lastEventId, gone }
       if (row.reach) {
         const pathIds = raw.params as Readonly<Record<string, string>>
@@ -91,9 +103,21 @@ export function route<Params, Query, Body>(
         const act = actOf(row, pathIds)
         await enterTenant(tenantId, row.reach, { who, caller, justification, act, gone }, parts)
       }
-      return handle(asked, parts)
+      return sealed(await handle(asked, parts), list, parts)
     },
   }
+}
+
+/** Handlers see the cursors that they made themselves. */
+function opened(list: ListAsked, { cursorKey }: Parts): ListAsked['query'] {
+  const { cursor } = list.query
+  return typeof cursor === 'string' ? { ...list.query, cursor: openCursor(cursorKey, list, cursor) } : list.query
+}
+
+function sealed(reply: Reply, list: ListAsked, { cursorKey }: Parts): Reply {
+  const { body } = reply
+  if (typeof body !== 'object' || body === null || !('next' in body) || typeof body.next !== 'string') return reply
+  return { ...reply, body: { ...body, next: sealCursor(cursorKey, list, body.next) } }
 }
 
 const actOf = ({ method, path }: Pick<Route, 'method' | 'path'>, ids: Readonly<Record<string, string>>): Act => ({

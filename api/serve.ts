@@ -1,4 +1,5 @@
 /** Serves one request: who asks, whether they may, what exactly they ask, and the answer or the problem. */
+import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Random } from '../platform/clock.ts'
 import { failures, isFailure } from '../platform/errors.ts'
@@ -6,6 +7,7 @@ import { authenticate, checkRole } from './auth/authenticate.ts'
 import { justificationHeader } from './auth/enter-tenant.ts'
 import type { OidcVerifier } from './auth/oidc.ts'
 import { actorOf } from './auth/principal.ts'
+import { deprecationHeaders } from './http/deprecation.ts'
 import { sendEventStream } from './http/event-stream.ts'
 import { correlationIdOf, traceparentOf } from './http/follow.ts'
 import { type FieldError, invalid, Problem, replyOf } from './http/problem.ts'
@@ -55,8 +57,13 @@ export async function serve(
   let status = 500
   try {
     response.setHeader('X-Request-Id', correlationId)
+    if ('route' in served && served.route.deprecated) setAll(response, deprecationHeaders(served.route.deprecated))
     if ('refuse' in served) throw served.refuse
-    const reply = await answer(request, served.route, correlationId, gone.signal, serveParts)
+    const reply = revalidated(
+      request,
+      served.route,
+      await answer(request, served.route, correlationId, gone.signal, serveParts),
+    )
     status = reply.status
     send(response, reply, serveParts.isStopping())
     if (reply.stream && request.method !== 'HEAD') await sendEventStream(response, reply.stream, gone.signal)
@@ -160,10 +167,27 @@ function idempotencyKeyOf(given: string | string[] | undefined): string | undefi
   })
 }
 
+const setAll = (response: ServerResponse, headers: Readonly<Record<string, string>>): void => {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+}
+
+/** With its ETag, or nothing but that for a caller who has it already. */
+function revalidated({ headers, method }: Request, { isRevalidated }: Route, reply: Reply): Reply {
+  if (!isRevalidated || reply.status !== 200 || (method !== 'GET' && method !== 'HEAD')) return reply
+  const body = textOf(reply.body)
+  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
+  const known = { ...reply.headers, ETag: etag, 'Cache-Control': 'private, no-cache' }
+  const asked = headers['if-none-match']?.split(',').map((one) => one.trim().replace(/^W\//, '')) ?? []
+  if (asked.includes(etag) || asked.includes('*')) return { status: 304, headers: known }
+  return { ...reply, body, headers: { 'Content-Type': 'application/json', ...known } }
+}
+
+const textOf = (body: unknown): string => (typeof body === 'string' ? body : JSON.stringify(body))
+
 function send(response: ServerResponse, { status, body, stream, headers = {} }: Reply, isStopping: boolean): void {
   if (response.destroyed || response.headersSent) return
   response.statusCode = status
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+  setAll(response, headers)
   if (isStopping) response.setHeader('Connection', 'close')
   if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', 'no-store')
   if (stream) {
@@ -176,7 +200,7 @@ function send(response: ServerResponse, { status, body, stream, headers = {} }: 
     return
   }
   if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json')
-  const text = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
+  const text = Buffer.from(textOf(body))
   response.setHeader('Content-Length', text.byteLength)
   response.end(response.req.method === 'HEAD' ? undefined : text)
 }

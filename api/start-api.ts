@@ -102,6 +102,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     readiness: () => (isStopping ? { isReady: false, waitingFor: ['stopping'] } : options.readiness()),
     metricsText: () => metrics.registry.metrics(),
     quoteKey: await options.masterKey.derive('quote'),
+    cursorKey: await options.masterKey.derive('cursor'),
     answerWaitMs: options.answerWaitMs ?? answerWaitMsDefault,
   }
   let isStopping = false

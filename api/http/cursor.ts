@@ -16,13 +16,16 @@ export function fromCursor<const Forms extends readonly RegExp[]>(
     parts.length === forms.length &&
     forms.every((form, i) => typeof parts[i] === 'string' && form.test(parts[i]))
   if (fits) return parts as { [Index in keyof Forms]: string }
-  throw invalid({
+  throw badCursor()
+}
+
+export const badCursor = () =>
+  invalid({
     where: 'query.cursor',
     problem: 'It is not a cursor of this list.',
-    expected: 'The value of `next` from the page before.',
+    expected: 'The value of `next` from the page before, with the same filters.',
     remedy: 'Leave it out to begin at the first page.',
   })
-}
 
 function parse(text: string): unknown {
   try {

@@ -56,6 +56,7 @@ export const jobRoutes: readonly Route[] = [
     method: 'get',
     path: '/v1/jobs/{jobId}',
     summary: 'A job with its result; with wait, answers as soon as it has ended.',
+    isRevalidated: true,
     roles: ['tenant-admin', 'submitter', 'reader'],
     params: z.strictObject({ jobId: id }),
     query: z.strictObject({ wait }),

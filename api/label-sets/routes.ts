@@ -57,6 +57,7 @@ export const labelSetRoutes: readonly Route[] = [
     method: 'get',
     path: '/v1/label-sets/{labelSetId}',
     summary: 'A label set: its version and size, not its content.',
+    isRevalidated: true,
     roles: ['tenant-admin', 'submitter', 'reader'],
     params: z.strictObject({ labelSetId: labelSetIdSchema }),
     query: none,

@@ -63,6 +63,7 @@ export const priceBookRoutes: readonly Route[] = [
     method: 'get',
     path: '/v1/price-books/{hash}',
     summary: 'A price book, by the hash that every rated job names.',
+    isRevalidated: true,
     roles,
     params: z.strictObject({ hash }),
     query: none,

@@ -140,6 +140,7 @@ function checkReply(
   const bare = path.split('?')[0] ?? ''
   const route = routeTable.find((r) => r.method === method.toLowerCase() && formOf(r.path).test(bare))
   if (!route) throw complain('no route of the table has this address')
+  if (status === 304 && route.isRevalidated && body === '') return
   const schema = route.replies[status]
   if (schema === undefined) throw complain('a status the route table does not list')
   if (schema === null) {

@@ -1,0 +1,146 @@
+/** The OpenAPI 3.1 description of the API, made from the table that requests are served by. */
+import { z } from 'zod'
+import { failures } from '../../platform/errors.ts'
+import { justificationHeader } from '../auth/enter-tenant.ts'
+import type { Route } from '../route.ts'
+
+type Json = { [name: string]: unknown }
+
+export function openApiOf(routes: readonly Route[]): Json {
+  const paths: Record<string, Json> = {}
+  for (const route of routes) paths[route.path] = { ...paths[route.path], [route.method]: operationOf(route) }
+  return {
+    openapi: '3.1.1',
+    jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',
+    info: {
+      title: 'PF-3',
+      version: '1',
+      summary: 'AI jobs of many tenants: capped, run, metered, priced and proven.',
+      description:
+        'Amounts of money are decimals as text, in main units of the currency. Times are UTC. What is wrong is told as problem details (RFC 9457) with a code that does not change.',
+    },
+    servers: [{ url: '/' }],
+    paths,
+    components: {
+      securitySchemes: {
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'A token of PF-3, or a JWT of the configured issuer.',
+        },
+      },
+      schemas: { Problem: problemSchema() },
+      responses: {
+        Problem: {
+          description: 'What is wrong, and whether trying again can help.',
+          content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+        },
+      },
+    },
+  }
+}
+
+/** Such as `getJobsByJobId`. */
+export const operationIdOf = ({ method, path }: Pick<Route, 'method' | 'path'>): string => {
+  const words = path
+    .replace(/^\/v1\//, '/')
+    .split('/')
+    .filter((part) => part !== '')
+    .map((part) => part.replace(/^\{(\w+)\}$/, 'by-$1').split(/[-.]/))
+  return method + words.flat().map(capital).join('')
+}
+const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1)
+
+function operationOf(route: Route): Json {
+  const { method, path, summary, roles, body, deprecated } = route
+  return {
+    operationId: operationIdOf({ method, path }),
+    summary,
+    tags: [path.split('/')[path.startsWith('/v1/') ? 2 : 1]],
+    ...(deprecated && { deprecated: true, description: `Goes on ${deprecated.sunset}.` }),
+    ...(roles === 'public' ? { security: [] } : { security: [{ bearer: [] }], 'x-roles': roles }),
+    parameters: [...parametersIn('path', route.params), ...parametersIn('query', route.query), ...headersOf(route)],
+    ...(body && {
+      requestBody: { required: true, content: { 'application/json': { schema: inputSchema(body) } } },
+    }),
+    responses: { ...repliesOf(route), default: { $ref: '#/components/responses/Problem' } },
+  }
+}
+
+function parametersIn(place: 'path' | 'query', form: z.ZodType): Json[] {
+  const { properties = {}, required = [] } = inputSchema(form) as { properties?: Json; required?: string[] }
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    schema,
+  }))
+}
+
+function headersOf({ takesIdempotencyKey, takesLastEventId, isRevalidated, reach }: Route): Json[] {
+  const header = (name: string, description: string, schema: Json) => ({ name, in: 'header', description, schema })
+  const printable = { type: 'string', pattern: '^[\\x20-\\x7e]{1,255}$' }
+  return [
+    ...(takesIdempotencyKey
+      ? [header('Idempotency-Key', 'The same key for the same request, however often it is sent.', printable)]
+      : []),
+    ...(takesLastEventId
+      ? [header('Last-Event-ID', 'Id of the last event that was seen.', { type: 'string', pattern: '^\\d{1,18}$' })]
+      : []),
+    ...(isRevalidated ? [header('If-None-Match', 'ETag of the answer that is known.', { type: 'string' })] : []),
+    ...(reach
+      ? [
+          header(justificationHeader, 'Why a platform admin acts in a tenant; recorded before the act.', {
+            type: 'string',
+            minLength: 10,
+            maxLength: 500,
+          }),
+        ]
+      : []),
+  ]
+}
+
+function repliesOf({ replies, isRevalidated }: Route): Json {
+  const described = Object.entries(replies).map(([status, form]) => [status, replyOf(Number(status), form)])
+  return {
+    ...Object.fromEntries(described),
+    ...(isRevalidated && { 304: { description: 'What is known still holds.' } }),
+  }
+}
+
+function replyOf(status: number, form: Route['replies'][number]): Json {
+  const description = status === 202 ? 'Taken; it goes on.' : 'Done.'
+  if (form === null || form === undefined) return { description }
+  if (form === 'text/event-stream') return { description, content: { [form]: { schema: { type: 'string' } } } }
+  const schema = z.toJSONSchema(form)
+  const isText = schema.type === 'string'
+  return { description, content: { [isText ? 'text/plain' : 'application/json']: { schema: bare(schema) } } }
+}
+
+const inputSchema = (form: z.ZodType): Json => bare(z.toJSONSchema(form, { io: 'input' }))
+const bare = ({ $schema: _, ...schema }: Json): Json => schema
+
+const problemSchema = (): Json => ({
+  type: 'object',
+  required: ['type', 'title', 'status', 'code', 'canRetry', 'instance'],
+  properties: {
+    type: { type: 'string', pattern: '^urn:pf3:problem:' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    code: { enum: Object.keys(failures), description: 'Stable: see docs/reference/errors.md.' },
+    canRetry: { type: 'boolean', description: 'Whether the same request may succeed later.' },
+    detail: { type: 'string' },
+    instance: { type: 'string', pattern: '^urn:pf3:request:' },
+    errors: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['where', 'problem', 'expected', 'remedy'],
+        properties: Object.fromEntries(
+          ['where', 'problem', 'expected', 'remedy'].map((name) => [name, { type: 'string' }]),
+        ),
+        additionalProperties: false,
+      },
+    },
+  },
+})

@@ -1,0 +1,101 @@
+/** The published description is the code's own, sound as OpenAPI and as JSON Schema, and the page that shows it works by itself. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { routeTable } from '../route-table.ts'
+import { rawCall } from '../testing/client.ts'
+import { openTenant, type Service, startService } from '../testing/service.ts'
+import { openApiOf } from './document.ts'
+
+const file = join(import.meta.dirname, '../../docs/reference/openapi.json')
+type Operation = { operationId: string; parameters: { name: string; in: string; schema: object }[]; responses: object }
+type Media = { schema: object }
+const document = openApiOf(routeTable) as {
+  paths: Record<string, Record<string, Operation & { requestBody?: { content: Record<string, Media> } }>>
+}
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, path, ...operation })),
+)
+
+let service: Service
+let tenant: Awaited<ReturnType<typeof openTenant>>
+beforeAll(async () => {
+  service = await startService()
+  tenant = await openTenant(service, 'harbor')
+})
+afterAll(() => service.stop())
+
+test('docs/reference/openapi.json is made from the table of routes (UPDATE_DOCS=1 writes it)', () => {
+  const text = `${JSON.stringify(document, null, 1)}\n`
+  if (process.env.UPDATE_DOCS === '1') writeFileSync(file, text)
+  else expect(readFileSync(file, 'utf8')).toBe(text)
+})
+
+test('every route is an operation of its own, with every parameter of its path', () => {
+  expect(operations.map(({ name }) => name).sort()).toEqual(routeTable.map((r) => `${r.method} ${r.path}`).sort())
+  const ids = operations.map(({ operationId }) => operationId)
+  expect(new Set(ids).size).toBe(ids.length)
+  for (const { path, operationId, parameters } of operations) {
+    expect(operationId).toMatch(/^[a-z][A-Za-z0-9]+$/)
+    const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+    expect(parameters.filter((one) => one.in === 'path').map(({ name }) => name)).toEqual(named)
+  }
+})
+
+test('every schema is sound JSON Schema', () => {
+  const ajv = new Ajv2020({ strict: false, validateFormats: false })
+  const schemas: object[] = []
+  const walk = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    for (const [key, inner] of Object.entries(value)) {
+      if (key === 'schema' && typeof inner === 'object') schemas.push(inner as object)
+      else walk(inner)
+    }
+  }
+  walk(document.paths)
+  expect(schemas.length).toBeGreaterThan(80)
+  for (const schema of schemas) expect(ajv.validateSchema(schema), JSON.stringify(schema)).toBe(true)
+})
+
+describe('served', () => {
+  test('the description is for everybody, and a caller who knows it is told so', async () => {
+    const first = await fetch(`${service.url}/openapi.json`)
+    expect([first.status, first.headers.get('content-type')]).toEqual([200, 'application/json'])
+    expect(await first.json()).toEqual(JSON.parse(JSON.stringify(document)))
+    const etag = first.headers.get('etag') ?? ''
+    for (const known of [etag, `W/${etag}`, `"x", ${etag}`, '*']) {
+      const again = await fetch(`${service.url}/openapi.json`, { headers: { 'If-None-Match': known } })
+      expect([known, again.status, await again.text(), again.headers.get('etag')]).toEqual([known, 304, '', etag])
+    }
+    const other = await fetch(`${service.url}/openapi.json`, { headers: { 'If-None-Match': '"x"' } })
+    expect([other.status, (await other.text()).length > 1_000]).toEqual([200, true])
+  })
+
+  test('a job that has not changed is not sent again; one that has is', async () => {
+    const job = { capability: 'classify.sentiment', input: { text: 'fine' } }
+    const { id } = (await tenant.submitter.post('/v1/jobs?wait=30', job)).expect(200)
+    const etag = (await tenant.reader.get(`/v1/jobs/${id}`)).headers.get('etag') ?? ''
+    expect(etag).toMatch(/^"[\w-]{22}"$/)
+    ;(await tenant.reader.get(`/v1/jobs/${id}`, { headers: { 'If-None-Match': etag } })).expect(304)
+    const { id: other } = (await tenant.submitter.post('/v1/jobs?wait=30', job)).expect(200)
+    ;(await tenant.reader.get(`/v1/jobs/${other}`, { headers: { 'If-None-Match': etag } })).expect(200)
+    // Who may not see it learns nothing, whatever they know.
+    const stranger = await openTenant(service, 'stranger')
+    ;(await stranger.reader.get(`/v1/jobs/${id}`, { headers: { 'If-None-Match': '*' } })).problem(404, 'NOT_FOUND')
+  })
+
+  test('the page loads nothing from elsewhere and runs no script that stands in it', async () => {
+    const page = await rawCall(service.url, { method: 'GET', path: '/docs' })
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
+    expect(page.headers.get('content-security-policy')).toContain("script-src 'self';")
+    expect(page.text).not.toMatch(/https?:|<script>|onload=/)
+    const parts = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address = '']) => address)
+    expect(parts).toHaveLength(3)
+    for (const path of parts) {
+      const part = await rawCall(service.url, { method: 'GET', path })
+      expect([path, part.status, part.text.length > 50]).toEqual([path, 200, true])
+      expect(part.headers.get('content-type')).toMatch(/^text\/(css|javascript)/)
+    }
+  })
+})

@@ -1,0 +1,86 @@
+/** The description of the API, and a page to read and try it. Both are for everybody, and say nothing of any tenant. */
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { none } from '../http/forms.ts'
+import { publicRoute, type Route } from '../route.ts'
+import { openApiOf } from './document.ts'
+
+/** `table`: every route there is, these among them. */
+export function openApiRoutes(table: () => readonly Route[]): readonly Route[] {
+  let text: string | undefined
+  return [
+    publicRoute({
+      method: 'get',
+      path: '/openapi.json',
+      summary: 'This description.',
+      params: none,
+      query: none,
+      isRevalidated: true,
+      replies: { 200: z.looseObject({ openapi: z.string() }) },
+      async handle() {
+        text ??= JSON.stringify(openApiOf(table()))
+        return { status: 200, body: text, headers: { 'Content-Type': 'application/json' } }
+      },
+    }),
+    publicRoute({
+      method: 'get',
+      path: '/docs',
+      summary: 'A page to read the description and to try the operations.',
+      params: none,
+      query: none,
+      replies: { 200: z.string() },
+      handle: async () => ({
+        status: 200,
+        body: page,
+        headers: { 'Content-Type': 'text/html; charset=utf-8', ...policy },
+      }),
+    }),
+    ...files.map(({ name, from, type }) =>
+      publicRoute({
+        method: 'get',
+        path: `/docs/${name}`,
+        summary: `A part of the page: ${name}.`,
+        params: none,
+        query: none,
+        isRevalidated: true,
+        replies: { 200: z.string() },
+        handle: async () => ({ status: 200, body: fileText(from), headers: { 'Content-Type': type } }),
+      }),
+    ),
+  ]
+}
+
+// Swagger UI sets styles of its own; scripts come from here alone.
+const policy = {
+  'Content-Security-Policy':
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+
+const page = `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>PF-3</title><link rel="stylesheet" href="/docs/swagger-ui.css"></head>
+<body><div id="docs"></div><script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script></body>
+</html>
+`
+const startScript =
+  "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#docs', deepLinking: true, validatorUrl: null })\n"
+
+const javascript = 'text/javascript; charset=utf-8'
+const files: readonly { name: string; from: string; type: string }[] = [
+  { name: 'swagger-ui.css', from: 'swagger-ui.css', type: 'text/css; charset=utf-8' },
+  { name: 'swagger-ui-bundle.js', from: 'swagger-ui-bundle.js', type: javascript },
+  { name: 'start.js', from: '', type: javascript },
+]
+
+const texts = new Map<string, string>() // Files of a package, so the same for everybody.
+function fileText(from: string): string {
+  if (from === '') return startScript
+  const known = texts.get(from)
+  if (known !== undefined) return known
+  const home = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
+  const text = readFileSync(join(home, from), 'utf8')
+  texts.set(from, text)
+  return text
+}
