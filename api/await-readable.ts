@@ -11,6 +11,8 @@ export type Wish<Found> = {
   waitMs: number
   /** Ends the wait early with what was last found. */
   signal: AbortSignal
+  /** Called before it waits. */
+  rest?: (() => void) | undefined
   /** Runs after listening has begun and causes what is waited for; then the first look waits for a wake-up. */
   cause?(): Promise<{ mayBeThere: boolean }>
 }
@@ -37,7 +39,10 @@ export async function awaitReadable<Found>(parts: { relay: Relay; clock: Clock }
     const untilMs = clock.nowMs() + wish.waitMs
     for (;;) {
       const leftMs = untilMs - clock.nowMs()
-      if (!isAwake && leftMs > 0 && !signal.aborted) await nap(Math.min(leftMs, lookAgainMs))
+      if (!isAwake && leftMs > 0 && !signal.aborted) {
+        wish.rest?.()
+        await nap(Math.min(leftMs, lookAgainMs))
+      }
       isAwake = false
       const found = await look()
       if (isThere(found) || signal.aborted || clock.nowMs() >= untilMs) return found

@@ -52,6 +52,8 @@ export type Asked<Params, Query, Body> = Given<Params, Query, Body> & {
   caller: Caller
   idempotencyKey: string | undefined
   lastEventId: string | undefined
+  /** From now on the request only waits, and is not counted among those that work. */
+  rest(): void
   /** Aborts when nobody waits for the answer any more, or the service stops: waits then end at once. */
   gone: AbortSignal
 }
@@ -65,6 +67,7 @@ export type RawAsked = {
   justification: string | undefined
   idempotencyKey: string | undefined
   lastEventId: string | undefined
+  rest(): void
   gone: AbortSignal
 }
 
@@ -87,7 +90,7 @@ export function route<Params, Query, Body>(
   return {
     ...shape,
     async answer(raw, parts) {
-      const { who, caller, justification, idempotencyKey, lastEventId, gone } = raw
+      const { who, caller, justification, idempotencyKey, lastEventId, rest, gone } = raw
       if (!who) throw new Problem('UNAUTHENTICATED')
       const list = {
         tenantId: who.tenantId,
@@ -96,7 +99,7 @@ export function route<Params, Query, Body>(
         query: raw.query as ListAsked['query'],
       }
       const given = checked(row, { ...raw, query: opened(list, parts) })
-      const asked = { ...given, who, caller, idempotencyKey, lastEventId, gone }
+      const asked = { ...given, who, caller, idempotencyKey, lastEventId, rest, gone }
       if (row.reach) {
         const pathIds = raw.params as Readonly<Record<string, string>>
         const tenantId = (tenantOf ? tenantOf(given) : pathIds['t']) ?? who.tenantId

@@ -6,13 +6,14 @@ import { failures, isFailure } from '../platform/errors.ts'
 import { authenticate, checkRole } from './auth/authenticate.ts'
 import { justificationHeader } from './auth/enter-tenant.ts'
 import type { OidcVerifier } from './auth/oidc.ts'
-import { actorOf } from './auth/principal.ts'
+import { actorOf, type Principal } from './auth/principal.ts'
 import { deprecationHeaders } from './http/deprecation.ts'
 import { sendEventStream } from './http/event-stream.ts'
 import { correlationIdOf, traceparentOf } from './http/follow.ts'
 import { type FieldError, invalid, Problem, replyOf } from './http/problem.ts'
 import { type BodyBudget, hasBody, readJson } from './http/read-json.ts'
 import { checkHead } from './http/request-head.ts'
+import type { Limits } from './limits/limits.ts'
 import type { ApiMetrics } from './metrics.ts'
 import type { Logger, Parts } from './parts.ts'
 import type { Reply, Route } from './route.ts'
@@ -26,6 +27,7 @@ export type ServeParts = {
   rootTokenHash: string | null
   oidc: OidcVerifier | null
   bodyBudget: BodyBudget
+  limits: Limits
   /** Of every request that is being answered, so that a stop can end their waits. */
   underWay: Set<AbortController>
   isStopping(): boolean
@@ -54,6 +56,7 @@ export async function serve(
   underWay.add(gone)
   response.on('close', () => gone.abort())
   metrics.began()
+  const given: (() => void)[] = []
   let status = 500
   try {
     response.setHeader('X-Request-Id', correlationId)
@@ -62,7 +65,7 @@ export async function serve(
     const reply = revalidated(
       request,
       served.route,
-      await answer(request, served.route, correlationId, gone.signal, serveParts),
+      await answer(request, response, served.route, { correlationId, gone: gone.signal, given }, serveParts),
     )
     status = reply.status
     send(response, reply, serveParts.isStopping())
@@ -70,12 +73,15 @@ export async function serve(
   } catch (error) {
     const problem = replyOf(error, correlationId)
     status = problem.status
-    if (status >= 500) note(logger, error, { correlationId, route: path, code: problem.document.code })
+    // Under a flood one line for each would be a flood of its own; the figures count them.
+    if (status >= 500 && problem.document.code !== 'OVERLOADED')
+      note(logger, error, { correlationId, route: path, code: problem.document.code })
     const headers = { ...problem.headers, 'Content-Type': 'application/problem+json' }
     if (response.headersSent)
       response.destroy() // A stream that broke: the client takes it up again.
     else send(response, { status, body: problem.document, headers }, serveParts.isStopping())
   } finally {
+    for (const giveBack of given) giveBack()
     underWay.delete(gone)
     if (gone.signal.aborted && !response.headersSent) status = callerLeft
     metrics.ended({ method: request.method ?? '', route: path, status, durationMs: clock.nowMs() - startedMs })
@@ -84,24 +90,23 @@ export async function serve(
 
 async function answer(
   request: Request,
+  response: ServerResponse,
   route: Route,
-  correlationId: string,
-  gone: AbortSignal,
+  { correlationId, gone, given }: { correlationId: string; gone: AbortSignal; given: (() => void)[] },
   serveParts: ServeParts,
 ): Promise<Reply> {
-  const { parts, rootTokenHash, oidc, clock, bodyBudget } = serveParts
+  const { parts, bodyBudget, limits } = serveParts
   const { headers } = request
   checkHead(request)
-  const who =
-    route.roles === 'public'
-      ? undefined
-      : await authenticate(headers.authorization, {
-          views: parts.views,
-          tokenUse: parts.tokenUse,
-          clock,
-          rootTokenHash,
-          oidc,
-        })
+  // Whether the process lives must be known also when it has more than enough to do.
+  const place = route.roles === 'public' ? undefined : limits.enter()
+  if (place) given.push(place.leave)
+  const who = route.roles === 'public' ? undefined : await callerOf(request, serveParts)
+  if (who) {
+    const ofTenant = await limits.ofTenant(who.tenantId)
+    given.push(ofTenant.leave)
+    setAll(response, ofTenant.headers)
+  }
   if (who && route.roles !== 'public') checkRole(who, route.roles)
   const query = queryOf(request)
   const idempotencyKey = route.takesIdempotencyKey ? idempotencyKeyOf(headers['idempotency-key']) : undefined
@@ -118,10 +123,27 @@ async function answer(
       justification: typeof justification === 'string' ? justification : undefined,
       idempotencyKey,
       lastEventId: route.takesLastEventId ? headers['last-event-id']?.toString() : undefined,
+      rest: () => place?.rest(),
       gone,
     },
     parts,
   )
+}
+
+/** Throws UNAUTHENTICATED, and TOO_MANY_FAILURES where that has happened too often. */
+async function callerOf(
+  request: Request,
+  { parts, clock, rootTokenHash, oidc, limits }: ServeParts,
+): Promise<Principal> {
+  const address = request.socket.remoteAddress ?? ''
+  await limits.checkAddress(address)
+  const { views, tokenUse } = parts
+  try {
+    return await authenticate(request.headers.authorization, { views, tokenUse, clock, rootTokenHash, oidc })
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'UNAUTHENTICATED') await limits.credentialFailed(address)
+    throw error
+  }
 }
 
 async function bodyOf(request: Request, route: Route, budget: BodyBudget): Promise<unknown> {

@@ -16,6 +16,7 @@ import type { Codec } from '../schemas/codec.ts'
 import { type OidcOptions, oidcVerifier } from './auth/oidc.ts'
 import { type Certificate, type Listener, listener, type Wire } from './http/listener.ts'
 import { Problem } from './http/problem.ts'
+import { type LimitOptions, limitDefaults, limits } from './limits/limits.ts'
 import { apiMetrics } from './metrics.ts'
 import type { Calendar, Logger, Parts, Readiness } from './parts.ts'
 import { routeTable } from './route-table.ts'
@@ -45,6 +46,8 @@ export type ApiOptions = {
   providers: readonly Provider[]
   calendar: Calendar
   readiness(): Readiness
+  /** How much is let in; default `limitDefaults`. */
+  limits?: LimitOptions
   /** Where the door's figures go, beside those of other roles; default a registry of its own. */
   registry?: Registry
   /** How long a request that changes what is allowed waits for its answer before 202; default 10 s. */
@@ -117,6 +120,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     underWay,
     rootTokenHash: options.rootTokenHash,
     oidc: options.oidc ? oidcVerifier(options.oidc, { clock, onFault: noteIssuer }) : null,
+    limits: limits(options.limits ?? limitDefaults),
     bodyBudget: { bytes: 0, bytesMax: bodyBytesInMemoryMax },
     isStopping: () => isStopping,
   })

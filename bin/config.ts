@@ -210,6 +210,53 @@ export const options = [
     means: 'Admitted jobs of one tenant that have not ended; one more is refused with queue_full.',
   },
   {
+    name: 'PF3_WORKING_REQUESTS',
+    fallback: '256',
+    form: 'whole',
+    unit: 'requests',
+    min: 1,
+    max: 100_000,
+    means:
+      'Requests that work at once; one more is answered with 503. Those that only wait for the end of a job do not count.',
+  },
+  {
+    name: 'PF3_OPEN_REQUESTS',
+    fallback: '10000',
+    form: 'whole',
+    unit: 'requests',
+    min: 1,
+    max: 1_000_000,
+    means: 'Requests under way at once, waiting or not; one more is answered with 503.',
+  },
+  {
+    name: 'PF3_REQUESTS_PER_TENANT',
+    fallback: '10000',
+    form: 'whole',
+    unit: 'requests',
+    min: 1,
+    max: 10_000_000,
+    means: 'Requests of one tenant in ten seconds; one more is answered with 429.',
+  },
+  {
+    name: 'PF3_OPEN_REQUESTS_PER_TENANT',
+    fallback: '2000',
+    form: 'whole',
+    unit: 'requests',
+    min: 1,
+    max: 1_000_000,
+    means: 'Requests of one tenant under way at once, waiting or not; one more is answered with 429.',
+  },
+  {
+    name: 'PF3_FAILED_CREDENTIALS',
+    fallback: '100',
+    form: 'whole',
+    unit: 'failures',
+    min: 0,
+    max: 1_000_000,
+    means:
+      'Failed credentials of one address in a minute; then it is answered with 429 unseen. 0, or PF3_TLS_TERMINATED=yes, for no limit: behind a proxy all come from one address.',
+  },
+  {
     name: 'PF3_TENANT_WEIGHTS',
     fallback: '',
     form: 'text',
@@ -256,6 +303,13 @@ export type Config = {
   retryBaseMs: number
   retryMsMax: number
   openJobsPerTenantMax: number
+  limits: {
+    workingMax: number
+    openMax: number
+    perTenantMax: number
+    openPerTenantMax: number
+    failuresPerAddressMax: number | null
+  }
   tenantWeights: ReadonlyMap<string, number>
   snapshotEveryFacts: bigint
   shutdownWaitMs: number
@@ -338,6 +392,13 @@ export function readConfig(env: Env): Config {
     retryBaseMs: whole('PF3_RETRY_BASE_MS'),
     retryMsMax: whole('PF3_RETRY_MS_MAX'),
     openJobsPerTenantMax: whole('PF3_OPEN_JOBS_PER_TENANT'),
+    limits: {
+      workingMax: whole('PF3_WORKING_REQUESTS'),
+      openMax: whole('PF3_OPEN_REQUESTS'),
+      perTenantMax: whole('PF3_REQUESTS_PER_TENANT'),
+      openPerTenantMax: whole('PF3_OPEN_REQUESTS_PER_TENANT'),
+      failuresPerAddressMax: text('PF3_TLS_TERMINATED') === 'yes' ? null : whole('PF3_FAILED_CREDENTIALS') || null,
+    },
     tenantWeights: weightsFrom(text('PF3_TENANT_WEIGHTS'), wrong),
     snapshotEveryFacts: BigInt(Math.trunc(whole('PF3_SNAPSHOT_EVERY_FACTS')) || 0),
     shutdownWaitMs: whole('PF3_SHUTDOWN_WAIT_MS'),

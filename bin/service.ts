@@ -114,6 +114,7 @@ async function startRoles(
     providers,
     rootTokenHash: token.hash,
     oidc: config.oidc,
+    limits: config.limits,
     masterKey,
     calendar: { periodAt, isTimeZone, isAnchorDate },
     logger,

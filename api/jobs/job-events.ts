@@ -59,13 +59,14 @@ export const jobEventsRoute: Route = route({
   query: none,
   takesLastEventId: true,
   replies: { 200: 'text/event-stream', 204: null },
-  async handle({ params, who, gone, lastEventId }, parts) {
+  async handle({ params, who, gone, rest, lastEventId }, parts) {
     const key = { tenantId: who.tenantId, jobId: params.jobId }
     const after = lastEventId === undefined ? 0n : seqOf(lastEventId)
     const found = await parts.views.job(key)
     if (!found) throw notFound('job')
     const isOver = found.kind === 'job' && isSettled(found.job)
     if (isOver && (await factsAfter(key, after, parts)).length === 0) return { status: 204 }
+    rest()
     return { status: 200, headers: eventStreamHeaders, stream: eventsOf(key, after, gone, parts) }
   },
 })

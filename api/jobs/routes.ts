@@ -10,7 +10,7 @@ import { fromCursor, idForm, toCursor, wholeForm } from '../http/cursor.ts'
 import { cursor, id, limit, limitDefault, none, wait } from '../http/forms.ts'
 import { notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
-import { type Route, route } from '../route.ts'
+import { type Asked, type Route, route } from '../route.ts'
 import type { FoundJob } from '../views.ts'
 import { batchRoute } from './batch.ts'
 import { type ApiJob, jobBody, jobReply, jobsReply, toApiEarlyJob, toApiJob } from './convert.ts'
@@ -35,7 +35,7 @@ export const jobRoutes: readonly Route[] = [
     bodyBytesMax: jobBytesMax,
     takesIdempotencyKey: true,
     replies: { 200: jobReply, 202: jobReply },
-    async handle({ query, body, who, caller, idempotencyKey, gone }, parts) {
+    async handle({ query, body, who, caller, idempotencyKey, gone, rest }, parts) {
       const job = await toJobRequest(body, who, idempotencyKey ?? randomText(parts.random), parts)
       const { tenantId } = job
       const jobId = jobIdFrom(tenantId, job.idempotencyKey)
@@ -46,7 +46,7 @@ export const jobRoutes: readonly Route[] = [
         const found = isNew ? undefined : await parts.views.job({ tenantId, jobId })
         return found ? toJobReply(found, tenantId, parts) : { status: 202, body: earlyJob(jobId, job, parts) }
       }
-      const found = await awaitEnd({ tenantId, jobId }, waitMs, gone, parts, async () => ({
+      const found = await awaitEnd({ tenantId, jobId }, waitMs, { gone, rest }, parts, async () => ({
         mayBeThere: !(await submit()).isNew,
       }))
       return found ? toJobReply(found, tenantId, parts) : { status: 202, body: earlyJob(jobId, job, parts) }
@@ -61,9 +61,9 @@ export const jobRoutes: readonly Route[] = [
     params: z.strictObject({ jobId: id }),
     query: z.strictObject({ wait }),
     replies: { 200: jobReply },
-    async handle({ params, query, who, gone }, parts) {
+    async handle({ params, query, who, gone, rest }, parts) {
       const { tenantId } = who
-      const found = await awaitEnd({ tenantId, jobId: params.jobId }, (query.wait ?? 0) * 1_000, gone, parts)
+      const found = await awaitEnd({ tenantId, jobId: params.jobId }, (query.wait ?? 0) * 1_000, { gone, rest }, parts)
       if (!found) throw notFound('job')
       return { ...(await toJobReply(found, tenantId, parts)), status: 200 }
     },
@@ -108,13 +108,13 @@ export const jobRoutes: readonly Route[] = [
     params: z.strictObject({ jobId: id }),
     query: z.strictObject({ wait }),
     replies: { 200: jobReply, 202: jobReply },
-    async handle({ params, query, who, caller, gone }, parts) {
+    async handle({ params, query, who, caller, gone, rest }, parts) {
       const key = { tenantId: who.tenantId, jobId: params.jobId }
       const before = await parts.views.job(key)
       if (!before) throw notFound('job')
       if (hasEnded(before)) return toJobReply(before, key.tenantId, parts)
       await requestCancel(parts.appender, caller, key)
-      const found = await awaitEnd(key, (query.wait ?? 0) * 1_000, gone, parts)
+      const found = await awaitEnd(key, (query.wait ?? 0) * 1_000, { gone, rest }, parts)
       return toJobReply(found ?? before, key.tenantId, parts)
     },
   }),
@@ -123,7 +123,7 @@ export const jobRoutes: readonly Route[] = [
 function awaitEnd(
   key: { tenantId: string; jobId: string },
   waitMs: number,
-  signal: AbortSignal,
+  { gone: signal, rest }: Pick<Asked<unknown, unknown, unknown>, 'gone' | 'rest'>,
   { relay, clock, views }: Parts,
   cause?: Wish<unknown>['cause'],
 ): Promise<FoundJob | undefined> {
@@ -137,6 +137,7 @@ function awaitEnd(
       isThere: (found) => hasEnded(found) || (found === undefined && cause === undefined),
       waitMs,
       signal,
+      rest,
       ...(cause && { cause }),
     },
   )

@@ -24,6 +24,7 @@ import {
   startScriptedProvider,
 } from '../../providers/index.ts'
 import { type Api, type ApiOptions, startApi } from '../index.ts'
+import { limitDefaults } from '../limits/limits.ts'
 import { type Client, clientOf } from './client.ts'
 
 export const rootToken = 'pf3_root-for-tests'
@@ -112,6 +113,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
       rootTokenHash,
       logger: { info: () => {}, warn: note('warn'), error: note('error') },
       calendar: { periodAt, isTimeZone, isAnchorDate },
+      limits: { ...limitDefaults, perTenantMax: 1_000_000, failuresPerAddressMax: null },
       readiness: () => ({ isReady: owner.isReady(), waitingFor: owner.isReady() ? [] : ['owner'] }),
       ...options,
       ...more,

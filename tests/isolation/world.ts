@@ -72,6 +72,7 @@ export async function say(
 
 /** What differs from one call to the next by itself: when it was, which call it was, how often our own was set. */
 const passing: readonly [RegExp, string][] = [
+  [/^ratelimit: .*$/gm, 'ratelimit: <n>'],
   [/"\d+\.\d{13}\.[\w-]{43}"/g, '<quote>'],
   [/\b(job|req|tok|line|evt|att|ten)_[0-9a-z]{26}\b/g, '<$1>'],
   [/\bpf3_[\w-]{20,}/g, '<secret>'],

@@ -1,0 +1,128 @@
+/**
+ * How much is let in at all, so that what is let in is answered in time: requests that work at once, requests of a tenant
+ * in a while and at once, failed credentials of an address. Counted in this process, before anything is read or looked up.
+ */
+import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import { Problem } from '../http/problem.ts'
+
+export type LimitOptions = {
+  /** Requests that work at once; one that only waits for its answer does not count. */
+  workingMax: number
+  /** Requests under way at once, waiting or not. */
+  openMax: number
+  /** Requests of one tenant in `windowS` seconds. */
+  perTenantMax: number
+  /** Requests of one tenant under way at once. */
+  openPerTenantMax: number
+  /** Failed credentials of one address in a minute; null where addresses say nothing, as behind a proxy. */
+  failuresPerAddressMax: number | null
+}
+
+export const limitDefaults: LimitOptions = {
+  workingMax: 256,
+  openMax: 10_000,
+  perTenantMax: 10_000,
+  openPerTenantMax: 2_000,
+  failuresPerAddressMax: 100,
+}
+
+/** The window that `perTenantMax` is counted in, in seconds. */
+export const windowS = 10
+const failureWindowS = 60
+
+export type Place = {
+  /** From now on the request only waits: its place is another's. Safe to call again. */
+  rest(): void
+  /** Gives everything back. Safe to call again. */
+  leave(): void
+}
+
+export type Limits = {
+  /** A place for a request, or OVERLOADED. */
+  enter(): Place
+  /** Throws TOO_MANY_FAILURES when credentials from there have failed too often. */
+  checkAddress(address: string): Promise<void>
+  credentialFailed(address: string): Promise<void>
+  /** Counts a request of the tenant, or throws RATE_LIMITED. The headers say how much is left. */
+  ofTenant(tenantId: string): Promise<{ headers: Record<string, string>; leave(): void }>
+}
+
+export function limits(options: LimitOptions): Limits {
+  const { workingMax, openMax, perTenantMax, openPerTenantMax, failuresPerAddressMax } = options
+  const perTenant = new RateLimiterMemory({ points: perTenantMax, duration: windowS })
+  const perAddress =
+    failuresPerAddressMax === null
+      ? null
+      : new RateLimiterMemory({ points: failuresPerAddressMax, duration: failureWindowS })
+  const openOf = new Map<string, number>()
+  let working = 0
+  let open = 0
+
+  return {
+    enter() {
+      if (working >= workingMax || open >= openMax) throw new Problem('OVERLOADED')
+      working += 1
+      open += 1
+      let isWorking = true
+      let isOpen = true
+      const rest = () => {
+        if (isWorking) working -= 1
+        isWorking = false
+      }
+      return {
+        rest,
+        leave() {
+          rest()
+          if (isOpen) open -= 1
+          isOpen = false
+        },
+      }
+    },
+
+    async checkAddress(address) {
+      const found = await perAddress?.get(address)
+      if (found && found.remainingPoints <= 0) throw tooMany('TOO_MANY_FAILURES', found.msBeforeNext)
+    },
+
+    async credentialFailed(address) {
+      if (perAddress) await consume(perAddress, address)
+    },
+
+    async ofTenant(tenantId) {
+      const { isOver, left, resetMs } = await consume(perTenant, tenantId)
+      const headers = {
+        'RateLimit-Policy': `"tenant";q=${perTenantMax};w=${windowS}`,
+        RateLimit: `"tenant";r=${left};t=${Math.ceil(resetMs / 1_000)}`,
+      }
+      if (isOver) throw tooMany('RATE_LIMITED', resetMs, headers)
+      const before = openOf.get(tenantId) ?? 0
+      if (before >= openPerTenantMax) throw tooMany('TOO_MANY_AT_ONCE', 1_000, headers)
+      openOf.set(tenantId, before + 1)
+      return {
+        headers,
+        leave() {
+          const now = (openOf.get(tenantId) ?? 1) - 1
+          if (now === 0) openOf.delete(tenantId)
+          else openOf.set(tenantId, now)
+        },
+      }
+    },
+  }
+}
+
+async function consume(limiter: RateLimiterAbstract, key: string) {
+  try {
+    const { remainingPoints, msBeforeNext } = await limiter.consume(key)
+    return { isOver: false, left: remainingPoints, resetMs: msBeforeNext }
+  } catch (error) {
+    if (error instanceof RateLimiterRes) return { isOver: true, left: 0, resetMs: error.msBeforeNext }
+    throw error
+  }
+}
+
+const tooMany = (
+  code: 'RATE_LIMITED' | 'TOO_MANY_AT_ONCE' | 'TOO_MANY_FAILURES',
+  waitMs: number,
+  headers: Record<string, string> = {},
+): Problem =>
+  new Problem(code, { headers: { ...headers, 'Retry-After': String(Math.max(1, Math.ceil(waitMs / 1_000))) } })
