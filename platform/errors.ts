@@ -32,8 +32,16 @@ export const failures = {
   },
   RATE_LIMITED: { httpStatus: 429, canRetry: true, means: 'This tenant has asked too much in a short time.' },
   TOO_MANY_AT_ONCE: { httpStatus: 429, canRetry: true, means: 'Too many requests of this tenant are under way.' },
-  TOO_MANY_FAILURES: { httpStatus: 429, canRetry: true, means: 'Too many credentials from this address were not valid.' },
-  OVERLOADED: { httpStatus: 503, canRetry: true, means: 'More is asked of the service than it can do; nothing was done.' },
+  TOO_MANY_FAILURES: {
+    httpStatus: 429,
+    canRetry: true,
+    means: 'Too many credentials from this address were not valid.',
+  },
+  OVERLOADED: {
+    httpStatus: 503,
+    canRetry: true,
+    means: 'More is asked of the service than it can do; nothing was done.',
+  },
   // The machine.
   LOG_UNAVAILABLE: { httpStatus: 503, canRetry: true, means: 'The log did not confirm the write in time.' },
   LOG_BUSY: { httpStatus: 503, canRetry: true, means: 'Too much is waiting to be written; try again shortly.' },
