@@ -30,7 +30,7 @@ export type Service = {
   url: string | undefined
   /** The root token, when it was made just now. */
   shownOnce: string | undefined
-  /** Resolves with the reason when a part has died that the rest cannot do without. */
+  /** Resolves with the reason when a part stands still that only a new process brings back: database, owner or views. */
   lost: Promise<Error>
   /** Reads the certificate's files again; does nothing without them. Throws ConfigError when they are none. */
   renewCertificate(): void
@@ -61,10 +61,31 @@ export async function startService(
   try {
     const foundation = await opening
     started.push(foundation.close)
-    return { ...(await startRoles(config, wanted, foundation, logger, started)), lost: foundation.lost, stop }
+    const loss = lossOf(foundation.lost)
+    return { ...(await startRoles(config, wanted, foundation, logger, loss, started)), lost: loss.happened, stop }
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** The first part that stood still for good, whichever it was. */
+type Loss = { happened: Promise<Error>; tell(error: unknown): void; throwIfAny(): void }
+
+function lossOf(database: Promise<Error>): Loss {
+  const { promise, resolve } = Promise.withResolvers<Error>()
+  let first: Error | undefined
+  const tell = (error: unknown) => {
+    first ??= error instanceof Error ? error : new Error(String(error))
+    resolve(first)
+  }
+  void database.then(tell)
+  return {
+    happened: promise,
+    tell,
+    throwIfAny() {
+      if (first) throw first
+    },
   }
 }
 
@@ -73,6 +94,7 @@ async function startRoles(
   wanted: readonly RoleName[],
   foundation: Foundation,
   logger: Logger,
+  loss: Loss,
   started: (() => Promise<void>)[],
 ) {
   const { database, log, codec, relay } = foundation
@@ -91,11 +113,16 @@ async function startRoles(
   const providers = providersFor(config)
   started.push(async () => void (await Promise.all(providers.map((provider) => provider.close()))))
 
-  const owner = wanted.includes('owner') ? await ownerRole(config, foundation, vault, providers, logger) : undefined
+  const owner = wanted.includes('owner')
+    ? await ownerRole(config, foundation, vault, providers, logger, loss)
+    : undefined
   if (owner) started.push(owner.stop)
-  const views = wanted.includes('projections') ? await projectionRole(foundation, logger) : undefined
+  const views = wanted.includes('projections') ? await projectionRole(foundation, logger, loss) : undefined
   if (views) started.push(views.stop)
-  await until(() => owner?.isReady() ?? true, 'the owner')
+  await until(() => {
+    loss.throwIfAny()
+    return owner?.isReady() ?? true
+  }, 'the owner')
   if (owner && views) await publishStarterBook(foundation)
 
   if (!wanted.includes('api')) return { url: undefined, shownOnce: token.shownOnce, renewCertificate: () => {} }
@@ -139,6 +166,7 @@ function ownerRole(
   vault: Vault,
   providers: readonly Provider[],
   logger: Logger,
+  loss: Loss,
 ): Promise<OwnerRole> {
   return startOwner({
     log,
@@ -164,26 +192,34 @@ function ownerRole(
       drainMsMax: config.shutdownWaitMs,
       reacquireWaitMs,
     },
-    onFault: ({ partition, error, isStopped, doing }) =>
+    onFault({ partition, error, isStopped, doing }) {
       logger[isStopped ? 'fatal' : 'error'](
         { partition, err: error, doing },
         isStopped ? 'the partition stands still' : 'the owner met a fault',
-      ),
+      )
+      if (isStopped) loss.tell(error)
+    },
   })
 }
 
-const projectionRole = ({ database, log, codec, relay }: Foundation, logger: Logger): Promise<Projections> =>
+const projectionRole = (
+  { database, log, codec, relay }: Foundation,
+  logger: Logger,
+  loss: Loss,
+): Promise<Projections> =>
   startProjections({
     log,
     codec,
     database,
     relay,
     clock,
-    onFailure: ({ partition, seq, error, isStopped }) =>
+    onFailure({ partition, seq, error, isStopped }) {
       logger[isStopped ? 'fatal' : 'error'](
         { partition, seq: seq?.toString(), err: error },
         isStopped ? 'views stand still' : 'views met a fault',
-      ),
+      )
+      if (isStopped) loss.tell(error)
+    },
   })
 
 function providersFor(config: Config): Provider[] {

@@ -6,8 +6,8 @@ import { type RoleName, roles } from '../roles.ts'
 import type { Service } from '../service.ts'
 
 /**
- * SIGTERM or SIGINT drains and ends with 0; a second one ends at once. When a part is lost that the rest needs, the
- * process ends with 3, for whoever supervises it to start anew.
+ * SIGTERM or SIGINT drains and ends with 0; a second one ends at once. When database, owner or views
+ * stand still, the process ends with 3, for whoever supervises it to start anew.
  */
 export async function start(given: { roles: string; json?: boolean }): Promise<void> {
   const wanted = rolesFrom(given.roles)
@@ -34,7 +34,8 @@ export async function start(given: { roles: string; json?: boolean }): Promise<v
   if (typeof config.tls === 'object') process.on('SIGHUP', () => renewCertificate(service, logger))
   const lost = await Promise.race([stopped, service.lost])
   if (lost) {
-    logger.fatal({ err: lost }, 'the database is lost')
+    // At once, and without draining: whoever starts anew recovers as after any death of the process.
+    logger.fatal({ err: lost }, 'a part is lost that the service cannot do without')
     process.exit(3)
   }
   logger.info('draining')

@@ -15,6 +15,8 @@ export type ServiceProcess = {
   stop(): Promise<number | null>
   /** True once the process has gone by itself or by a signal. */
   hasEnded(): boolean
+  /** Resolves with the exit code when the process is gone and its log is read; null after a signal. */
+  readonly ended: Promise<number | null>
 }
 
 export type ServiceOptions = {
@@ -24,6 +26,8 @@ export type ServiceOptions = {
   rootToken: string
   /** Further PF3_ options. Those of this process are not passed on. */
   env?: Readonly<Record<string, string>>
+  /** Given the log as it comes; without it, the log goes to this process's standard error. */
+  onLog?: (text: string) => void
 }
 
 export const pf3Path = join(import.meta.dirname, '..', 'pf3.ts')
@@ -35,12 +39,13 @@ export const cleanEnv = (options: Readonly<Record<string, string>>): NodeJS.Proc
   ...options,
 })
 
-/** Resolves when the service is ready. Its log goes to this process's standard error. Throws when it ends before, or after 60 s. */
+/** Resolves when the service is ready. Throws when it ends before, or after 60 s. */
 export async function startServiceProcess({
   dataDir,
   port,
   rootToken,
   env = {},
+  onLog,
 }: ServiceOptions): Promise<ServiceProcess> {
   const startedAt = performance.now()
   const child = spawn(process.execPath, [pf3Path, 'start', '--json'], {
@@ -51,9 +56,10 @@ export async function startServiceProcess({
       PF3_LOG_LEVEL: 'error',
       ...env,
     }),
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', onLog ? 'pipe' : 'inherit'],
   })
-  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
+  if (onLog) child.stderr?.setEncoding('utf8').on('data', onLog)
+  const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)))
   // Whoever ends this process in a hurry must not leave a service behind.
   const killNow = () => void child.kill('SIGKILL')
   process.once('exit', killNow)
@@ -74,6 +80,7 @@ export async function startServiceProcess({
       child.kill('SIGTERM')
       return ended
     },
+    ended,
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,
   }
 }
