@@ -28,6 +28,10 @@ export type ServiceOptions = {
   env?: Readonly<Record<string, string>>
   /** Given the log as it comes; without it, the log goes to this process's standard error. */
   onLog?: (text: string) => void
+  /** Roles it has; default all. */
+  roles?: string
+  /** What is run instead of the `pf3` command; takes the same arguments. */
+  script?: string
 }
 
 export const pf3Path = join(import.meta.dirname, '..', 'pf3.ts')
@@ -46,18 +50,24 @@ export async function startServiceProcess({
   rootToken,
   env = {},
   onLog,
+  roles,
+  script = pf3Path,
 }: ServiceOptions): Promise<ServiceProcess> {
   const startedAt = performance.now()
-  const child = spawn(process.execPath, [pf3Path, 'start', '--json'], {
-    env: cleanEnv({
-      PF3_DATA_DIR: dataDir,
-      PF3_PORT: String(port),
-      PF3_ROOT_TOKEN: rootToken,
-      PF3_LOG_LEVEL: 'error',
-      ...env,
-    }),
-    stdio: ['ignore', 'pipe', onLog ? 'pipe' : 'inherit'],
-  })
+  const child = spawn(
+    process.execPath,
+    [script, 'start', '--json', ...(roles === undefined ? [] : ['--roles', roles])],
+    {
+      env: cleanEnv({
+        PF3_DATA_DIR: dataDir,
+        PF3_PORT: String(port),
+        PF3_ROOT_TOKEN: rootToken,
+        PF3_LOG_LEVEL: 'error',
+        ...env,
+      }),
+      stdio: ['ignore', 'pipe', onLog ? 'pipe' : 'inherit'],
+    },
+  )
   if (onLog) child.stderr?.setEncoding('utf8').on('data', onLog)
   const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)))
   // Whoever ends this process in a hurry must not leave a service behind.

@@ -1,0 +1,45 @@
+/**
+ * The victim of killed-between.test.ts: the real service, whose log kills the process by SIGKILL at the first append of
+ * a job: before anything of it is written, or after it is, and before anybody is told. DIES says which.
+ */
+import pino from 'pino'
+import { readConfig } from '../../../bin/config.ts'
+import { openFoundation } from '../../../bin/foundation.ts'
+import { roles } from '../../../bin/roles.ts'
+import { startService } from '../../../bin/service.ts'
+import type { Log } from '../../../platform/log/log.ts'
+
+const dies = process.env['DIES']
+if (dies !== 'before' && dies !== 'after') throw new Error('DIES is before or after.')
+
+const die = (): Promise<never> => {
+  process.kill(process.pid, 'SIGKILL')
+  return new Promise(() => undefined)
+}
+
+/** Found by what every request for a job of this capability has in it. */
+const isOfJob = ({ value }: { value: Uint8Array }): boolean => Buffer.from(value).includes('classify.sentiment')
+
+function dying(log: Log): Log {
+  return {
+    ...log,
+    async append(records) {
+      const isTime = records.some(isOfJob)
+      if (isTime && dies === 'before') return die()
+      const positions = await log.append(records)
+      return isTime ? die() : positions
+    },
+  }
+}
+
+const config = readConfig(process.env)
+const foundation = await openFoundation(config)
+const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }))
+const wanted = roles.filter((role) => process.argv.at(-1)?.split(',').includes(role))
+const { url } = await startService(
+  config,
+  wanted,
+  logger,
+  Promise.resolve({ ...foundation, log: dying(foundation.log) }),
+)
+process.stdout.write(`${JSON.stringify({ url })}\n`)
