@@ -46,6 +46,8 @@ export type Parts = {
   readiness(): Readiness
   /** Prometheus text. */
   metricsText(): Promise<string>
+  /** Days that content of a tenant is kept which has not said how long. */
+  contentDaysDefault: number
   /** What quotes and cursors are signed with: 32 bytes each, the same at every door. */
   quoteKey: Uint8Array
   cursorKey: Uint8Array

@@ -8,6 +8,7 @@ import { labelSetRoutes } from './label-sets/routes.ts'
 import { memberRoutes } from './members/routes.ts'
 import { openApiRoutes } from './openapi/routes.ts'
 import { priceBookRoutes } from './price-books/routes.ts'
+import { retentionRoutes } from './retention/routes.ts'
 import type { Route } from './route.ts'
 import { tenantRoutes } from './tenants/routes.ts'
 import { tokenRoutes } from './tokens/routes.ts'
@@ -17,6 +18,7 @@ const operations: readonly Route[] = [
   ...tenantRoutes,
   ...tokenRoutes,
   ...memberRoutes,
+  ...retentionRoutes,
   ...capRoutes,
   ...priceBookRoutes,
   ...labelSetRoutes,

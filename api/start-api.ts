@@ -50,6 +50,8 @@ export type ApiOptions = {
   limits?: LimitOptions
   /** Where the door's figures go, beside those of other roles; default a registry of its own. */
   registry?: Registry
+  /** Days that content of a tenant is kept which has not said how long; default 30. */
+  contentDaysDefault?: number
   /** How long a request that changes what is allowed waits for its answer before 202; default 10 s. */
   answerWaitMs?: number
   /** How long a stop waits for requests under way before it cuts them off; default 10 s. */
@@ -64,6 +66,7 @@ export type Api = {
   renewCertificate(certificate: Certificate): void
 }
 
+const contentDaysDefault = 30
 const answerWaitMsDefault = 10_000
 const drainMsMaxDefault = 10_000
 const bodyBytesInMemoryMax = 512 * 1024 * 1024
@@ -104,6 +107,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     calendar: options.calendar,
     readiness: () => (isStopping ? { isReady: false, waitingFor: ['stopping'] } : options.readiness()),
     metricsText: () => metrics.registry.metrics(),
+    contentDaysDefault: options.contentDaysDefault ?? contentDaysDefault,
     quoteKey: await options.masterKey.derive('quote'),
     cursorKey: await options.masterKey.derive('cursor'),
     answerWaitMs: options.answerWaitMs ?? answerWaitMsDefault,

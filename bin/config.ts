@@ -257,6 +257,16 @@ export const options = [
       'Failed credentials of one address in a minute; then it is answered with 429 unseen. 0, or PF3_TLS_TERMINATED=yes, for no limit: behind a proxy all come from one address.',
   },
   {
+    name: 'PF3_CONTENT_DAYS',
+    fallback: '30',
+    form: 'whole',
+    unit: 'days',
+    min: 7,
+    max: 90,
+    means:
+      'How long inputs and results are kept of a tenant that has not said so itself; then their keys are destroyed.',
+  },
+  {
     name: 'PF3_TENANT_WEIGHTS',
     fallback: '',
     form: 'text',
@@ -310,6 +320,7 @@ export type Config = {
     openPerTenantMax: number
     failuresPerAddressMax: number | null
   }
+  contentDaysDefault: number
   tenantWeights: ReadonlyMap<string, number>
   snapshotEveryFacts: bigint
   shutdownWaitMs: number
@@ -399,6 +410,7 @@ export function readConfig(env: Env): Config {
       openPerTenantMax: whole('PF3_OPEN_REQUESTS_PER_TENANT'),
       failuresPerAddressMax: text('PF3_TLS_TERMINATED') === 'yes' ? null : whole('PF3_FAILED_CREDENTIALS') || null,
     },
+    contentDaysDefault: whole('PF3_CONTENT_DAYS'),
     tenantWeights: weightsFrom(text('PF3_TENANT_WEIGHTS'), wrong),
     snapshotEveryFacts: BigInt(Math.trunc(whole('PF3_SNAPSHOT_EVERY_FACTS')) || 0),
     shutdownWaitMs: whole('PF3_SHUTDOWN_WAIT_MS'),

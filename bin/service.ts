@@ -21,6 +21,7 @@ import { microsFromMs } from '../schemas/units.ts'
 import { readCertificate } from './certificate.ts'
 import type { Config } from './config.ts'
 import type { Foundation } from './foundation.ts'
+import { type Keeper, startKeeper } from './keeper.ts'
 import { metricsRegistry } from './metrics.ts'
 import type { RoleName } from './roles.ts'
 import { rootToken } from './root-token.ts'
@@ -124,6 +125,7 @@ async function startRoles(
     return owner?.isReady() ?? true
   }, 'the owner')
   if (owner && views) await publishStarterBook(foundation)
+  if (owner) started.push(keeperRole(config, foundation, vault, logger).stop)
 
   if (!wanted.includes('api')) return { url: undefined, shownOnce: token.shownOnce, renewCertificate: () => {} }
   const { tls } = config
@@ -142,6 +144,7 @@ async function startRoles(
     rootTokenHash: token.hash,
     oidc: config.oidc,
     limits: config.limits,
+    contentDaysDefault: config.contentDaysDefault,
     masterKey,
     calendar: { periodAt, isTimeZone, isAnchorDate },
     logger,
@@ -159,6 +162,21 @@ async function startRoles(
 }
 
 type Vault = ReturnType<typeof payloadVault>
+
+const keeperRole = (
+  { contentDaysDefault }: Config,
+  { database, log, codec }: Foundation,
+  vault: Vault,
+  logger: Logger,
+): Keeper =>
+  startKeeper({
+    database,
+    vault,
+    appender: requestAppender({ log, codec, clock, random }),
+    clock,
+    contentDaysDefault,
+    onFault: (error) => logger.error({ err: error }, 'content could not be let go; it is tried again'),
+  })
 
 function ownerRole(
   config: Config,

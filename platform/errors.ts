@@ -77,6 +77,11 @@ export const failures = {
     means: 'A recorded schema change is not the one this build carries.',
   },
   VAULT_MISSING: { httpStatus: 410, canRetry: false, means: 'The content is no longer kept.' },
+  VAULT_KEY_GONE: {
+    httpStatus: 503,
+    canRetry: true,
+    means: 'The content of this tenant was erased this moment; try again.',
+  },
   VAULT_DAMAGED: { httpStatus: 500, canRetry: false, means: 'Stored content does not match its seal.' },
   ANSWER_PENDING: { httpStatus: 202, canRetry: true, means: 'The request is in the log; its answer is not out yet.' },
   NOT_READY: { httpStatus: 503, canRetry: true, means: 'The service is starting or stopping.' },

@@ -2,11 +2,14 @@
 import type { Request } from '../schemas/events.generated.ts'
 import {
   decideAddMember,
+  decideEraseContent,
   decideIssueToken,
   decideRecordAdminAct,
   decideRegisterLabelSet,
   decideRemoveMember,
+  decideReportErased,
   decideRevokeToken,
+  decideSetRetention,
 } from './accounts/decide.ts'
 import { type AdmissionContext, decideRemoveCap, decideSetCap, decideSubmitJob } from './admission/decide.ts'
 import { isAnswered } from './admission/state.ts'
@@ -49,6 +52,12 @@ export function decideRequest(request: Request, state: PartitionState, context: 
       return { facts: decideRemoveMember(request, accounts, context) }
     case 'RecordAdminAct':
       return { facts: decideRecordAdminAct(request, directory) }
+    case 'SetRetention':
+      return { facts: decideSetRetention(request, directory) }
+    case 'EraseContent':
+      return { facts: decideEraseContent(request, accounts, directory) }
+    case 'ReportErased':
+      return { facts: decideReportErased(request, accounts) }
     case 'RegisterLabelSet':
       return { facts: decideRegisterLabelSet(request, directory) }
     case 'SetCap':

@@ -8,6 +8,7 @@ export {
   randomText,
   requestAppender,
 } from './append-request.ts'
+export { type Erased, eraseContent, reportErased } from './erase-content.ts'
 export { issueToken, type TokenRequest, tokenHash } from './issue-token.ts'
 export { publishPrices } from './publish-prices.ts'
 export { type AdminAct, recordAdminAct } from './record-admin-act.ts'
@@ -18,5 +19,6 @@ export { removeMember } from './remove-member.ts'
 export { requestCancel } from './request-cancel.ts'
 export { revokeToken } from './revoke-token.ts'
 export { type CapRequest, setCap } from './set-cap.ts'
+export { setRetention } from './set-retention.ts'
 export { type SubmittedJob, submissionMigrations, submissionStore, submittedJobs } from './submissions.ts'
 export { type JobRequest, type JobSubmitter, jobSubmitter, type Submitted } from './submit-job.ts'

@@ -11,7 +11,7 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { batcher } from '../platform/batcher.ts'
 import type { Clock, Random } from '../platform/clock.ts'
-import { PlatformError } from '../platform/errors.ts'
+import { isFailure, PlatformError } from '../platform/errors.ts'
 import type { PayloadReceipt, PayloadVault, SealedPayload } from '../platform/vault/vault.ts'
 import type { SubmitJobBody } from '../schemas/events.generated.ts'
 import { idFrom, jobIdFrom } from '../schemas/ids.ts'
@@ -116,6 +116,15 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
     found: Map<string, SubmissionRow>,
     isNew: Set<Asked>,
   ): Promise<void> {
+    const kept = await sealAndKeep(chunk).catch((error: unknown) => {
+      if (!isFailure(error, 'VAULT_KEY_GONE')) throw error
+      return sealAndKeep(chunk) // An erasure came between: what comes after it stands under new keys.
+    })
+    for (const row of kept.rows) found.set(submissionText(row), row)
+    for (const item of chunk) if (kept.isNew.has(submissionText(item.key))) isNew.add(item)
+  }
+
+  async function sealAndKeep(chunk: readonly Asked[]): ReturnType<SubmissionStore['keep']> {
     const sealed = await vault.seal(
       chunk.map(({ job, jobId }) => ({
         tenantId: job.tenantId,
@@ -130,9 +139,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
         return { payload, row: await rowOf(item, payload.receipt) }
       }),
     )
-    const kept = await submissions.keep(wanted)
-    for (const row of kept.rows) found.set(submissionText(row), row)
-    for (const item of chunk) if (kept.isNew.has(submissionText(item.key))) isNew.add(item)
+    return submissions.keep(wanted)
   }
 
   async function rowOf({ key, jobId, caller, job, bodyMac }: Asked, receipt: PayloadReceipt): Promise<SubmissionRow> {

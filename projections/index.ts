@@ -2,6 +2,8 @@
 import type { Migration } from '../platform/postgres/migrate.ts'
 import { auditTrail } from './audit-trail/projection.ts'
 import { capStanding, capVersions } from './cap-standing/projection.ts'
+import { contentRetention } from './content-retention/projection.ts'
+import { erasureList } from './erasure-list/projection.ts'
 import { jobList } from './job-list/projection.ts'
 import { labelSets } from './label-sets/projection.ts'
 import { ledger } from './ledger/projection.ts'
@@ -26,6 +28,8 @@ export const allProjections: readonly Projection[] = [
   tenantTree,
   priceBooks,
   labelSets,
+  contentRetention,
+  erasureList,
 ]
 
 /**

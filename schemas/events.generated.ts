@@ -51,6 +51,14 @@ export type AddMemberBody = {
 }
 export type AddMember = RequestHeader & AddMemberBody
 
+/** Asks that all content of the tenant be erased. */
+export type EraseContentBody = {
+  type: 'EraseContent'
+  /** Id of the erasure within its tenant, chosen by the door. */
+  erasureId: string
+}
+export type EraseContent = RequestHeader & EraseContentBody
+
 export type IssueTokenRole = 'platform_admin' | 'tenant_admin' | 'submitter' | 'reader' | 'unknown'
 /** Asks for a new token of the tenant. */
 export type IssueTokenBody = {
@@ -145,6 +153,18 @@ export type RemoveMemberBody = {
 }
 export type RemoveMember = RequestHeader & RemoveMemberBody
 
+/** Says that an erasure was carried out. Repeated when the process that did it died before it knew that this was in the log. */
+export type ReportErasedBody = {
+  type: 'ReportErased'
+  /** Id of the erasure within its tenant. */
+  erasureId: string
+  /** Keys destroyed by the run that reported it; an earlier run that died may have destroyed others. */
+  keys: bigint
+  /** Contents deleted by the run that reported it. */
+  payloads: bigint
+}
+export type ReportErased = RequestHeader & ReportErasedBody
+
 /** Asks that a job be given up. */
 export type RequestCancelBody = {
   type: 'RequestCancel'
@@ -183,6 +203,14 @@ export type SetCapBody = {
 }
 export type SetCap = RequestHeader & SetCapBody
 
+/** Asks that inputs and results of the tenant be kept for another number of days. */
+export type SetRetentionBody = {
+  type: 'SetRetention'
+  /** Whole days (UTC) that inputs and results are kept after the day they came in; 7 to 90. */
+  contentDays: number
+}
+export type SetRetention = RequestHeader & SetRetentionBody
+
 /** Asks that a job be run. */
 export type SubmitJobBody = {
   type: 'SubmitJob'
@@ -215,7 +243,7 @@ export type SubmitJobBody = {
 }
 export type SubmitJob = RequestHeader & SubmitJobBody
 
-export type IntakeEvent = AddMember | IssueToken | PublishPrices | RecordAdminAct | RegisterLabelSet | RegisterTenant | RemoveCap | RemoveMember | RequestCancel | RevokeToken | SetCap | SubmitJob
+export type IntakeEvent = AddMember | EraseContent | IssueToken | PublishPrices | RecordAdminAct | RegisterLabelSet | RegisterTenant | RemoveCap | RemoveMember | ReportErased | RequestCancel | RevokeToken | SetCap | SetRetention | SubmitJob
 
 /** A price book can be used from now on; it is never changed. */
 export type PriceBookPublishedBody = {
@@ -302,6 +330,26 @@ export type CapSetBody = {
 }
 export type CapSet = FactHeader & CapSetBody
 
+/** The keys of the content are destroyed and the content is deleted. Amounts, jobs and usage stay in other facts. */
+export type ContentErasedBody = {
+  type: 'ContentErased'
+  /** Id of the erasure within its tenant. */
+  erasureId: string
+  /** Keys destroyed by the run that reported it; an earlier run that died may have destroyed others. */
+  keys: bigint
+  /** Contents deleted by the run that reported it. */
+  payloads: bigint
+}
+export type ContentErased = FactHeader & ContentErasedBody
+
+/** All content of the tenant that is stored before it is carried out is to be erased: inputs, results, label sets. Nothing is gone yet: ContentErased says when it is. */
+export type ErasureRequestedBody = {
+  type: 'ErasureRequested'
+  /** Id of the erasure within its tenant. */
+  erasureId: string
+}
+export type ErasureRequested = FactHeader & ErasureRequestedBody
+
 /** Jobs admitted from now on use this version of the label set. */
 export type LabelSetRegisteredBody = {
   type: 'LabelSetRegistered'
@@ -339,7 +387,7 @@ export type MemberRemovedBody = {
 }
 export type MemberRemoved = FactHeader & MemberRemovedBody
 
-export type RequestRefusedRequestRefusal = 'tenant_unknown' | 'tenant_exists' | 'parent_unknown' | 'level_invalid' | 'time_zone_invalid' | 'date_invalid' | 'token_unknown' | 'token_exists' | 'cap_unknown' | 'member_unknown' | 'member_removed' | 'book_invalid' | 'book_conflict' | 'too_many' | 'request_invalid' | 'unknown'
+export type RequestRefusedRequestRefusal = 'tenant_unknown' | 'tenant_exists' | 'parent_unknown' | 'level_invalid' | 'time_zone_invalid' | 'date_invalid' | 'token_unknown' | 'token_exists' | 'cap_unknown' | 'member_unknown' | 'member_removed' | 'book_invalid' | 'book_conflict' | 'too_many' | 'request_invalid' | 'days_invalid' | 'erasure_unknown' | 'unknown'
 /** A request other than a job was refused; nothing changed. */
 export type RequestRefusedBody = {
   type: 'RequestRefused'
@@ -351,6 +399,14 @@ export type RequestRefusedBody = {
   subject: string
 }
 export type RequestRefused = FactHeader & RequestRefusedBody
+
+/** From now on inputs and results of the tenant are kept this long. */
+export type RetentionSetBody = {
+  type: 'RetentionSet'
+  /** Whole days (UTC) that inputs and results are kept after the day they came in; 7 to 90. */
+  contentDays: number
+}
+export type RetentionSet = FactHeader & RetentionSetBody
 
 export type TokenIssuedRole = 'platform_admin' | 'tenant_admin' | 'submitter' | 'reader' | 'unknown'
 /** A token works from now on. */
@@ -377,7 +433,7 @@ export type TokenRevokedBody = {
 }
 export type TokenRevoked = FactHeader & TokenRevokedBody
 
-export type AccountsEvent = AdminActed | CapRemoved | CapSet | LabelSetRegistered | MemberAdded | MemberRemoved | RequestRefused | TokenIssued | TokenRevoked
+export type AccountsEvent = AdminActed | CapRemoved | CapSet | ContentErased | ErasureRequested | LabelSetRegistered | MemberAdded | MemberRemoved | RequestRefused | RetentionSet | TokenIssued | TokenRevoked
 
 /** What the provider reported for the failed call; charged only when the job was cancelled, and then by its UsageMetered. */
 export type AttemptFailedFailedUsage = {
@@ -817,15 +873,16 @@ export type JobRated = FactHeader & JobRatedBody
 export type BillingEvent = JobRated
 
 export type Request = IntakeEvent
-export type RequestBody = AddMemberBody | IssueTokenBody | PublishPricesBody | RecordAdminActBody | RegisterLabelSetBody | RegisterTenantBody | RemoveCapBody | RemoveMemberBody | RequestCancelBody | RevokeTokenBody | SetCapBody | SubmitJobBody
+export type RequestBody = AddMemberBody | EraseContentBody | IssueTokenBody | PublishPricesBody | RecordAdminActBody | RegisterLabelSetBody | RegisterTenantBody | RemoveCapBody | RemoveMemberBody | ReportErasedBody | RequestCancelBody | RevokeTokenBody | SetCapBody | SetRetentionBody | SubmitJobBody
 export type Fact = DirectoryEvent | AccountsEvent | JobsEvent | UsageEvent | BillingEvent
-export type FactBody = PriceBookPublishedBody | TenantRegisteredBody | AdminActedBody | CapRemovedBody | CapSetBody | LabelSetRegisteredBody | MemberAddedBody | MemberRemovedBody | RequestRefusedBody | TokenIssuedBody | TokenRevokedBody | AttemptFailedBody | AttemptStartedBody | CancelRequestedBody | JobAdmittedBody | JobCancelledBody | JobFailedBody | JobRefusedBody | JobSubmittedBody | JobSucceededBody | HoldExceededBody | UsageMeteredBody | JobRatedBody
+export type FactBody = PriceBookPublishedBody | TenantRegisteredBody | AdminActedBody | CapRemovedBody | CapSetBody | ContentErasedBody | ErasureRequestedBody | LabelSetRegisteredBody | MemberAddedBody | MemberRemovedBody | RequestRefusedBody | RetentionSetBody | TokenIssuedBody | TokenRevokedBody | AttemptFailedBody | AttemptStartedBody | CancelRequestedBody | JobAdmittedBody | JobCancelledBody | JobFailedBody | JobRefusedBody | JobSubmittedBody | JobSucceededBody | HoldExceededBody | UsageMeteredBody | JobRatedBody
 export type FactType = Fact['type']
 export type RequestType = Request['type']
 
 /** Stream of every event. */
 export const streamOf = {
   AddMember: 'intake',
+  EraseContent: 'intake',
   IssueToken: 'intake',
   PublishPrices: 'intake',
   RecordAdminAct: 'intake',
@@ -833,19 +890,24 @@ export const streamOf = {
   RegisterTenant: 'intake',
   RemoveCap: 'intake',
   RemoveMember: 'intake',
+  ReportErased: 'intake',
   RequestCancel: 'intake',
   RevokeToken: 'intake',
   SetCap: 'intake',
+  SetRetention: 'intake',
   SubmitJob: 'intake',
   PriceBookPublished: 'directory',
   TenantRegistered: 'directory',
   AdminActed: 'accounts',
   CapRemoved: 'accounts',
   CapSet: 'accounts',
+  ContentErased: 'accounts',
+  ErasureRequested: 'accounts',
   LabelSetRegistered: 'accounts',
   MemberAdded: 'accounts',
   MemberRemoved: 'accounts',
   RequestRefused: 'accounts',
+  RetentionSet: 'accounts',
   TokenIssued: 'accounts',
   TokenRevoked: 'accounts',
   AttemptFailed: 'jobs',

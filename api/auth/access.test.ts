@@ -43,6 +43,11 @@ const matrix: readonly [method: 'get' | 'post' | 'put' | 'delete', path: string,
   ['put', '/v1/tenants/client-1/members/m', 'pa', { kind: 'guest' }],
   ['get', '/v1/tenants/client-1/members', 'pa'],
   ['delete', '/v1/tenants/client-1/members/m', 'pa'],
+  ['put', '/v1/tenants/client-1/retention', 'pa', { contentDays: 1 }],
+  ['get', '/v1/tenants/client-1/retention', 'pa'],
+  ['post', '/v1/tenants/client-1/erasures', 'pa'],
+  ['get', '/v1/tenants/client-1/erasures', 'pa'],
+  ['get', '/v1/tenants/client-1/erasures/era_x', 'pa'],
   ['put', '/v1/tenants/client-1/caps/c', 'pa', { ...cap, anchorDate: '2026-02-30' }],
   ['get', '/v1/tenants/client-1/caps', 'par'],
   ['delete', '/v1/tenants/client-1/caps/none', 'pa'],
@@ -231,7 +236,8 @@ describe('a platform admin in a tenant', () => {
     const before = (await factsOf('client-1')).length
     for (const row of matrix.filter(([, path, allowed]) => path.includes('/client-1') && allowed.includes('p'))) {
       const [method, path, allowed] = row
-      const fit = path.includes('/members/') ? { kind: 'user' } : cap
+      const isOf = (what: string) => path.includes(`/${what}`)
+      const fit = isOf('members') ? { kind: 'user' } : isOf('retention') ? { contentDays: 30 } : cap
       const sound: typeof row = method === 'put' ? [method, path, allowed, fit] : row
       ;(await send(unjustified(), sound)).problem(403, 'JUSTIFICATION_REQUIRED')
     }

@@ -1,7 +1,7 @@
 /** The whole service in one process for tests: real database, log, owner, views and engines behind a real HTTP door. */
 import { createHash } from 'node:crypto'
 import { capabilityNamed } from '../../capabilities/index.ts'
-import { systemClock as clock, systemRandom as random } from '../../platform/clock.ts'
+import { type Clock, systemClock as clock, systemRandom as random } from '../../platform/clock.ts'
 import { embeddedLog } from '../../platform/log/embedded.ts'
 import type { Log } from '../../platform/log/log.ts'
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../../platform/postgres/embedded.ts'
@@ -38,6 +38,8 @@ export type Service = {
   as(token: string): Client
   database: EmbeddedDatabase
   vault: StoredPayloadVault
+  /** The vault of another process, whose clock is another. */
+  vaultAt(clock: Clock): StoredPayloadVault
   log: Log
   scripted: ScriptedProvider
   /** What was logged at level warn and above. */
@@ -128,6 +130,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
     root,
     database,
     vault,
+    vaultAt: (other) => payloadVault({ database, masterKey, clock: other, random }),
     log,
     scripted,
     logged,

@@ -14,10 +14,13 @@ export type KeyName = { tenantId: string; kind: KeyKind; name: string }
 
 export type KeyChain = {
   /** The keys by `keyId`; one that does not exist is made when `canMake`, otherwise missing. Throws VAULT_DAMAGED. */
-  keys(names: readonly KeyName[], canMake: boolean): Promise<Map<string, Uint8Array>>
+  keys(names: readonly KeyName[], canMake: boolean): Promise<Map<string, ChainKey>>
   /** Forgets keys that were deleted; other processes forget them within `cacheMs`. */
   forget(isGone: (name: KeyName) => boolean): void
 }
+
+/** `serial`: which of the keys that have had this name; one that was destroyed is never made again. */
+export type ChainKey = { key: Uint8Array; serial: bigint }
 
 export const keyId = ({ tenantId, kind, name }: KeyName): string => JSON.stringify([tenantId, kind, name])
 
@@ -25,14 +28,15 @@ export const keyId = ({ tenantId, kind, name }: KeyName): string => JSON.stringi
 export const keysMax = 10_000
 export const cacheMs = 300_000
 
-type Cached = { name: KeyName; key: Uint8Array; until: number }
-type KeyRow = { tenant_id: string; kind: KeyKind; name: string; master_id: string; wrapped: Uint8Array }
+type Cached = ChainKey & { name: KeyName; until: number }
+type NewKeyRow = { tenant_id: string; kind: KeyKind; name: string; master_id: string; wrapped: Uint8Array }
+type KeyRow = NewKeyRow & { serial: bigint | string }
 
 export function keyChain(parts: { database: Database; masterKey: MasterKey; clock: Clock; random: Random }): KeyChain {
   const { database, masterKey, clock, random } = parts
   const cache = new Map<string, Cached>() // In order of use.
 
-  async function keys(names: readonly KeyName[], canMake: boolean): Promise<Map<string, Uint8Array>> {
+  async function keys(names: readonly KeyName[], canMake: boolean): Promise<Map<string, ChainKey>> {
     const wanted = new Map(names.map((name) => [keyId(name), name]))
     const found = fromCache(wanted)
     const missing = [...wanted].filter(([id]) => !found.has(id)).map(([, name]) => name)
@@ -53,21 +57,21 @@ export function keyChain(parts: { database: Database; masterKey: MasterKey; cloc
     return found
   }
 
-  function fromCache(wanted: ReadonlyMap<string, KeyName>): Map<string, Uint8Array> {
-    const found = new Map<string, Uint8Array>()
+  function fromCache(wanted: ReadonlyMap<string, KeyName>): Map<string, ChainKey> {
+    const found = new Map<string, ChainKey>()
     for (const id of wanted.keys()) {
       const cached = cache.get(id)
       if (!cached) continue
       cache.delete(id)
       if (cached.until <= clock.nowMs()) continue
       cache.set(id, cached)
-      found.set(id, cached.key)
+      found.set(id, cached)
     }
     return found
   }
 
-  function remember(name: KeyName, key: Uint8Array): Uint8Array {
-    cache.set(keyId(name), { name, key, until: clock.nowMs() + cacheMs })
+  function remember(name: KeyName, key: ChainKey): ChainKey {
+    cache.set(keyId(name), { ...key, name, until: clock.nowMs() + cacheMs })
     for (const oldest of cache.keys()) {
       if (cache.size <= keysMax) break
       cache.delete(oldest)
@@ -89,30 +93,27 @@ export function keyChain(parts: { database: Database; masterKey: MasterKey; cloc
     return unwrapped
   }
 
-  function unwrapBelow(rows: readonly KeyRow[], tenantKeys: ReadonlyMap<string, Uint8Array>): Map<string, Uint8Array> {
-    const unwrapped = new Map<string, Uint8Array>()
+  function unwrapBelow(rows: readonly KeyRow[], tenantKeys: ReadonlyMap<string, Uint8Array>): Map<string, ChainKey> {
+    const unwrapped = new Map<string, ChainKey>()
     for (const row of rows) {
       if (row.kind === 'tenant') continue
       const name = nameOf(row)
       const tenantKey = tenantKeys.get(row.tenant_id)
       const key = tenantKey && open(tenantKey, row.wrapped, contextOf(name))
       if (!key) throw damaged(name)
-      unwrapped.set(keyId(name), key)
+      unwrapped.set(keyId(name), { key, serial: BigInt(row.serial) })
     }
     return unwrapped
   }
 
   /** Of several processes that make the same key at once, one is first; all go on with what the table has. */
-  async function make(
-    names: readonly KeyName[],
-    tenantKeys: Map<string, Uint8Array>,
-  ): Promise<Map<string, Uint8Array>> {
+  async function make(names: readonly KeyName[], tenantKeys: Map<string, Uint8Array>): Promise<Map<string, ChainKey>> {
     if (names.length === 0) return new Map()
     const newTenants = [...new Set(names.map((name) => name.tenantId))]
       .filter((tenantId) => !tenantKeys.has(tenantId))
       .map(tenantKeyName)
     if (newTenants.length > 0) {
-      const rows: KeyRow[] = []
+      const rows: NewKeyRow[] = []
       for (const name of newTenants)
         rows.push(rowOf(name, await masterKey.wrap(random.bytes(keyBytes), contextOf(name))))
       const stored = await database.asService((tx) => insertRows(tx, rows, newTenants))
@@ -126,7 +127,7 @@ export function keyChain(parts: { database: Database; masterKey: MasterKey; cloc
     return unwrapBelow(await database.asService((tx) => insertRows(tx, rows, names)), tenantKeys)
   }
 
-  const rowOf = ({ tenantId, kind, name }: KeyName, wrapped: Uint8Array): KeyRow => ({
+  const rowOf = ({ tenantId, kind, name }: KeyName, wrapped: Uint8Array): NewKeyRow => ({
     tenant_id: tenantId,
     kind,
     name,
@@ -142,7 +143,7 @@ export function keyChain(parts: { database: Database; masterKey: MasterKey; cloc
   }
 }
 
-async function insertRows(tx: Tx, rows: readonly KeyRow[], names: readonly KeyName[]): Promise<KeyRow[]> {
+async function insertRows(tx: Tx, rows: readonly NewKeyRow[], names: readonly KeyName[]): Promise<KeyRow[]> {
   await tx.query(
     `INSERT INTO vault_key (tenant_id, kind, name, master_id, wrapped)
      SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[]) ON CONFLICT DO NOTHING`,
@@ -159,7 +160,7 @@ async function insertRows(tx: Tx, rows: readonly KeyRow[], names: readonly KeyNa
 
 async function readRows(tx: Tx, names: readonly KeyName[]): Promise<KeyRow[]> {
   const { rows } = await tx.query<KeyRow>(
-    `SELECT k.tenant_id, k.kind, k.name, k.master_id, k.wrapped FROM unnest($1::text[], $2::text[], $3::text[]) AS w(tenant_id, kind, name)
+    `SELECT k.tenant_id, k.kind, k.name, k.master_id, k.wrapped, k.serial FROM unnest($1::text[], $2::text[], $3::text[]) AS w(tenant_id, kind, name)
      JOIN vault_key k ON k.tenant_id = w.tenant_id AND k.kind = w.kind AND k.name = w.name`,
     [names.map((n) => n.tenantId), names.map((n) => n.kind), names.map((n) => n.name)],
   )

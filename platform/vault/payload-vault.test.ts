@@ -95,7 +95,7 @@ test('a transaction that rolls back stores nothing', async () => {
     }),
   ).rejects.toThrow('no')
   expect((await vault.get(tenantId, ['r'])).size).toBe(0)
-  await database.asTenant(tenantId, (tx) => vault.store(tx, sealed))
+  await database.asService((tx) => vault.store(tx, sealed))
   expect(textOf((await vault.get(tenantId, ['r'])).get('r'))).toBe('text')
 })
 
@@ -338,4 +338,71 @@ test('midnight in UTC begins another key', async () => {
     { ref: 'early', day: '2026-03-11' },
     { ref: 'late', day: '2026-03-10' },
   ])
+})
+
+test('a tenant whose keys are destroyed has no content any more, of whatever age and kind, and can have new content at once', async () => {
+  const tenantId = newTenant()
+  const neighbour = newTenant()
+  const vault = vaultOfNewProcess()
+  const other = vaultOfNewProcess()
+  await vault.put([
+    payload(tenantId, 'today', 'a'),
+    payload(tenantId, 'kept', 'b', 'kept'),
+    payload(neighbour, 'n', 'c'),
+  ])
+  expect((await other.get(tenantId, ['today', 'kept'])).size).toBe(2) // It remembers the keys now.
+  const { rows: backup } = await database.asService((tx) =>
+    tx.query<Record<string, unknown>>('SELECT * FROM vault_payload WHERE tenant_id = $1', [tenantId]),
+  )
+  expect(await vault.destroyTenant(tenantId)).toEqual({ keys: 3, payloads: 2 })
+  expect(await vault.destroyTenant(tenantId)).toEqual({ keys: 0, payloads: 0 })
+  await vault.put([payload(tenantId, 'new', 'd')])
+  for (const reader of [vault, other, vaultOfNewProcess()]) {
+    expect([...(await reader.get(tenantId, ['today', 'kept', 'new'])).keys()]).toEqual(['new'])
+    expect(textOf((await reader.get(neighbour, ['n'])).get('n'))).toBe('c')
+  }
+  // A backup of the old content is closed for ever: its key is gone, and the new one of that day is another.
+  for (const row of backup)
+    await database.asService((tx) =>
+      tx.query(
+        'INSERT INTO vault_payload (tenant_id, ref, class, day, version, sealed) VALUES ($1, $2, $3, $4, $5, $6)',
+        [row['tenant_id'], row['ref'], row['class'], row['day'], row['version'], row['sealed']],
+      ),
+    )
+  await expect(vaultOfNewProcess().get(tenantId, ['today'])).rejects.toMatchObject({ code: 'VAULT_DAMAGED' })
+  expect((await vaultOfNewProcess().get(tenantId, ['kept'])).size).toBe(0)
+})
+
+test('what is sealed under a key that another process destroyed is not stored, and is sealed anew when it is tried again', async () => {
+  const tenantId = newTenant()
+  const vault = vaultOfNewProcess()
+  await vault.put([payload(tenantId, 'first', 'a')])
+  const late = await vault.seal([payload(tenantId, 'late', 'b')])
+  await vaultOfNewProcess().destroyTenant(tenantId)
+  await expect(database.asService((tx) => vault.store(tx, late))).rejects.toMatchObject({ code: 'VAULT_KEY_GONE' })
+  await vault.put([payload(tenantId, 'late', 'b')])
+  expect(textOf((await vaultOfNewProcess().get(tenantId, ['late'])).get('late'))).toBe('b')
+})
+
+test('content that is being stored when the keys go either goes with them or is refused; none stays that nobody can open', async () => {
+  const tenantId = newTenant()
+  const vaults = Array.from({ length: 4 }, () => vaultOfNewProcess())
+  const refs: string[] = []
+  for (let round = 0; round < 20; round++) {
+    const puts = vaults.map((vault, v) => {
+      refs.push(`${round}-${v}`)
+      return vault.put([payload(tenantId, `${round}-${v}`, `text ${round} ${v}`)]).catch((error: { code?: string }) => {
+        if (error.code !== 'VAULT_KEY_GONE') throw error
+      })
+    })
+    await Promise.all([...puts, vaultOfNewProcess().destroyTenant(tenantId)])
+    for (const reader of [...vaults, vaultOfNewProcess()]) {
+      const there = await reader.get(tenantId, refs)
+      const { rows } = await database.asService((tx) =>
+        tx.query('SELECT ref FROM vault_payload WHERE tenant_id = $1', [tenantId]),
+      )
+      expect(there.size).toBe(rows.length)
+      for (const [ref, content] of there) expect(textOf(content)).toBe(`text ${ref.replace('-', ' ')}`)
+    }
+  }
 })

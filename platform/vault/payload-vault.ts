@@ -4,7 +4,7 @@
  */
 import { createHmac } from 'node:crypto'
 import type { Clock, Random } from '../clock.ts'
-import { PlatformError } from '../errors.ts'
+import { isFailure, PlatformError } from '../errors.ts'
 import type { Database, Tx } from '../postgres/database.ts'
 import { isolationSql, tenantRole } from '../postgres/isolation.ts'
 import type { Migration } from '../postgres/migrate.ts'
@@ -48,6 +48,11 @@ ALTER TABLE vault_payload ALTER COLUMN sealed SET STORAGE EXTERNAL; -- Ciphertex
 ${isolationSql('vault_payload')}
 REVOKE UPDATE, DELETE ON vault_payload FROM ${tenantRole};`,
   },
+  {
+    // A key that is made after another of its name was destroyed is another: whoever still remembers the old one is told.
+    name: 'vault-0002-key-serial',
+    sql: 'ALTER TABLE vault_key ADD COLUMN serial bigint GENERATED ALWAYS AS IDENTITY',
+  },
 ]
 
 export type StoredPayloadVault = PayloadVault & {
@@ -58,12 +63,16 @@ export type StoredPayloadVault = PayloadVault & {
    * REQUEST_INVALID for another day.
    */
   destroyDayKeys(tenantId: string, beforeDay: string): Promise<{ keys: number; payloads: number }>
+  /** Destroys every key of the tenant and all its content, also what is stored this very moment. Safe to repeat. */
+  destroyTenant(tenantId: string): Promise<{ keys: number; payloads: number }>
+  /** Oldest day that each of the tenants has a day key of, in order of tenant; at most `limit`, after a tenant. */
+  oldestDays(limit: number, after: string | undefined): Promise<{ tenantId: string; day: string }[]>
   /** Deletes one kept payload; its key, which all kept content of the tenant shares, stays. False when there is none. */
   deleteKept(tenantId: string, ref: string): Promise<boolean>
 }
 
 const version = 1
-/** Rows in one INSERT: six parameters each, and PostgreSQL takes 65,535. */
+/** Rows in one INSERT: six parameters each and four besides, and PostgreSQL takes 65,535. */
 const rowsPerInsertMax = 1_000
 
 type SealedRow = {
@@ -74,6 +83,8 @@ type SealedRow = {
   version: number
   sealed: Uint8Array
 }
+/** With the serial of the key that sealed it. */
+type FreshRow = SealedRow & { key_serial: bigint }
 
 export function payloadVault(parts: {
   database: Database
@@ -94,24 +105,64 @@ export function payloadVault(parts: {
       const key = keys.get(keyId(keyNameOf({ tenantId, class: payloadClass, day })))
       if (!key)
         throw new PlatformError('INTERNAL', { problem: 'a payload key was neither found nor made', tenantId, ref })
-      const sealed = seal(key, content, contextOf({ tenantId, ref, class: payloadClass, day, version }), random)
-      const row: SealedRow = { tenant_id: tenantId, ref, class: payloadClass, day, version, sealed }
-      return { receipt: { ref, bytes: content.byteLength, mac: macOf(key, ref, content) }, row }
+      const sealed = seal(key.key, content, contextOf({ tenantId, ref, class: payloadClass, day, version }), random)
+      const row: FreshRow = {
+        tenant_id: tenantId,
+        ref,
+        class: payloadClass,
+        day,
+        version,
+        sealed,
+        key_serial: key.serial,
+      }
+      return { receipt: { ref, bytes: content.byteLength, mac: macOf(key.key, ref, content) }, row }
     })
   }
 
   async function store(tx: Tx, sealed: readonly SealedPayload[]): Promise<void> {
     for (let from = 0; from < sealed.length; from += rowsPerInsertMax) {
-      const rows = sealed.slice(from, from + rowsPerInsertMax).map(({ row }) => row)
-      const places = rows.map((_, i) => `(${columns.map((__, j) => `$${i * columns.length + j + 1}`).join(', ')})`)
-      await tx.query(
-        `INSERT INTO vault_payload (${columns.join(', ')}) VALUES ${places.join(', ')} ON CONFLICT DO NOTHING`,
-        rows.flatMap((row) => columns.map((name) => row[name])),
-      )
+      const rows = sealed.slice(from, from + rowsPerInsertMax).map(({ row }) => row as FreshRow)
+      await insertRows(tx, rows)
     }
   }
 
-  async function openRows(rows: readonly SealedRow[]): Promise<Map<string, Uint8Array>> {
+  /** The keys are held until the transaction ends, so that none is destroyed under what it sealed. */
+  async function insertRows(tx: Tx, rows: readonly FreshRow[]): Promise<void> {
+    const keys = new Map(rows.map((row) => [keyId(keyNameOf({ tenantId: row.tenant_id, ...row })), row]))
+    const held = [...keys.values()].map((row) => ({
+      ...keyNameOf({ tenantId: row.tenant_id, ...row }),
+      serial: String(row.key_serial),
+    }))
+    const places = rows.map((_, i) => {
+      const at = 5 + i * columns.length
+      return `(${columns.map((name, j) => `$${at + j}::${columnTypes[name]}`).join(', ')})`
+    })
+    const { rows: counted } = await tx.query<{ held: number }>(
+      `WITH held AS (
+         SELECT k.serial FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS w(tenant_id, kind, name, serial)
+         JOIN vault_key k ON k.tenant_id = w.tenant_id AND k.kind = w.kind AND k.name = w.name AND k.serial = w.serial
+         FOR KEY SHARE OF k),
+       stored AS (
+         INSERT INTO vault_payload (${columns.join(', ')})
+         SELECT * FROM (VALUES ${places.join(', ')}) AS v WHERE (SELECT count(*) FROM held) = ${held.length}
+         ON CONFLICT DO NOTHING)
+       SELECT count(*)::int AS held FROM held`,
+      [
+        held.map((key) => key.tenantId),
+        held.map((key) => key.kind),
+        held.map((key) => key.name),
+        held.map((key) => key.serial),
+        ...rows.flatMap((row) => columns.map((name) => row[name])),
+      ],
+    )
+    if (counted[0]?.held === held.length) return
+    chain.forget((name) => keys.has(keyId(name)))
+    throw new PlatformError('VAULT_KEY_GONE', {
+      tenants: [...new Set(held.map(({ tenantId }) => tenantId))].join(', '),
+    })
+  }
+
+  async function openRows(rows: readonly SealedRow[], isSecondTime = false): Promise<Map<string, Uint8Array>> {
     const named = rows.map((row) => ({ row, name: keyNameOf({ tenantId: row.tenant_id, ...row }) }))
     const keys = await chain.keys(
       named.map(({ name }) => name),
@@ -121,7 +172,13 @@ export function payloadVault(parts: {
     for (const { row, name } of named) {
       const key = keys.get(keyId(name))
       if (!key) continue // Its key was destroyed, and with it the content.
-      const content = open(key, row.sealed, contextOf({ tenantId: row.tenant_id, ...row }))
+      const content = open(key.key, row.sealed, contextOf({ tenantId: row.tenant_id, ...row }))
+      if (!content && !isSecondTime) {
+        // Perhaps another process destroyed the key that is remembered here, and the content is newer.
+        const names = new Set(named.map((one) => keyId(one.name)))
+        chain.forget((remembered) => names.has(keyId(remembered)))
+        return openRows(rows, true)
+      }
       if (!content) throw new PlatformError('VAULT_DAMAGED', { tenantId: row.tenant_id, ref: row.ref })
       contents.set(row.ref, content)
     }
@@ -132,9 +189,15 @@ export function payloadVault(parts: {
     seal: sealAll,
     store,
     async put(payloads) {
-      const sealed = await sealAll(payloads)
-      await database.asService((tx) => store(tx, sealed))
-      return sealed.map(({ receipt }) => receipt)
+      const putOnce = async () => {
+        const sealed = await sealAll(payloads)
+        await database.asService((tx) => store(tx, sealed))
+        return sealed.map(({ receipt }) => receipt)
+      }
+      return putOnce().catch((error: unknown) => {
+        if (!isFailure(error, 'VAULT_KEY_GONE')) throw error
+        return putOnce() // Under the keys that came after.
+      })
     },
     async get(tenantId, refs) {
       if (refs.length === 0) return new Map()
@@ -177,6 +240,26 @@ export function payloadVault(parts: {
       chain.forget((name) => name.tenantId === tenantId && name.kind === 'day' && name.name < beforeDay)
       return destroyed
     },
+    async destroyTenant(tenantId) {
+      const destroyed = await database.asService(async (tx) => {
+        // Keys first: whoever stores under them either came before, and is deleted below, or finds them gone.
+        const keys = await tx.query('DELETE FROM vault_key WHERE tenant_id = $1', [tenantId])
+        const payloads = await tx.query('DELETE FROM vault_payload WHERE tenant_id = $1', [tenantId])
+        return { keys: keys.rowCount, payloads: payloads.rowCount }
+      })
+      chain.forget((name) => name.tenantId === tenantId)
+      return destroyed
+    },
+    async oldestDays(limit, after) {
+      const { rows } = await database.asService((tx) =>
+        tx.query<{ tenant_id: string; day: string }>(
+          `SELECT tenant_id, min(name) AS day FROM vault_key WHERE kind = 'day' AND ($2::text IS NULL OR tenant_id > $2)
+           GROUP BY tenant_id ORDER BY tenant_id LIMIT $1`,
+          [limit, after ?? null],
+        ),
+      )
+      return rows.map((row) => ({ tenantId: row.tenant_id, day: row.day }))
+    },
     async deleteKept(tenantId, ref) {
       const { rowCount } = await database.asService((tx) =>
         tx.query("DELETE FROM vault_payload WHERE tenant_id = $1 AND class = 'kept' AND ref = $2", [tenantId, ref]),
@@ -187,6 +270,15 @@ export function payloadVault(parts: {
 }
 
 const columns = ['tenant_id', 'ref', 'class', 'day', 'version', 'sealed'] as const
+
+const columnTypes = {
+  tenant_id: 'text',
+  ref: 'text',
+  class: 'text',
+  day: 'text',
+  version: 'int',
+  sealed: 'bytea',
+} as const
 
 type Place = { tenantId: string; ref: string; class: PayloadClass; day: string }
 

@@ -18,7 +18,10 @@ export type SealedPayload = { receipt: PayloadReceipt; row: Record<string, unkno
 export type PayloadVault = {
   /** Encrypts; makes the day key when there is none. Order of the answer is that of the argument. */
   seal(payloads: readonly Payload[]): Promise<SealedPayload[]>
-  /** Stores what was sealed, inside the caller's transaction. A ref that is already there is left as it is. */
+  /**
+   * Stores what was sealed, inside the caller's transaction. A ref that is already there is left as it is. Throws
+   * VAULT_KEY_GONE when a key was destroyed meanwhile: seal again.
+   */
   store(tx: Tx, sealed: readonly SealedPayload[]): Promise<void>
   /** seal and store in a transaction of its own. Safe to repeat. */
   put(payloads: readonly Payload[]): Promise<PayloadReceipt[]>

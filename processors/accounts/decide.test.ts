@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { FactBody, RequestBody } from '../../schemas/events.generated.ts'
 import { noon, Scene, submit, tenantId } from '../testing/given.ts'
 import { tuple } from '../tuple.ts'
+import { erasuresPerTenantMax } from './decide.ts'
 import { tokensPerMemberMax } from './state.ts'
 
 const issue = (tokenId: string): Extract<RequestBody, { type: 'IssueToken' }> => ({
@@ -170,5 +171,40 @@ describe('a label set', () => {
 
   test('is refused for a tenant nobody registered', () => {
     expect(strangers().ask(register('v1'))).toEqual(refused('RegisterLabelSet', 'tenant_unknown', 'folders'))
+  })
+})
+
+describe('content', () => {
+  const set = (contentDays: number): RequestBody => ({ type: 'SetRetention', contentDays })
+  const erase = (erasureId: string): RequestBody => ({ type: 'EraseContent', erasureId })
+  const report = (erasureId: string): RequestBody => ({ type: 'ReportErased', erasureId, keys: 3n, payloads: 70n })
+
+  test('is kept from 7 to 90 days', () => {
+    const scene = new Scene()
+    for (const days of [7, 90])
+      expect(scene.ask(set(days))).toEqual([{ type: 'RetentionSet', tenantId, contentDays: days }])
+    for (const days of [6, 91, -1])
+      expect(scene.ask(set(days))).toEqual(refused('SetRetention', 'days_invalid', String(days)))
+    expect(strangers().ask(set(7))).toEqual(refused('SetRetention', 'tenant_unknown', '7'))
+  })
+
+  test('is said to be erased once for every time it was asked', () => {
+    const scene = new Scene()
+    expect(scene.ask(report('e1'))).toEqual(refused('ReportErased', 'erasure_unknown', 'e1'))
+    expect(scene.ask(erase('e1'))).toEqual([{ type: 'ErasureRequested', tenantId, erasureId: 'e1' }])
+    expect(scene.ask(report('e1'))).toEqual([
+      { type: 'ContentErased', tenantId, erasureId: 'e1', keys: 3n, payloads: 70n },
+    ])
+    expect(scene.ask(report('e1'))).toEqual(refused('ReportErased', 'erasure_unknown', 'e1'))
+    expect([...scene.state.accounts.erasures]).toEqual([])
+    expect(strangers().ask(erase('e1'))).toEqual(refused('EraseContent', 'tenant_unknown', 'e1'))
+  })
+
+  test('waits for so many erasures and no more', () => {
+    const scene = new Scene()
+    for (let n = 0; n < erasuresPerTenantMax; n++) scene.ask(erase(`e${n}`))
+    expect(scene.ask(erase('one-more'))).toEqual(refused('EraseContent', 'too_many', 'one-more'))
+    scene.ask(report('e0'))
+    expect(scene.ask(erase('one-more'))).toHaveLength(1)
   })
 })

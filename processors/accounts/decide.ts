@@ -76,3 +76,35 @@ export function decideRegisterLabelSet(request: Requested<'RegisterLabelSet'>, d
     { type: 'LabelSetRegistered', tenantId, labelSetId, hash, payloadRef, payloadBytes, labelCount, exampleCount },
   ]
 }
+
+export const contentDaysMin = 7
+export const contentDaysMax = 90
+/** Erasures of one tenant that were asked for and not carried out yet. */
+export const erasuresPerTenantMax = 10
+
+export function decideSetRetention(request: Requested<'SetRetention'>, directory: Directory): Draft[] {
+  const { tenantId, contentDays } = request
+  const refuse = refusal(request, String(contentDays))
+  if (!directory.tenants.has(tenantId)) return refuse('tenant_unknown')
+  if (contentDays < contentDaysMin || contentDays > contentDaysMax) return refuse('days_invalid')
+  return [{ type: 'RetentionSet', tenantId, contentDays }]
+}
+
+export function decideEraseContent(
+  request: Requested<'EraseContent'>,
+  accounts: Accounts,
+  directory: Directory,
+): Draft[] {
+  const { tenantId, erasureId } = request
+  const refuse = refusal(request, erasureId)
+  if (!directory.tenants.has(tenantId)) return refuse('tenant_unknown')
+  if ((accounts.erasures.get(tenantId)?.size ?? 0) >= erasuresPerTenantMax) return refuse('too_many')
+  return [{ type: 'ErasureRequested', tenantId, erasureId }]
+}
+
+/** Two processes may carry out the same erasure: the first that says so is on record. */
+export function decideReportErased(request: Requested<'ReportErased'>, accounts: Accounts): Draft[] {
+  const { tenantId, erasureId, keys, payloads } = request
+  if (!accounts.erasures.get(tenantId)?.has(erasureId)) return refusal(request, erasureId)('erasure_unknown')
+  return [{ type: 'ContentErased', tenantId, erasureId, keys, payloads }]
+}

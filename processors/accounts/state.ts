@@ -14,6 +14,8 @@ export type Accounts = {
   memberTokens: Map<string, Map<string, EpochMicros | null>>
   /** Tenant → every member it ever added or removed, and what that is now. */
   members: Map<string, Map<string, MemberAddedMemberKind | 'removed'>>
+  /** Tenant → erasures that were asked for and not reported yet. */
+  erasures: Map<string, Set<string>>
   /** (tenant, label set) → hash of the version in force. */
   labelSets: Map<string, string>
   /** (tenant, hash) → where the vault keeps that version: jobs admitted under an earlier one still need it. */
@@ -24,6 +26,7 @@ export const emptyAccounts = (): Accounts => ({
   tokens: new Map(),
   memberTokens: new Map(),
   members: new Map(),
+  erasures: new Map(),
   labelSets: new Map(),
   contentRefs: new Map(),
 })
@@ -41,6 +44,17 @@ export function evolveAccounts(accounts: Accounts, fact: Fact): void {
     case 'MemberRemoved':
       membersOf(accounts, fact.tenantId).set(fact.memberId, 'removed')
       return
+    case 'ErasureRequested': {
+      const open = accounts.erasures.get(fact.tenantId) ?? new Set()
+      accounts.erasures.set(fact.tenantId, open.add(fact.erasureId))
+      return
+    }
+    case 'ContentErased': {
+      const open = accounts.erasures.get(fact.tenantId)
+      open?.delete(fact.erasureId)
+      if (open?.size === 0) accounts.erasures.delete(fact.tenantId)
+      return
+    }
     case 'LabelSetRegistered':
       accounts.labelSets.set(tuple(fact.tenantId, fact.labelSetId), fact.hash)
       accounts.contentRefs.set(tuple(fact.tenantId, fact.hash), fact.payloadRef)

@@ -77,7 +77,14 @@ type OpenJob = {
   attempts: number
   isRunning: boolean
 }
-type TenantLife = { tenantId: string; caps: Map<string, Cap>; open: OpenJob[]; tokens: string[] }
+type TenantLife = {
+  tenantId: string
+  caps: Map<string, Cap>
+  open: OpenJob[]
+  tokens: string[]
+  erasures: string[]
+  erasuresMade: number
+}
 
 export type History = { partitionCount: number; byPartition: Fact[][]; tenants: string[] }
 
@@ -114,7 +121,14 @@ export function history(options: {
 
   const lives = Array.from(
     { length: tenantCount },
-    (_, n): TenantLife => ({ tenantId: `tenant-${n}`, caps: new Map(), open: [], tokens: [] }),
+    (_, n): TenantLife => ({
+      tenantId: `tenant-${n}`,
+      caps: new Map(),
+      open: [],
+      tokens: [],
+      erasures: [],
+      erasuresMade: 0,
+    }),
   )
   answer(platformTenantId, bookPublished('book-0', 0n))
   for (const [n, { tenantId }] of lives.entries())
@@ -138,7 +152,7 @@ export function history(options: {
 
   function changeAccount(life: TenantLife): void {
     const { tenantId, tokens } = life
-    const kind = below(8)
+    const kind = below(11)
     if (kind === 0)
       answer(
         platformTenantId,
@@ -165,6 +179,13 @@ export function history(options: {
         route: '/v1/tenants/{t}/caps',
         path: `/v1/tenants/${tenantId}/caps`,
       })
+    else if (kind === 8) answer(tenantId, { type: 'RetentionSet', contentDays: 7 + below(84) })
+    else if (kind === 9 || life.erasures.length === 0) {
+      const erasureId = `era-${life.erasuresMade++}`
+      life.erasures.push(erasureId)
+      answer(tenantId, { type: 'ErasureRequested', erasureId })
+    } else if (kind === 10)
+      answer(tenantId, { type: 'ContentErased', erasureId: life.erasures.pop() ?? '', keys: 3n, payloads: 70n })
     else if (kind === 5) answer(tenantId, { type: 'MemberRemoved', memberId: pick(['ann', 'ben']) ?? 'ann' })
     else
       answer(tenantId, {

@@ -66,6 +66,7 @@ const knownId = (name: string): string | undefined =>
     memberId: ours.ids.member,
     labelSetId: ours.ids.labelSet,
     lineId: ours.ids.line,
+    erasureId: ours.ids.erasure,
     hash: bookHash,
   })[name]
 

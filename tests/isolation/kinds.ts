@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Route } from '../../api/route.ts'
 
 /** Kinds of ids. A price book belongs to the platform, so no tenant's book is foreign to another. */
-export const kinds = ['tenant', 'cap', 'token', 'labelSet', 'job', 'line', 'member', 'priceBook'] as const
+export const kinds = ['tenant', 'cap', 'token', 'labelSet', 'job', 'line', 'member', 'erasure', 'priceBook'] as const
 export type Kind = (typeof kinds)[number]
 export type Ids = Readonly<Record<Kind, string>>
 
@@ -17,6 +17,7 @@ export const kindOfName: Readonly<Record<string, Kind>> = {
   jobId: 'job',
   lineId: 'line',
   memberId: 'member',
+  erasureId: 'erasure',
   hash: 'priceBook',
 }
 
@@ -63,6 +64,7 @@ export const bodyOf: Readonly<Record<string, (ids: Ids) => object>> = {
     period: 'day',
     scope: { memberId: member },
   }),
+  'put /v1/tenants/{t}/retention': () => ({ contentDays: 30 }),
   'post /v1/price-books': () => ({}),
   'put /v1/label-sets/{labelSetId}': () => labelSetBody,
   'post /v1/jobs/estimate': (ids) => jobBody(ids),

@@ -32,10 +32,12 @@ export async function furnish(tenant: Tenant, tag: string): Promise<Owned> {
   const period = new Date().toISOString().slice(0, 7)
   const ledger = (await admin.get(`/v1/billing/ledger?period=${period}`)).expect(200)
   const [line] = ledger['lines'] as { id: string }[]
+  const erasure = (await admin.post(`/v1/tenants/${id}/erasures`, undefined)).expect(202)
   const [job, another] = jobs.map((one) => String(one['id']))
   const all: Ids = {
     ...ids,
     token: String(token['id']),
+    erasure: String(erasure['id']),
     job: job ?? '',
     line: line?.id ?? '',
     priceBook: '0'.repeat(64),

@@ -1,0 +1,96 @@
+/**
+ * Lets content go when its time has come: carries out erasures that are in the log, and destroys the day keys of content
+ * that is older than its tenant keeps it. What it does is safe to repeat, so any number of processes may do it.
+ */
+import type { Clock } from '../platform/clock.ts'
+import { sleep } from '../platform/clock.ts'
+import type { Database } from '../platform/postgres/database.ts'
+import type { StoredPayloadVault } from '../platform/vault/payload-vault.ts'
+import { type Caller, type RequestAppender, reportErased } from '../producers/index.ts'
+import { contentDaysOfMany } from '../projections/content-retention/queries.ts'
+import { openErasures } from '../projections/erasure-list/queries.ts'
+
+export type KeeperParts = {
+  database: Database
+  vault: Pick<StoredPayloadVault, 'destroyTenant' | 'destroyDayKeys' | 'oldestDays'>
+  appender: RequestAppender
+  clock: Clock
+  /** Where a tenant has not said so. */
+  contentDaysDefault: number
+  onFault(error: unknown): void
+  /** Between two looks for erasures; default 2 s. */
+  erasureEveryMs?: number
+  /** Between two looks for old content; default 10 minutes. */
+  retentionEveryMs?: number
+}
+
+export type Keeper = {
+  /** Looks once, now. */
+  sweep(): Promise<void>
+  stop(): Promise<void>
+}
+
+const erasureEveryMsDefault = 2_000
+const retentionEveryMsDefault = 600_000
+const erasuresAtOnceMax = 100
+const tenantsAtOnceMax = 500
+const dayMs = 86_400_000
+
+export function startKeeper(parts: KeeperParts): Keeper {
+  const { database, vault, appender, clock, contentDaysDefault, onFault } = parts
+  const { erasureEveryMs = erasureEveryMsDefault, retentionEveryMs = retentionEveryMsDefault } = parts
+  const stopping = new AbortController()
+  let lookForOldAtMs = 0
+  const running = run()
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        await erase()
+        if (clock.nowMs() >= lookForOldAtMs) {
+          await letGo()
+          lookForOldAtMs = clock.nowMs() + retentionEveryMs
+        }
+      } catch (error) {
+        onFault(error)
+      }
+      await sleep(clock, erasureEveryMs, stopping.signal)
+    }
+  }
+
+  async function erase(): Promise<void> {
+    const open = await database.asService((tx) => openErasures(tx, erasuresAtOnceMax))
+    for (const { tenantId, erasureId } of open) {
+      const { keys, payloads } = await vault.destroyTenant(tenantId)
+      const caller: Caller = { actor: 'keeper', correlationId: erasureId, traceparent: null }
+      await reportErased(appender, caller, { tenantId, erasureId, keys: BigInt(keys), payloads: BigInt(payloads) })
+    }
+  }
+
+  async function letGo(): Promise<void> {
+    for (let after: string | undefined; ; ) {
+      const oldest = await vault.oldestDays(tenantsAtOnceMax, after)
+      const ids = oldest.map(({ tenantId }) => tenantId)
+      const days = await database.asService((tx) => contentDaysOfMany(tx, ids))
+      for (const { tenantId, day } of oldest) {
+        const beforeDay = dayOf(clock.nowMs() - (days.get(tenantId) ?? contentDaysDefault) * dayMs)
+        if (day < beforeDay) await vault.destroyDayKeys(tenantId, beforeDay)
+      }
+      after = ids.at(-1)
+      if (ids.length < tenantsAtOnceMax || stopping.signal.aborted) return
+    }
+  }
+
+  return {
+    async sweep() {
+      await erase()
+      await letGo()
+    },
+    async stop() {
+      stopping.abort()
+      await running
+    },
+  }
+}
+
+const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
