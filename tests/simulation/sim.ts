@@ -22,6 +22,7 @@ const seedsPerMutantMax = 200
 /** A fault that strikes in fewer runs than this share proves little; looked at from so many seeds on. */
 const faultShareMin = 0.2
 const seedsForShares = 100
+const seedsPerProcess = 200
 
 const { values } = parseArgs({
   options: {
@@ -84,9 +85,15 @@ async function many(from: number, count: number, minutes: number): Promise<numbe
   let failed: Run | undefined
   const sinceMs = Date.now()
   let toldMs = sinceMs
-  await Promise.all(
-    Array.from({ length: workers }, (_, worker) =>
-      inProcess({ from: from + worker, count: Math.ceil((count - worker) / workers), step: workers }, (run) => {
+  const goesOn = () => failed === undefined && Date.now() < endMs
+  await Promise.all(Array.from({ length: workers }, (_, worker) => work(worker)))
+
+  /** Every nth seed, in processes one after another: a run leaves something behind, and a long one would fill the memory. */
+  async function work(worker: number): Promise<void> {
+    const own = Math.ceil((count - worker) / workers)
+    for (let done = 0; done < own && goesOn(); done += seedsPerProcess) {
+      const first = from + worker + done * workers
+      await inProcess({ from: first, count: Math.min(seedsPerProcess, own - done), step: workers }, (run) => {
         total.seeds += 1
         total.jobs += run.jobs
         total.facts += run.facts
@@ -97,10 +104,11 @@ async function many(from: number, count: number, minutes: number): Promise<numbe
           toldMs = Date.now()
           process.stdout.write(`${total.seeds} seeds\n`)
         }
-        return failed === undefined && Date.now() < endMs
-      }),
-    ),
-  )
+        return goesOn()
+      })
+    }
+  }
+
   process.stdout.write(
     `${total.seeds} seeds from ${from}, ${total.jobs} jobs, ${total.facts} facts, ${total.steps} steps in ${Math.round((Date.now() - sinceMs) / 1_000)} s\n`,
   )
