@@ -1,4 +1,4 @@
 /** Everything other rooms use of api. */
-export type { Calendar, Logger, Readiness } from './parts.ts'
+export type { Calendar, Readiness } from './parts.ts'
 export { routeTable } from './route-table.ts'
 export { type Api, type ApiOptions, startApi } from './start-api.ts'

@@ -25,12 +25,6 @@ export type Calendar = {
 /** Whether every role of the process does its work, and if not, which do not. */
 export type Readiness = { isReady: boolean; waitingFor: readonly string[] }
 
-export type Logger = {
-  info(facts: object, message: string): void
-  warn(facts: object, message: string): void
-  error(facts: object, message: string): void
-}
-
 export type Parts = {
   database: Database
   vault: PayloadVault

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Random } from '../platform/clock.ts'
 import { failures, isFailure } from '../platform/errors.ts'
+import type { LogContext } from '../platform/telemetry/context.ts'
+import type { Logger } from '../platform/telemetry/service-log.ts'
 import { authenticate, checkRole } from './auth/authenticate.ts'
 import { justificationHeader } from './auth/enter-tenant.ts'
 import type { OidcVerifier } from './auth/oidc.ts'
@@ -15,7 +17,7 @@ import { type BodyBudget, hasBody, readJson } from './http/read-json.ts'
 import { checkHead } from './http/request-head.ts'
 import type { Limits } from './limits/limits.ts'
 import type { ApiMetrics } from './metrics.ts'
-import type { Logger, Parts } from './parts.ts'
+import type { Parts } from './parts.ts'
 import type { Reply, Route } from './route.ts'
 
 export type ServeParts = {
@@ -57,6 +59,7 @@ export async function serve(
   response.on('close', () => gone.abort())
   metrics.began()
   const given: (() => void)[] = []
+  const about: { correlationId: string; route: string; tenantId?: string } = { correlationId, route: path }
   let status = 500
   try {
     response.setHeader('X-Request-Id', correlationId)
@@ -65,7 +68,7 @@ export async function serve(
     const reply = revalidated(
       request,
       served.route,
-      await answer(request, response, served.route, { correlationId, gone: gone.signal, given }, serveParts),
+      await answer(request, response, served.route, { about, gone: gone.signal, given }, serveParts),
     )
     status = reply.status
     send(response, reply, serveParts.isStopping())
@@ -75,7 +78,7 @@ export async function serve(
     status = problem.status
     // Under a flood one line for each would be a flood of its own; the figures count them.
     if (status >= 500 && problem.document.code !== 'OVERLOADED')
-      note(logger, error, { correlationId, route: path, code: problem.document.code })
+      note(logger, error, { ...about, code: problem.document.code })
     const headers = { ...problem.headers, 'Content-Type': 'application/problem+json' }
     if (response.headersSent)
       response.destroy() // A stream that broke: the client takes it up again.
@@ -84,7 +87,9 @@ export async function serve(
     for (const giveBack of given) giveBack()
     underWay.delete(gone)
     if (gone.signal.aborted && !response.headersSent) status = callerLeft
-    metrics.ended({ method: request.method ?? '', route: path, status, durationMs: clock.nowMs() - startedMs })
+    const ended = { method: request.method ?? '', route: path, status, durationMs: clock.nowMs() - startedMs }
+    metrics.ended(ended)
+    logger('a request was answered', { ...about, ...ended })
   }
 }
 
@@ -92,7 +97,11 @@ async function answer(
   request: Request,
   response: ServerResponse,
   route: Route,
-  { correlationId, gone, given }: { correlationId: string; gone: AbortSignal; given: (() => void)[] },
+  {
+    about,
+    gone,
+    given,
+  }: { about: { correlationId: string; tenantId?: string }; gone: AbortSignal; given: (() => void)[] },
   serveParts: ServeParts,
 ): Promise<Reply> {
   const { parts, bodyBudget, limits } = serveParts
@@ -103,6 +112,7 @@ async function answer(
   if (place) given.push(place.leave)
   const who = route.roles === 'public' ? undefined : await callerOf(request, serveParts)
   if (who) {
+    about.tenantId = who.tenantId
     const ofTenant = await limits.ofTenant(who.tenantId)
     given.push(ofTenant.leave)
     setAll(response, ofTenant.headers)
@@ -111,6 +121,7 @@ async function answer(
   const query = queryOf(request)
   const idempotencyKey = route.takesIdempotencyKey ? idempotencyKeyOf(headers['idempotency-key']) : undefined
   const body = await bodyOf(request, route, bodyBudget)
+  const { correlationId } = about
   const caller = { actor: who ? actorOf(who) : 'nobody', correlationId, traceparent: traceparentOf(headers) }
   const justification = headers[justificationHeader.toLowerCase()]
   return route.answer(
@@ -228,15 +239,7 @@ function send(response: ServerResponse, { status, body, stream, headers = {} }: 
 }
 
 /** Machines that do not answer are expected to fail now and then; faults of our own are not. */
-function note(
-  logger: Logger,
-  error: unknown,
-  facts: { correlationId: string; route: string; code: keyof typeof failures },
-): void {
-  const isExpected = isFailure(error) && failures[error.code].canRetry
-  if (isExpected || error instanceof Problem)
-    logger.warn({ ...facts, error: messageOf(error) }, 'a request could not be served')
-  else logger.error({ ...facts, err: error }, 'a request failed')
+function note(logger: Logger, error: unknown, context: LogContext): void {
+  const isExpected = error instanceof Problem || (isFailure(error) && failures[error.code].canRetry)
+  logger(isExpected ? 'a request could not be served' : 'a request failed', { ...context, error })
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -142,7 +142,7 @@ test('a fault inside is told by its code alone, and logged with the id the calle
   answer.problem(500, 'INTERNAL')
   expect(answer.text).not.toContain(secret)
   expect(service.logged.filter(({ level }) => level === 'error')).toMatchObject([
-    { facts: { correlationId: 'fault-1', route: '/v1/jobs', code: 'INTERNAL' } },
+    { context: { correlationId: 'fault-1', route: '/v1/jobs', code: 'INTERNAL' } },
   ])
   await api.stop()
 })

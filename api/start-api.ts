@@ -7,6 +7,7 @@ import { type Clock, type Random, sleep } from '../platform/clock.ts'
 import { PlatformError } from '../platform/errors.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import type { Relay } from '../platform/relay/relay.ts'
+import type { Logger } from '../platform/telemetry/service-log.ts'
 import { isLoopback } from '../platform/tls.ts'
 import { tokenUse } from '../platform/token-use/token-use.ts'
 import type { MasterKey } from '../platform/vault/master-key.ts'
@@ -18,7 +19,7 @@ import { type Certificate, type Listener, listener, type Wire } from './http/lis
 import { Problem } from './http/problem.ts'
 import { type LimitOptions, limitDefaults, limits } from './limits/limits.ts'
 import { apiMetrics } from './metrics.ts'
-import type { Calendar, Logger, Parts, Readiness } from './parts.ts'
+import type { Calendar, Parts, Readiness } from './parts.ts'
 import { routeTable } from './route-table.ts'
 import { type ServeParts, serve } from './serve.ts'
 import { batchedViews } from './views.ts'
@@ -85,13 +86,12 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     clock,
     random,
     bodyKey: await options.masterKey.derive('submission body'),
-    onFault: (error) =>
-      logger.warn({ err: error }, 'submissions could not be marked as appended; retries append them again'),
+    onFault: (error) => logger('submissions could not be marked as appended', { error }),
   })
   const uses = tokenUse({
     database,
     clock,
-    onFault: (error) => logger.warn({ err: error }, 'when tokens were used could not be written; it is tried again'),
+    onFault: (error) => logger('uses of tokens could not be written', { error }),
   })
   const parts: Parts = {
     database,
@@ -113,7 +113,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     answerWaitMs: options.answerWaitMs ?? answerWaitMsDefault,
   }
   let isStopping = false
-  const noteIssuer = (error: unknown) => logger.warn({ err: error }, 'the keys of the issuer could not be read')
+  const noteIssuer = (error: unknown) => logger('the keys of the issuer could not be read', { error })
   const underWay = new Set<AbortController>()
   const { server, renew } = listenerOf(wire, {
     parts,

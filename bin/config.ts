@@ -430,7 +430,7 @@ export function readConfig(env: Env): Config {
 function readFile(path: string | undefined, wrong: string[]): Env {
   if (path === undefined || path === '') return {}
   try {
-    const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    const parsed = jsonFrom(readFileSync(path, 'utf8'))
     if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
       throw new Error('it is not a JSON object')
     return Object.fromEntries(Object.entries(parsed).map(([name, value]) => [name, String(value)]))
@@ -439,6 +439,18 @@ function readFile(path: string | undefined, wrong: string[]): Env {
     return {}
   }
 }
+
+/** Undefined where it is none: the parser's own complaint quotes the file, and so the secrets in it. */
+function jsonFrom(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Some addresses hold a user and a password; what is complained about stands in logs. */
+const withoutPassword = (url: string): string => JSON.stringify(url.replace(/\/\/.*@/, '//'))
 
 function scriptedFrom(
   baseUrl: string | undefined,
@@ -452,7 +464,7 @@ function scriptedFrom(
   }
   if (!isSafeUrl(baseUrl))
     wrong.push(
-      `PF3_SCRIPTED_URL: an https URL, or an http one on loopback, was expected, not ${JSON.stringify(baseUrl)}`,
+      `PF3_SCRIPTED_URL: an https URL, or an http one on loopback, was expected, not ${withoutPassword(baseUrl)}`,
     )
   if (models.trim() === '') wrong.push('PF3_SCRIPTED_MODELS: at least one model was expected')
   return {
@@ -506,7 +518,7 @@ function oidcFrom({ issuer, audience, jwksUrl, allowsPlatformAdmin }: OidcGiven,
     ['PF3_OIDC_JWKS_URL', jwksUrl],
   ] as const) {
     if (url !== undefined && !isSafeUrl(url))
-      wrong.push(`${name}: an https URL, or an http one on loopback, was expected, not ${JSON.stringify(url)}`)
+      wrong.push(`${name}: an https URL, or an http one on loopback, was expected, not ${withoutPassword(url)}`)
   }
   return { issuer, audience: audience ?? '', jwksUrl, allowsPlatformAdmin }
 }

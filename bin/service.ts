@@ -1,12 +1,12 @@
 /** The composition root: puts the parts of the service together, by roles, and takes them apart in reverse order. */
 import { join } from 'node:path'
-import type { Logger } from 'pino'
 import { startApi } from '../api/index.ts'
 import { capabilityNamed, type Provider } from '../capabilities/index.ts'
 import { systemClock as clock, systemRandom as random, sleep } from '../platform/clock.ts'
 import { PlatformError } from '../platform/errors.ts'
 import { migrate } from '../platform/postgres/migrate.ts'
 import { snapshotMigrations, snapshotStore } from '../platform/snapshots/snapshots.ts'
+import type { Logger } from '../platform/telemetry/service-log.ts'
 import { tokenUseMigrations } from '../platform/token-use/token-use.ts'
 import { localMasterKeyFile } from '../platform/vault/master-key.ts'
 import { payloadVault, vaultMigrations } from '../platform/vault/payload-vault.ts'
@@ -175,7 +175,7 @@ const keeperRole = (
     appender: requestAppender({ log, codec, clock, random }),
     clock,
     contentDaysDefault,
-    onFault: (error) => logger.error({ err: error }, 'content could not be let go; it is tried again'),
+    onFault: (error) => logger('content could not be let go', { error }),
   })
 
 function ownerRole(
@@ -211,10 +211,7 @@ function ownerRole(
       reacquireWaitMs,
     },
     onFault({ partition, error, isStopped, doing }) {
-      logger[isStopped ? 'fatal' : 'error'](
-        { partition, err: error, doing },
-        isStopped ? 'the partition stands still' : 'the owner met a fault',
-      )
+      logger(isStopped ? 'the partition stands still' : 'the owner met a fault', { partition, error, doing })
       if (isStopped) loss.tell(error)
     },
   })
@@ -232,10 +229,7 @@ const projectionRole = (
     relay,
     clock,
     onFailure({ partition, seq, error, isStopped }) {
-      logger[isStopped ? 'fatal' : 'error'](
-        { partition, seq: seq?.toString(), err: error },
-        isStopped ? 'views stand still' : 'views met a fault',
-      )
+      logger(isStopped ? 'views stand still' : 'views met a fault', { partition, seq: seq?.toString(), error })
       if (isStopped) loss.tell(error)
     },
   })

@@ -8,6 +8,7 @@ import { type EmbeddedDatabase, openEmbeddedDatabase } from '../../platform/post
 import { migrate } from '../../platform/postgres/migrate.ts'
 import { inProcessRelay } from '../../platform/relay/relay.ts'
 import { snapshotMigrations, snapshotStore } from '../../platform/snapshots/snapshots.ts'
+import { type Level, messages } from '../../platform/telemetry/messages.ts'
 import { tokenUseMigrations } from '../../platform/token-use/token-use.ts'
 import { masterKeyFrom } from '../../platform/vault/master-key.ts'
 import { payloadVault, type StoredPayloadVault, vaultMigrations } from '../../platform/vault/payload-vault.ts'
@@ -43,7 +44,7 @@ export type Service = {
   log: Log
   scripted: ScriptedProvider
   /** What was logged at level warn and above. */
-  logged: { level: string; facts: object; message: string }[]
+  logged: { level: Level; context: object; message: string }[]
   /** Another door of the same service. */
   openDoor(options?: Partial<ApiOptions>): Promise<{ api: Api; url: string }>
   stop(): Promise<void>
@@ -69,7 +70,8 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
     openAiCompatibleProvider({ name: 'scripted', baseUrl: scripted.baseUrl, apiKey: 'none', models: ['scripted-1'] }),
   ]
   const logged: Service['logged'] = []
-  const note = (level: string) => (facts: object, message: string) => void logged.push({ level, facts, message })
+  const note = (level: Level, message: string, context: object) =>
+    void (['warn', 'error', 'fatal'].includes(level) && logged.push({ level, context, message }))
   const owner = await startOwner({
     log,
     codec,
@@ -89,7 +91,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
       drainMsMax: 1_000,
       reacquireWaitMs: 50,
     },
-    onFault: ({ error, doing }) => note('error')({ err: error }, `owner: ${doing}`),
+    onFault: ({ error, doing }) => note('error', `owner: ${doing}`, { error }),
   })
   const views = await startProjections({
     log,
@@ -97,7 +99,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
     database,
     relay,
     clock,
-    onFailure: ({ error }) => note('error')({ err: error }, 'views'),
+    onFailure: ({ error }) => note('error', 'views', { error }),
   })
   const openDoor = async (more: Partial<ApiOptions> = {}) => {
     const api = await startApi({
@@ -113,7 +115,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
       random,
       providers,
       rootTokenHash,
-      logger: { info: () => {}, warn: note('warn'), error: note('error') },
+      logger: (message, context = {}) => note(messages[message].level, message, context),
       calendar: { periodAt, isTimeZone, isAnchorDate },
       limits: { ...limitDefaults, perTenantMax: 1_000_000, failuresPerAddressMax: null },
       readiness: () => ({ isReady: owner.isReady(), waitingFor: owner.isReady() ? [] : ['owner'] }),

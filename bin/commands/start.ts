@@ -1,5 +1,6 @@
 /** `pf3 start`: the service, until it is told to stop. */
-import pino from 'pino'
+import { isFailure, PlatformError } from '../../platform/errors.ts'
+import { type Logger, serviceLogTo } from '../../platform/telemetry/service-log.ts'
 import { ConfigError, readConfig } from '../config.ts'
 import { openFoundation } from '../foundation.ts'
 import { type RoleName, roles } from '../roles.ts'
@@ -12,12 +13,17 @@ import type { Service } from '../service.ts'
 export async function start(given: { roles: string; json?: boolean }): Promise<void> {
   const wanted = rolesFrom(given.roles)
   const config = readConfig(process.env)
-  const logger = pino({ level: config.logLevel, base: { service: 'pf3' } }, pino.destination({ fd: 2, sync: true }))
+  const logger = serviceLogTo(2, config.logLevel)
+  logOwnDeath(logger)
   // The database starts in a thread of its own while the rest of the code is loaded.
   const opening = openFoundation(config)
   opening.catch(() => undefined) // Reported where it is awaited.
   const { startService } = await import('../service.ts')
-  const service = await startService(config, wanted, logger, opening)
+  const service = await startService(config, wanted, logger, opening).catch((error: unknown) => {
+    logger('the service could not start', { error })
+    throw toldInPlainWords(error)
+  })
+  logger('the service is ready')
   announce(service, wanted, config.dataDir, given.json === true)
 
   const stopped = new Promise<void>((resolve) => {
@@ -35,20 +41,36 @@ export async function start(given: { roles: string; json?: boolean }): Promise<v
   const lost = await Promise.race([stopped, service.lost])
   if (lost) {
     // At once, and without draining: whoever starts anew recovers as after any death of the process.
-    logger.fatal({ err: lost }, 'a part is lost that the service cannot do without')
+    logger('a part is lost that the service cannot do without', { error: lost })
     process.exit(3)
   }
-  logger.info('draining')
+  logger('draining')
   await service.stop()
-  logger.info('stopped')
+  logger('stopped')
 }
 
-function renewCertificate(service: Pick<Service, 'renewCertificate'>, logger: pino.Logger): void {
+/** Otherwise Node.js would write error and warning as they are, with whatever their messages quote. */
+function logOwnDeath(logger: Logger): void {
+  process.on('uncaughtException', (error) => {
+    logger('a fault that nobody handles', { error })
+    process.exit(3)
+  })
+  process.removeAllListeners('warning')
+  process.on('warning', (error) => logger('the runtime warns', { error }))
+}
+
+/** What a person at a terminal reads: the sentences of PF-3 and of the operating system, which quote no input. */
+const toldInPlainWords = (error: unknown): unknown =>
+  error instanceof ConfigError || isFailure(error) || (error instanceof Error && 'syscall' in error)
+    ? error
+    : new PlatformError('INTERNAL', {}, { cause: error })
+
+function renewCertificate(service: Pick<Service, 'renewCertificate'>, logger: Logger): void {
   try {
     service.renewCertificate()
-    logger.info('the certificate was read again')
+    logger('the certificate was read again')
   } catch (error) {
-    logger.error({ err: error }, 'the certificate could not be read again; the one in use stays')
+    logger('the certificate could not be read again', { error })
   }
 }
 

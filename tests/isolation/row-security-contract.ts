@@ -2,7 +2,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { clientOf } from '../../api/testing/client.ts'
 import { readConfig } from '../../bin/config.ts'
@@ -58,7 +57,7 @@ export function rowSecurityContract(name: string, open: () => Promise<{ url?: st
         ...(server.url !== undefined && { PF3_POSTGRES_URL: server.url }),
       })
       const opening = openFoundation(config)
-      service = await startService(config, roles, pino({ level: 'silent' }), opening)
+      service = await startService(config, roles, () => {}, opening)
       foundation = await opening
       await furnish(service.url ?? '')
     }, 120_000)

@@ -2,12 +2,12 @@
  * The victim of killed-between.test.ts: the real service, whose log kills the process by SIGKILL at the first append of
  * a job: before anything of it is written, or after it is, and before anybody is told. DIES says which.
  */
-import pino from 'pino'
 import { readConfig } from '../../../bin/config.ts'
 import { openFoundation } from '../../../bin/foundation.ts'
 import { roles } from '../../../bin/roles.ts'
 import { startService } from '../../../bin/service.ts'
 import type { Log } from '../../../platform/log/log.ts'
+import { serviceLogTo } from '../../../platform/telemetry/service-log.ts'
 
 const dies = process.env['DIES']
 if (dies !== 'before' && dies !== 'after') throw new Error('DIES is before or after.')
@@ -34,7 +34,7 @@ function dying(log: Log): Log {
 
 const config = readConfig(process.env)
 const foundation = await openFoundation(config)
-const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }))
+const logger = serviceLogTo(2, config.logLevel)
 const wanted = roles.filter((role) => process.argv.at(-1)?.split(',').includes(role))
 const { url } = await startService(
   config,

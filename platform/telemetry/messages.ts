@@ -1,0 +1,60 @@
+/** Everything PF-3 ever says in its logs: a line outside this table cannot be written. The table is also the documentation. */
+
+export type Level = 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+
+type Message = { level: Level; means: string }
+
+export const messages = {
+  'the service is ready': { level: 'info', means: 'Every role of the process does its work.' },
+  draining: { level: 'info', means: 'It was told to stop: nothing new is taken, what runs may end.' },
+  stopped: { level: 'info', means: 'Everything is given up in good order; the process ends with 0.' },
+  'the service could not start': { level: 'fatal', means: 'The process ends with 2 or 3; `error` says why.' },
+  'a part is lost that the service cannot do without': {
+    level: 'fatal',
+    means: 'Database, owner or views stand still. The process ends with 3 and is to be started anew.',
+  },
+  'a fault that nobody handles': {
+    level: 'fatal',
+    means: 'A fault of PF-3 that left the process in a state nobody knows. It ends with 3 and is to be started anew.',
+  },
+  'the runtime warns': { level: 'warn', means: 'Node.js sees something unhealthy, such as a leak of listeners.' },
+  'the certificate was read again': { level: 'info', means: 'New connections are given it from now on.' },
+  'the certificate could not be read again': {
+    level: 'error',
+    means: 'The one in use stays. Mend the files and send SIGHUP again.',
+  },
+  'the partition stands still': {
+    level: 'fatal',
+    means: 'Its log cannot be trusted, or another owner has taken it. The process ends.',
+  },
+  'the owner met a fault': {
+    level: 'error',
+    means: 'A partition is acquired again, or a request was refused because it could not be decided.',
+  },
+  'views stand still': { level: 'fatal', means: 'A fact, at `seq`, cannot be taken in. The process ends.' },
+  'views met a fault': { level: 'error', means: 'It is tried again; until then the views lag.' },
+  'content could not be let go': {
+    level: 'error',
+    means: 'Keys of content whose days are over, or that is to be erased, still stand. It is tried again.',
+  },
+  'submissions could not be marked as appended': {
+    level: 'warn',
+    means: 'Their jobs run. A retry appends them again, and the second is dropped.',
+  },
+  'uses of tokens could not be written': { level: 'warn', means: 'It is tried again with the next.' },
+  'the keys of the issuer could not be read': {
+    level: 'warn',
+    means: 'JWTs that need a key not yet known are refused until it can be.',
+  },
+  'a request could not be served': {
+    level: 'warn',
+    means: 'A machine did not do its part; the caller was told to come again, with the same correlation id.',
+  },
+  'a request failed': { level: 'error', means: 'A fault of PF-3 itself; the caller has the same correlation id.' },
+  'a request was answered': { level: 'debug', means: 'One line for every request, whatever its answer.' },
+} as const satisfies Record<string, Message>
+
+export type LogMessage = keyof typeof messages
+
+/** How long lines of a level are kept, in days, by whoever collects them; see deploy/logs/. */
+export const retentionDays: Readonly<Record<Level, number>> = { fatal: 90, error: 90, warn: 90, info: 30, debug: 7 }
