@@ -1,10 +1,10 @@
-/** Every test that needs only Node. Those that need a real PostgreSQL are in vitest.pg.config.ts. */
+/** Every test that needs only Node. Those that need a real PostgreSQL or object storage are in vitest.pg.config.ts and vitest.s3.config.ts. */
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
     include: ['**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/.pf3/**', '**/*.pg.test.ts'],
+    exclude: ['**/node_modules/**', '**/.pf3/**', '**/*.pg.test.ts', '**/*.s3.test.ts'],
     pool: 'forks', // Tests kill child processes and open worker threads of their own.
     maxWorkers: 2,
     testTimeout: 60_000,

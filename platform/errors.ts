@@ -76,6 +76,12 @@ export const failures = {
     canRetry: false,
     means: 'A recorded schema change is not the one this build carries.',
   },
+  ARCHIVE_UNAVAILABLE: {
+    httpStatus: 503,
+    canRetry: true,
+    means: 'The place of the archive cannot be read or written.',
+  },
+  ARCHIVE_DAMAGED: { httpStatus: 500, canRetry: false, means: 'The archive is not what was signed.' },
   VAULT_MISSING: { httpStatus: 410, canRetry: false, means: 'The content is no longer kept.' },
   VAULT_KEY_GONE: {
     httpStatus: 503,
