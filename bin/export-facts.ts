@@ -6,9 +6,9 @@ import { createWriteStream } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
-import avro from 'avsc'
 import type { Log } from '../platform/log/log.ts'
-import { avroType, type Codec, type EventName } from '../schemas/codec.ts'
+import { avroFileEncoder } from '../schemas/avro-file.ts'
+import type { Codec, EventName } from '../schemas/codec.ts'
 import { type Fact, streamOf } from '../schemas/events.generated.ts'
 import { readOwnSchemas } from '../schemas/own-schemas.ts'
 import { readAllFacts } from './read-facts.ts'
@@ -68,10 +68,10 @@ function openWriter(dir: string, partition: number, event: EventName, schema: st
   const stream = streamOf[event]
   const path = join(`${stream}-${partition}`, `${event}.avro`)
   const file: ExportedFile = { path, stream, event, partition, records: 0 }
-  let encoder: avro.streams.BlockEncoder | undefined
+  let encoder: ReturnType<typeof avroFileEncoder> | undefined
   let written: Promise<void> | undefined
   const ready = mkdir(join(dir, `${stream}-${partition}`), { recursive: true }).then(() => {
-    encoder = new avro.streams.BlockEncoder(avroType(schema))
+    encoder = avroFileEncoder(schema)
     const sink = createWriteStream(join(dir, path))
     written = finished(encoder.pipe(sink))
   })

@@ -3,6 +3,8 @@
 import { enableCompileCache } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { requireTls13 } from '../platform/tls.ts'
+import { placeOptions } from './archive-options.ts'
+import type { ReplayGiven } from './commands/replay.ts'
 import { ConfigError } from './config.ts'
 
 // Compiled code is kept between runs (in the system's temporary directory): half of a warm start is loading code.
@@ -17,6 +19,9 @@ const program = new Command('pf3')
   )
   .exitOverride()
   .showHelpAfterError()
+
+const withPlace = (command: Command): Command =>
+  placeOptions.reduce((all, [flags, means]) => all.option(flags, means), command)
 
 program
   .command('start')
@@ -57,16 +62,32 @@ events
     (await import('./commands/events-export.ts')).eventsExport(given),
   )
 
-program
-  .command('replay')
+withPlace(program.command('replay'))
   .description("Derives a tenant's charges of one billing period from the log again.")
   .requiredOption('--tenant <id>', 'the tenant')
   .requiredOption('--period <YYYY-MM>', 'the billing period')
   .option('--price-book <file>', 'what it would have cost under this price book')
+  .option('--archive <place>', 'from the archive there instead of the log; --diff then leaves the ledger out')
+  .option('--public-key <file>', 'PEM of the key the archive is signed with; default that of this installation')
   .option('--diff', 'compare with what was charged and with the ledger; exit code 1 when anything differs')
   .option('--json', 'print the result as JSON')
-  .action(async (given: { tenant: string; period: string; priceBook?: string; diff?: boolean; json?: boolean }) =>
-    (await import('./commands/replay.ts')).replayCommand(given),
+  .action(async (given: ReplayGiven) => (await import('./commands/replay.ts')).replayCommand(given))
+
+const archive = program
+  .command('archive')
+  .description('Keeps every fact outside the log, signed, for as long as the law wants.')
+withPlace(archive.command('write'))
+  .description('Puts what is new in the log into the archive.')
+  .requiredOption('--to <place>', 'a directory, or s3://bucket/prefix')
+  .option('--json', 'print the result as JSON')
+  .action(async (given: { to: string; json?: boolean }) => (await import('./commands/archive.ts')).archiveWrite(given))
+withPlace(archive.command('check'))
+  .description('Reads the whole archive; exit code 1 when something is not as it was signed.')
+  .requiredOption('--from <place>', 'a directory, or s3://bucket/prefix')
+  .option('--public-key <file>', 'PEM of the key it is signed with; default that of this installation')
+  .option('--json', 'print the result as JSON')
+  .action(async (given: { from: string; publicKey?: string; json?: boolean }) =>
+    (await import('./commands/archive.ts')).archiveCheck(given),
   )
 
 const projections = program.command('projections').description('Looks after the views.')

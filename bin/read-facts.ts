@@ -6,10 +6,11 @@ import type { Fact } from '../schemas/events.generated.ts'
 
 const recordsMax = 2_000
 
-/** Up to what was committed when it began; never waits. */
+/** After `afterSeq`, up to what was committed when it began; never waits. */
 export async function* readAllFacts(
   { log, codec }: { log: Log; codec: Codec },
   partition: number,
+  afterSeq = 0n,
 ): AsyncGenerator<Fact> {
   const { seq: end } = await log.committed(partition)
   let cursor = startOfFacts
@@ -17,6 +18,6 @@ export async function* readAllFacts(
     const read = await log.readFacts(partition, cursor, { recordsMax, waitMs: 0 })
     if (read.facts.length === 0) return
     cursor = read.cursor
-    for (const fact of read.facts) if (fact.seq <= end) yield codec.decode(fact.value) as Fact
+    for (const fact of read.facts) if (fact.seq > afterSeq && fact.seq <= end) yield codec.decode(fact.value) as Fact
   }
 }

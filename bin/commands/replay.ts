@@ -1,44 +1,84 @@
 /** `pf3 replay`: derives a tenant's charges from the log again, and says where they differ. */
 import { readFile } from 'node:fs/promises'
+import { archiveReader } from '../../platform/archive/archive.ts'
 import { partitionOf } from '../../platform/log/partitioner.ts'
 import { type PriceBook, parsePriceBook } from '../../pricing/index.ts'
 import { type LedgerLine, type ReplayReport, replay } from '../../processors/rating/replay.ts'
 import { noChargeKind } from '../../projections/ledger/projection.ts'
 import { type LedgerCursor, ledgerPage } from '../../projections/ledger/queries.ts'
+import type { Fact } from '../../schemas/events.generated.ts'
+import { readOwnSchemas } from '../../schemas/own-schemas.ts'
 import { platformTenantId } from '../../schemas/streams.ts'
 import { decimalFromPico } from '../../schemas/units.ts'
+import type { PlaceOptions } from '../archive-options.ts'
+import { archivePublicKey, archiveStore } from '../archive-place.ts'
 import { ConfigError, readConfig } from '../config.ts'
 import { borrowFoundation, type Foundation } from '../foundation.ts'
 import { printLine, toJson } from '../print.ts'
 import { readAllFacts } from '../read-facts.ts'
 
-type Given = { tenant: string; period: string; priceBook?: string; diff?: boolean; json?: boolean }
+export type ReplayGiven = PlaceOptions & {
+  tenant: string
+  period: string
+  priceBook?: string
+  archive?: string
+  publicKey?: string
+  diff?: boolean
+  json?: boolean
+}
+
+/** Where the facts are: the log with its ledger, or an archive. */
+type Source = {
+  partitions: number
+  facts(partition: number): AsyncIterable<Fact>
+  ledger: (() => AsyncIterable<LedgerLine>) | undefined
+  close(): Promise<void>
+}
 
 const pageRows = 1_000
 const deltasShown = 20
 
 /** Ends with 1 when `--diff` finds a difference, also between facts and ledger. */
-export async function replayCommand(given: Given): Promise<void> {
+export async function replayCommand(given: ReplayGiven): Promise<void> {
   if (!/^\d{4}-(0[1-9]|1[0-2])$/.test(given.period))
     throw new ConfigError([`--period: a month such as 2026-10 was expected, not ${JSON.stringify(given.period)}`])
   const otherBook =
     given.priceBook === undefined ? undefined : bookFrom(await readFile(given.priceBook, 'utf8'), given.priceBook)
-  const foundation = await borrowFoundation(readConfig(process.env))
+  const source = given.archive === undefined ? await theLog(given) : await anArchive(given.archive, given)
   try {
-    const books = await publishedBooks(foundation)
-    const report = await replay(readAllFacts(foundation, partitionOf(given.tenant, foundation.log.partitionCount)), {
+    const books = await publishedBooks(source)
+    const report = await replay(source.facts(partitionOf(given.tenant, source.partitions)), {
       tenantId: given.tenant,
       period: given.period,
       bookByHash: (hash) => books.get(hash),
       ...(otherBook ? { otherBook } : {}),
-      ...(given.diff && !otherBook ? { ledger: ledgerLines(foundation, given) } : {}),
+      ...(given.diff && !otherBook && source.ledger ? { ledger: source.ledger() } : {}),
     })
     if (given.json) printLine(toJson(report, 2))
     else show(report, given.diff === true)
     if (given.diff && !otherBook && report.deltaCount > 0) process.exitCode = 1
   } finally {
-    await foundation.close()
+    await source.close()
   }
+}
+
+async function theLog(given: ReplayGiven): Promise<Source> {
+  const foundation = await borrowFoundation(readConfig(process.env))
+  return {
+    partitions: foundation.log.partitionCount,
+    facts: (partition) => readAllFacts(foundation, partition),
+    ledger: () => ledgerLines(foundation, given),
+    close: foundation.close,
+  }
+}
+
+async function anArchive(place: string, given: ReplayGiven): Promise<Source> {
+  const publicKey = await archivePublicKey(readConfig(process.env), given.publicKey)
+  const store = archiveStore(place, given)
+  const reader = archiveReader({ store, publicKey, ownSchemas: readOwnSchemas() })
+  const partitions = await reader.partitions()
+  if (partitions === undefined) throw new ConfigError([`--archive: there is nothing in ${store.place}`])
+  return { partitions, facts: reader.facts, ledger: undefined, close: store.close }
 }
 
 function bookFrom(text: string, where: string): PriceBook {
@@ -47,15 +87,15 @@ function bookFrom(text: string, where: string): PriceBook {
   return parsed.book
 }
 
-async function publishedBooks(foundation: Foundation): Promise<Map<string, PriceBook>> {
+async function publishedBooks({ facts, partitions }: Source): Promise<Map<string, PriceBook>> {
   const books = new Map<string, PriceBook>()
-  for await (const fact of readAllFacts(foundation, partitionOf(platformTenantId, foundation.log.partitionCount))) {
+  for await (const fact of facts(partitionOf(platformTenantId, partitions))) {
     if (fact.type === 'PriceBookPublished') books.set(fact.hash, bookFrom(fact.book, fact.hash))
   }
   return books
 }
 
-async function* ledgerLines({ database }: Foundation, { tenant, period }: Given): AsyncGenerator<LedgerLine> {
+async function* ledgerLines({ database }: Foundation, { tenant, period }: ReplayGiven): AsyncGenerator<LedgerLine> {
   let after: LedgerCursor | undefined
   for (;;) {
     const page = await database.asTenant(tenant, (tx) =>

@@ -3,6 +3,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { expect, inject, onTestFinished, test } from 'vitest'
+import { history } from '../../projections/testing/history.ts'
+import type { Fact } from '../../schemas/events.generated.ts'
+import { readOwnSchemas } from '../../schemas/own-schemas.ts'
+import { archivePartition, archiveReader, publicKeyOf, signerFrom } from './archive.ts'
 import { s3Store } from './s3-store.ts'
 import { storeContract } from './store-contract.ts'
 
@@ -33,6 +37,23 @@ test('archives under two prefixes of one bucket know nothing of each other', asy
   for await (const { name } of b.list('')) names.push(name)
   expect(names).toEqual(['x'])
   expect(Buffer.from((await b.get('x', 9)) ?? []).toString()).toBe('2')
+})
+
+test('an archive of facts in a bucket is read as it was written, also when two wrote it at once', async () => {
+  const store = s3Store({ ...(await freshBucket()), prefix: 'facts/' })
+  const [facts = []] = history({ seed: 3, jobs: 100, partitionCount: 1 }).byPartition
+  const parts = { store, signer: signerFrom(new Uint8Array(32).fill(5)), ownSchemas: readOwnSchemas() }
+  const after = async function* (seq: bigint) {
+    for (const fact of facts) if (fact.seq > seq) yield fact
+  }
+  const write = () => archivePartition(parts, { partition: 0, partitions: 1 }, after)
+  const done = await Promise.all([write(), write()])
+  expect(done.reduce((sum, one) => sum + one.facts, 0)).toBe(facts.length)
+  const reader = archiveReader({ ...parts, publicKey: publicKeyOf(parts.signer) })
+  const read: Fact[] = []
+  for await (const fact of reader.facts(0)) read.push(fact)
+  expect(read).toEqual(facts)
+  expect(await reader.partitions()).toBe(1)
 })
 
 test('a bucket that is not there is unavailable, by its name', async () => {

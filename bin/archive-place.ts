@@ -1,0 +1,34 @@
+/** The archive a command is about: where it lies, and the key that its manifests are signed with. */
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { publicKeyOf, type Signer, signerFrom } from '../platform/archive/archive.ts'
+import type { ArchiveStore } from '../platform/archive/archive-store.ts'
+import { complaintAbout, openStore } from '../platform/archive/open-store.ts'
+import { localMasterKeyFile } from '../platform/vault/master-key.ts'
+import type { PlaceOptions } from './archive-options.ts'
+import { type Config, ConfigError } from './config.ts'
+
+/** Throws ConfigError for a place that is none. */
+export function archiveStore(place: string, { endpoint, region, pathStyle }: PlaceOptions): ArchiveStore {
+  const complaint = complaintAbout(place)
+  if (complaint) throw new ConfigError([`${JSON.stringify(place)} is no place of an archive: ${complaint}`])
+  return openStore(place, { endpoint, region, isPathStyle: pathStyle === true })
+}
+
+export async function archiveSigner({ dataDir }: Config): Promise<Signer> {
+  const masterKey = await localMasterKeyFile(join(dataDir, 'master.key'))
+  return signerFrom(await masterKey.derive('archive signature'))
+}
+
+/** Of the file, or of this installation, which is the one that signs. */
+export async function archivePublicKey(config: Config, file: string | undefined): Promise<KeyObject> {
+  if (file === undefined) return publicKeyOf(await archiveSigner(config))
+  try {
+    const key = createPublicKey(await readFile(file))
+    if (key.asymmetricKeyType === 'ed25519') return key
+  } catch {
+    // Said below.
+  }
+  throw new ConfigError([`--public-key: ${file} is no Ed25519 public key in PEM`])
+}
