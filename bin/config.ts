@@ -210,6 +210,15 @@ export const options = [
     means: 'Admitted jobs of one tenant that have not ended; one more is refused with queue_full.',
   },
   {
+    name: 'PF3_OPEN_JOBS_PER_PARTITION',
+    fallback: '200000',
+    form: 'whole',
+    unit: 'jobs',
+    min: 1,
+    max: 10_000_000,
+    means: 'The same for all tenants of a partition together: bounds the memory of its owner.',
+  },
+  {
     name: 'PF3_WORKING_REQUESTS',
     fallback: '256',
     form: 'whole',
@@ -313,6 +322,7 @@ export type Config = {
   retryBaseMs: number
   retryMsMax: number
   openJobsPerTenantMax: number
+  openJobsPerPartitionMax: number
   limits: {
     workingMax: number
     openMax: number
@@ -403,6 +413,7 @@ export function readConfig(env: Env): Config {
     retryBaseMs: whole('PF3_RETRY_BASE_MS'),
     retryMsMax: whole('PF3_RETRY_MS_MAX'),
     openJobsPerTenantMax: whole('PF3_OPEN_JOBS_PER_TENANT'),
+    openJobsPerPartitionMax: whole('PF3_OPEN_JOBS_PER_PARTITION'),
     limits: {
       workingMax: whole('PF3_WORKING_REQUESTS'),
       openMax: whole('PF3_OPEN_REQUESTS'),

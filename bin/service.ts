@@ -204,6 +204,7 @@ function ownerRole(
       },
       attemptsMax: config.attemptsMax,
       openJobsPerTenantMax: config.openJobsPerTenantMax,
+      openJobsPerPartitionMax: config.openJobsPerPartitionMax,
       weightOf: (tenantId) => config.tenantWeights.get(tenantId) ?? 1,
       requestsPerBatchMax,
       snapshotEveryFacts: config.snapshotEveryFacts,

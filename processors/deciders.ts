@@ -28,6 +28,8 @@ export type RequestContext = Moment & {
   /** Steps that can serve a capability here, in order; empty when nobody can. */
   routeFor(capability: string, model: string | null): readonly RouteStep[]
   openJobsPerTenantMax: number
+  /** Of all tenants of the partition: bounds what its owner keeps in memory. */
+  openJobsPerPartitionMax: number
   attemptsMax: number
   weightOf(tenantId: string): number
 }
@@ -83,8 +85,9 @@ function admissionContext(
     directoryVersion: context.directoryVersion,
     route: context.routeFor(request.capability, request.model),
     resourceHash: resourceId === null ? null : state.accounts.labelSets.get(tuple(tenantId, resourceId)),
-    openJobs: state.execution.openByTenant.get(tenantId) ?? 0,
-    openJobsMax: context.openJobsPerTenantMax,
+    isQueueFull:
+      (state.execution.openByTenant.get(tenantId) ?? 0) >= context.openJobsPerTenantMax ||
+      state.execution.jobs.size >= context.openJobsPerPartitionMax,
     attemptsMax: context.attemptsMax,
     schedulingWeight: context.weightOf(tenantId),
   }

@@ -8,7 +8,10 @@ import type { DirectoryReader } from './directory/reader.ts'
 import type { ExecutionLimits } from './execution/decide.ts'
 import type { AttemptRunner } from './execution/run-attempt.ts'
 
-export type OwnerOptions = Pick<RequestContext, 'routeFor' | 'openJobsPerTenantMax' | 'attemptsMax' | 'weightOf'> & {
+export type OwnerOptions = Pick<
+  RequestContext,
+  'routeFor' | 'openJobsPerTenantMax' | 'openJobsPerPartitionMax' | 'attemptsMax' | 'weightOf'
+> & {
   limits: ExecutionLimits
   /** Whether a call of the capability whose outcome nobody knows may be made again. */
   canRepeat(capability: string): boolean

@@ -55,6 +55,23 @@ describe('the owner', () => {
     })
   })
 
+  test.each(['openJobsPerTenantMax', 'openJobsPerPartitionMax'])('has no more open jobs than %s', async (bound) => {
+    const { promise, resolve } = Promise.withResolvers<CallOutcome>()
+    const w = world({ call: () => promise, options: { [bound]: 2 } })
+    const owner = w.start()
+    await w.begin()
+    await w.ask(...ids(3).map((id) => submit(id)))
+    const full = await w.until((all) => all.some((f) => f.type === 'JobRefused'))
+    expect(full.find((f) => f.type === 'JobRefused')).toMatchObject({ jobId: 'job-2', reason: 'queue_full' })
+    resolve({ ok: true, result: { label: 'x' }, usage })
+    await w.until(rated(2))
+    await w.ask(submit('job-3'))
+    const facts = await w.until(rated(3))
+    await owner.end()
+    checkHistory(facts)
+    expect(tally(facts)).toMatchObject({ JobAdmitted: 3, JobRefused: 1, JobRated: 3 })
+  })
+
   test('a call leaves only after the commit that says so', async () => {
     const w = world({ faults: { commitUnknownLost: 0.2, commitUnknownDurable: 0.2 } })
     const owner = w.start()

@@ -85,6 +85,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
       limits: { places: { local: 4, remote: 64 }, attemptMsMax: 30_000, retryBaseMs: 20, retryMsMax: 100 },
       attemptsMax: 3,
       openJobsPerTenantMax: 10_000,
+      openJobsPerPartitionMax: 100_000,
       weightOf: () => 1,
       requestsPerBatchMax: 500,
       snapshotEveryFacts: 1_000_000n,

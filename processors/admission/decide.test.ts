@@ -71,6 +71,7 @@ describe('a job', () => {
   test.each([
     ['no_route', {}, { routeFor: () => [] }],
     ['queue_full', {}, { openJobsPerTenantMax: 0 }],
+    ['queue_full', {}, { openJobsPerPartitionMax: 0 }],
     ['resource_unknown', { resourceId: 'nothing' }, {}],
     ['unpriced', { capability: 'generate.text' }, {}],
     ['over_max_charge', { maxCharge: oneDollar + 100n * 1_000_000n - 1n }, {}],

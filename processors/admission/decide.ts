@@ -68,9 +68,8 @@ export type AdmissionContext = Moment & {
   route: readonly RouteStep[]
   /** Version of the resource the job names; null when it names none, undefined when there is no such resource. */
   resourceHash: string | null | undefined
-  /** Jobs of the tenant that have been admitted and have not ended, and the most there may be. */
-  openJobs: number
-  openJobsMax: number
+  /** As many admitted jobs as there may be have not ended, of the tenant or of the partition. */
+  isQueueFull: boolean
   attemptsMax: number
   /** The tenant's share in fair queueing; at least 1. */
   schedulingWeight: number
@@ -91,7 +90,7 @@ function answer(request: Requested<'SubmitJob'>, admission: Admission, context: 
   const tenant = directory.tenants.get(request.tenantId)
   const used: Used = { directoryVersion, timeZone: tenant?.timeZone ?? null, priceBookHash: null }
   if (!tenant) return refused(request, used, 'tenant_unknown')
-  if (context.openJobs >= context.openJobsMax) return refused(request, used, 'queue_full')
+  if (context.isQueueFull) return refused(request, used, 'queue_full')
   if (route.length === 0) return refused(request, used, 'no_route')
   if (context.resourceHash === undefined) return refused(request, used, 'resource_unknown')
 

@@ -109,6 +109,7 @@ export class Scene {
       directoryVersion: 2n,
       routeFor: () => [local],
       openJobsPerTenantMax: 100,
+      openJobsPerPartitionMax: 100_000,
       attemptsMax: 3,
       weightOf: () => 1,
       ...more,

@@ -141,6 +141,7 @@ export function world({ seed = 1, clock = systemClock, faults = {}, options = {}
         canRepeat: () => true,
         weightOf: () => 1,
         openJobsPerTenantMax: 10_000,
+        openJobsPerPartitionMax: 100_000,
         attemptsMax: 4,
         requestsPerBatchMax: 50,
         snapshotEveryFacts: 1_000_000n,

@@ -116,6 +116,7 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
       },
       attemptsMax: random.whole(1, 5),
       openJobsPerTenantMax: random.pick([20, 10_000]),
+      openJobsPerPartitionMax: 100_000,
       weightOf: (tenantId) => (tenantId.length % 3) + 1,
       requestsPerBatchMax: random.whole(1, 40),
       snapshotEveryFacts: BigInt(random.whole(20, 400)),
