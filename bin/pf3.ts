@@ -31,6 +31,12 @@ program
   .action(async (given: { roles: string; json?: boolean }) => (await import('./commands/start.ts')).start(given))
 
 program
+  .command('doctor')
+  .description('Looks at everything the service needs; exit code 1 when something is wrong, with what to do.')
+  .option('--json', 'print the findings as JSON')
+  .action(async (given: { json?: boolean }) => (await import('./commands/doctor.ts')).doctor(given))
+
+program
   .command('demo')
   .description('Runs the help-desk story on 6,046 real mails, kills the service half-way, and checks every figure.')
   .option('--mails <n>', 'submit only so many of the held-out mails')
