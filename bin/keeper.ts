@@ -34,6 +34,8 @@ const erasureEveryMsDefault = 2_000
 const retentionEveryMsDefault = 600_000
 const erasuresAtOnceMax = 100
 const tenantsAtOnceMax = 500
+/** Erasures carried out that are remembered here until the view shows them as done. */
+const reportedMax = 10_000
 const dayMs = 86_400_000
 
 export function startKeeper(parts: KeeperParts): Keeper {
@@ -41,6 +43,8 @@ export function startKeeper(parts: KeeperParts): Keeper {
   const { erasureEveryMs = erasureEveryMsDefault, retentionEveryMs = retentionEveryMsDefault } = parts
   const stopping = new AbortController()
   let lookForOldAtMs = 0
+  // A view that lags shows them as open still; carried out again, they would take what was stored since.
+  const reported = new Set<string>()
   const running = run()
 
   async function run(): Promise<void> {
@@ -61,9 +65,12 @@ export function startKeeper(parts: KeeperParts): Keeper {
   async function erase(): Promise<void> {
     const open = await database.asService((tx) => openErasures(tx, erasuresAtOnceMax))
     for (const { tenantId, erasureId } of open) {
+      if (reported.has(erasureId)) continue
       const { keys, payloads } = await vault.destroyTenant(tenantId)
       const caller: Caller = { actor: 'keeper', correlationId: erasureId, traceparent: null }
       await reportErased(appender, caller, { tenantId, erasureId, keys: BigInt(keys), payloads: BigInt(payloads) })
+      reported.add(erasureId)
+      for (const oldest of reported) if (reported.size > reportedMax) reported.delete(oldest)
     }
   }
 
@@ -73,7 +80,7 @@ export function startKeeper(parts: KeeperParts): Keeper {
       const ids = oldest.map(({ tenantId }) => tenantId)
       const days = await database.asService((tx) => contentDaysOfMany(tx, ids))
       for (const { tenantId, day } of oldest) {
-        const beforeDay = dayOf(clock.nowMs() - (days.get(tenantId) ?? contentDaysDefault) * dayMs)
+        const beforeDay = dayOf(clock.nowMs() - (days.get(tenantId)?.contentDays ?? contentDaysDefault) * dayMs)
         if (day < beforeDay) await vault.destroyDayKeys(tenantId, beforeDay)
       }
       after = ids.at(-1)

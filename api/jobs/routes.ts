@@ -17,6 +17,7 @@ import { type ApiJob, jobBody, jobReply, jobsReply, toApiEarlyJob, toApiJob } fr
 import { jobEventsRoute } from './job-events.ts'
 import { hasEnded, toJobReply } from './job-reply.ts'
 import { toJobRequest } from './job-request.ts'
+import { jobResultRoute } from './job-result.ts'
 
 /** Input of 1 MiB, its escapes and the rest of the request. */
 export const jobBytesMax = 1_258_291
@@ -24,6 +25,7 @@ export const jobBytesMax = 1_258_291
 export const jobRoutes: readonly Route[] = [
   batchRoute,
   jobEventsRoute,
+  jobResultRoute,
   route({
     method: 'post',
     path: '/v1/jobs',

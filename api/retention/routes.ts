@@ -17,7 +17,7 @@ export const contentDaysMax = 90
 const retentionBody = z.strictObject({ contentDays: z.int().min(contentDaysMin).max(contentDaysMax) })
 const retentionReply = z.strictObject({
   contentDays: z.int(),
-  /** Whether it is the default of the service, because the tenant has not said otherwise. */
+  /** Whether the tenant has not said so itself: then what the nearest tenant above said holds, or the default of the service. */
   isDefault: z.boolean(),
 })
 const erasureReply = z.strictObject({
@@ -112,8 +112,8 @@ export const retentionRoutes: readonly Route[] = [
 ]
 
 async function retentionOf(tenantId: string, { database, contentDaysDefault }: Parts) {
-  const contentDays = await database.asTenant(tenantId, (tx) => contentDaysOf(tx, tenantId))
-  return { contentDays: contentDays ?? contentDaysDefault, isDefault: contentDays === undefined }
+  const said = await database.asService((tx) => contentDaysOf(tx, tenantId))
+  return { contentDays: said?.contentDays ?? contentDaysDefault, isDefault: !said?.isOwn }
 }
 
 async function findErasure(tenantId: string, erasureId: string, { database }: Parts) {

@@ -71,12 +71,54 @@ test('content is kept as many days as the tenant says, from 7 to 90, by default 
   const job = await jobOf(tenant, mine)
   expect(job).toMatchObject({ status: 'succeeded', resultExpired: true })
   expect(job).not.toHaveProperty('result')
+  ;(await tenant.reader.get(`/v1/jobs/${mine}/result`)).problem(410, 'VAULT_MISSING')
+  expect((await other.reader.get(`/v1/jobs/${theirs}/result`)).expect(200)).toHaveProperty('result.sentiment')
+  ;(await other.reader.get(`/v1/jobs/${mine}/result`)).problem(404, 'NOT_FOUND')
   expect(await jobOf(other, theirs)).toHaveProperty('result')
   laterMs = 31 * dayMs
   await keeper.sweep()
   expect(await jobOf(other, theirs)).toMatchObject({ resultExpired: true })
   laterMs = 0
   expect(await jobOf(tenant, await run(tenant, 'fine'))).toHaveProperty('result')
+})
+
+test('a tenant that has not said so keeps content as long as the nearest tenant above that has', async () => {
+  const partner = await openTenant(service, 'partner', { level: 'partner' })
+  const client = await openTenant(service, 'client', { level: 'client', parentId: 'partner' })
+  const merchant = await openTenant(service, 'merchant', { level: 'merchant', parentId: 'client' })
+  const of = async (who: Owner) => (await who.admin.get(`/v1/tenants/${who.id}/retention`)).expect(200)
+  const say = async (who: Owner, contentDays: number) =>
+    (await who.admin.put(`/v1/tenants/${who.id}/retention`, { contentDays })).expect(200)
+  expect(await of(merchant)).toEqual({ contentDays: 30, isDefault: true })
+  await say(partner, 9)
+  expect(await of(merchant)).toEqual({ contentDays: 9, isDefault: true })
+  await say(client, 12)
+  expect([await of(merchant), await of(client), await of(partner)]).toEqual([
+    { contentDays: 12, isDefault: true },
+    { contentDays: 12, isDefault: false },
+    { contentDays: 9, isDefault: false },
+  ])
+  expect(await say(merchant, 40)).toEqual({ contentDays: 40, isDefault: false })
+  expect(await of(client)).toEqual({ contentDays: 12, isDefault: false })
+  const [inheriting, own] = [await run(client, 'fine'), await run(merchant, 'fine')]
+  laterMs = 13 * dayMs
+  await keeper.sweep()
+  laterMs = 0
+  expect(await jobOf(client, inheriting)).toMatchObject({ resultExpired: true })
+  expect(await jobOf(merchant, own)).toHaveProperty('result')
+})
+
+test('what is stored after an erasure stays, also while no view shows yet that it was carried out', async () => {
+  const owner = await openTenant(service, 'lagging')
+  ;(await owner.admin.post('/v1/tenants/lagging/erasures', undefined)).expect(202)
+  await keeper.sweep()
+  const id = await run(owner, 'fine')
+  const done = await service.database.asService((tx) =>
+    tx.query("UPDATE erasure_list SET erased_at = NULL WHERE tenant_id = 'lagging' RETURNING erasure_id"),
+  )
+  expect(done.rowCount).toBe(1)
+  await keeper.sweep()
+  expect(await jobOf(owner, id)).toHaveProperty('result')
 })
 
 test(`of ${canaries} canaries none is left after an erasure; ledger and replay are as they were`, async () => {
