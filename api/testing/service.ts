@@ -118,7 +118,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
       rootTokenHash,
       logger: (message, context = {}) => note(messages[message].level, message, context),
       calendar: { periodAt, isTimeZone, isAnchorDate },
-      limits: { ...limitDefaults, perTenantMax: 1_000_000, failuresPerAddressMax: null },
+      limits: { ...limitDefaults, workingMax: 10_000, perTenantMax: 1_000_000, failuresPerAddressMax: null },
       readiness: () => ({ isReady: owner.isReady(), waitingFor: owner.isReady() ? [] : ['owner'] }),
       ...options,
       ...more,
