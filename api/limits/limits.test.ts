@@ -1,4 +1,6 @@
 /** Who is let in, who is told to come again and when, and that places are given back whatever happens. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTenant, type Service, startService } from '../testing/service.ts'
 import { type LimitOptions, limitDefaults } from './limits.ts'
@@ -37,6 +39,19 @@ describe('requests of a tenant in ten seconds', () => {
     expect((await fetch(`${url}/healthz`)).status).toBe(200)
     await api.stop()
   })
+})
+
+test('the headers that are documented are those of a first answer', async () => {
+  const { api, url } = await door({})
+  const { headers } = await get(url, tenant.tokens.reader)
+  const page = readFileSync(join(import.meta.dirname, '../../docs/limits.md'), 'utf8')
+  const lines = /```http\n(?<lines>[^`]+)\n```/.exec(page)?.groups?.['lines']?.split('\n') ?? []
+  expect(lines).toHaveLength(2)
+  for (const line of lines) {
+    const [name = '', value] = line.split(': ')
+    expect(headers.get(name)).toBe(value)
+  }
+  await api.stop()
 })
 
 describe('requests under way', () => {

@@ -4,6 +4,7 @@
  */
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { Problem } from '../http/problem.ts'
+import { networkOf } from './network-of.ts'
 
 export type LimitOptions = {
   /** Requests that work at once; one that only waits for its answer does not count. */
@@ -14,7 +15,7 @@ export type LimitOptions = {
   perTenantMax: number
   /** Requests of one tenant under way at once. */
   openPerTenantMax: number
-  /** Failed credentials of one address in a minute; null where addresses say nothing, as behind a proxy. */
+  /** Failed credentials of one address (of IPv6, one network of 64 bits) in a minute; null where addresses say nothing, as behind a proxy. */
   failuresPerAddressMax: number | null
 }
 
@@ -80,12 +81,12 @@ export function limits(options: LimitOptions): Limits {
     },
 
     async checkAddress(address) {
-      const found = await perAddress?.get(address)
+      const found = await perAddress?.get(networkOf(address))
       if (found && found.remainingPoints <= 0) throw tooMany('TOO_MANY_FAILURES', found.msBeforeNext)
     },
 
     async credentialFailed(address) {
-      if (perAddress) await consume(perAddress, address)
+      if (perAddress) await consume(perAddress, networkOf(address))
     },
 
     async ofTenant(tenantId) {
