@@ -7,7 +7,7 @@ import { jobIdFrom } from '../../schemas/ids.ts'
 import { microsFromMs } from '../../schemas/units.ts'
 import { awaitReadable, type Wish } from '../await-readable.ts'
 import { fromCursor, idForm, toCursor, wholeForm } from '../http/cursor.ts'
-import { cursor, id, limit, limitDefault, none, wait } from '../http/forms.ts'
+import { cursor, id, limit, limitDefault, none, time, wait } from '../http/forms.ts'
 import { notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Asked, type Route, route } from '../route.ts'
@@ -73,25 +73,36 @@ export const jobRoutes: readonly Route[] = [
   route({
     method: 'get',
     path: '/v1/jobs',
-    summary: 'Jobs of the own tenant without their results, newest first.',
+    summary: 'Jobs of the own tenant without their results, newest first: those that meet every condition given.',
     roles: ['tenant-admin', 'submitter', 'reader'],
     params: none,
     query: z.strictObject({
       status: z.enum(jobStatuses).optional(),
       capability: z.string().max(100).optional(),
       memberId: id.optional(),
+      /** As in the header X-Request-Id of the request that submitted it. */
+      correlationId: z
+        .string()
+        .regex(/^[A-Za-z0-9._:-]{1,128}$/, '1 to 128 letters, digits or any of . _ : -')
+        .optional(),
+      /** Submitted then or later, and before then. */
+      from: time.optional(),
+      to: time.optional(),
       limit,
       cursor,
     }),
     replies: { 200: jobsReply },
     async handle({ query, who }, { database }) {
-      const { status, capability, memberId } = query
+      const { status, capability, memberId, correlationId, from, to } = query
       const after = fromCursor(query.cursor, wholeForm, idForm)
       const wish = {
         limit: query.limit ?? limitDefault,
         ...(status !== undefined && { status }),
         ...(capability !== undefined && { capability }),
         ...(memberId !== undefined && { memberId }),
+        ...(correlationId !== undefined && { correlationId }),
+        ...(from !== undefined && { from: microsFromMs(Date.parse(from)) }),
+        ...(to !== undefined && { to: microsFromMs(Date.parse(to)) }),
         ...(after !== undefined && { after: { submittedAt: BigInt(after[0]), jobId: after[1] } }),
       }
       const { items, next } = await database.asTenant(who.tenantId, (tx) => jobPage(tx, who.tenantId, wish))

@@ -257,5 +257,12 @@ test('pages: newest first, each job once, whatever is submitted meanwhile; filte
   expect(ids((await page({ capability: 'generate.text' })).items)).toEqual(['j6', 'j4', 'j2'])
   expect(ids((await page({ status: 'admitted' })).items)).toEqual(['j1'])
   expect(ids((await page({ memberId: 'ann', limit: 1_000 })).items)).toEqual(['j2', 'j1', 'j0'])
+  const [late, early] = (await page({ limit: 1_000, status: 'submitted' })).items.flatMap((job) =>
+    ['j4', 'j2'].includes(job.jobId) ? [job] : [],
+  )
+  const between = await page({ from: early?.submittedAt ?? 0n, to: late?.submittedAt ?? 0n })
+  expect(ids(between.items)).toEqual(['j3', 'j2'])
+  expect(ids((await page({ correlationId: early?.correlationId ?? '' })).items)).toContain('j2')
+  expect(ids((await page({ correlationId: 'nobody' })).items)).toEqual([])
   for (const limit of [0, 1_001, 1.5]) await expect(page({ limit })).rejects.toMatchObject({ code: 'REQUEST_INVALID' })
 })

@@ -108,6 +108,11 @@ export type JobPageWish = {
   status?: JobStatus
   capability?: string
   memberId?: string
+  correlationId?: string
+  /** Submitted then or later. */
+  from?: EpochMicros
+  /** Submitted before then. */
+  to?: EpochMicros
   /** 1 to 1,000. */
   limit: number
   /** Last job of the page before. */
@@ -125,7 +130,9 @@ export async function jobPage(
     `SELECT * FROM job_list WHERE tenant_id = $1
        AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR capability = $3) AND ($4::text IS NULL OR member_id = $4)
        AND ($5::bigint IS NULL OR (submitted_at, job_id) < ($5, $6::text))
-     ORDER BY submitted_at DESC, job_id DESC LIMIT $7`,
+       AND ($7::bigint IS NULL OR submitted_at >= $7) AND ($8::bigint IS NULL OR submitted_at < $8)
+       AND ($9::text IS NULL OR correlation_id = $9)
+     ORDER BY submitted_at DESC, job_id DESC LIMIT $10`,
     [
       tenantId,
       wish.status ?? null,
@@ -133,6 +140,9 @@ export async function jobPage(
       wish.memberId ?? null,
       wish.after === undefined ? null : String(wish.after.submittedAt),
       wish.after?.jobId ?? null,
+      wish.from === undefined ? null : String(wish.from),
+      wish.to === undefined ? null : String(wish.to),
+      wish.correlationId ?? null,
       limit + 1,
     ],
   )

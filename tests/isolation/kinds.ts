@@ -30,6 +30,7 @@ export const plainNames: readonly string[] = [
   'from',
   'to',
   'groupBy',
+  'correlationId',
   'period',
   'cursor',
 ]
