@@ -20,13 +20,16 @@ export async function withFloodedService({
   dataDir,
   perS,
   forMs,
+  env = {},
 }: {
   dataDir: string
   perS: number
   forMs: number
+  /** Further options of the service. */
+  env?: Readonly<Record<string, string>>
 }): Promise<Flooded> {
   const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
-  const service = await startServiceProcess({ dataDir, port: 0, rootToken })
+  const service = await startServiceProcess({ dataDir, port: 0, rootToken, env })
   const client = apiClient(() => service.url, 8)
   let rssMaxBytes = 0
   const sampling = setInterval(() => {
