@@ -1,11 +1,21 @@
 /** Waits for the owner's answer to a request that changes what is allowed: when the call returns, it is in force. */
-import { failures } from '../platform/errors.ts'
+import { type FailureCode, failures } from '../platform/errors.ts'
 import { answeredTopic } from '../platform/relay/relay.ts'
 import type { AuditFact } from '../projections/audit-trail/queries.ts'
 import type { RequestRefusedRequestRefusal } from '../schemas/events.generated.ts'
 import { awaitReadable } from './await-readable.ts'
 import { Problem } from './http/problem.ts'
 import type { Parts } from './parts.ts'
+
+/** Codes of a route that appends a request and waits for its answer. */
+export const answerCodes = [
+  'NOT_FOUND',
+  'REQUEST_REFUSED',
+  'ANSWER_PENDING',
+  'LOG_UNAVAILABLE',
+  'LOG_BUSY',
+  'LOG_RECORD_TOO_LARGE',
+] as const satisfies readonly FailureCode[]
 
 /**
  * The facts the request led to; at least one. Throws ANSWER_PENDING (202) when they are not readable in time, though

@@ -1,5 +1,6 @@
 /** What a route is: one row of the table that requests are served by and the documentation is made from. */
 import type { z } from 'zod'
+import type { FailureCode } from '../platform/errors.ts'
 import type { Caller } from '../producers/index.ts'
 import type { Reach } from './auth/access.ts'
 import { type Act, enterTenant } from './auth/enter-tenant.ts'
@@ -41,8 +42,10 @@ type Shape<Params, Query, Body> = {
   deprecated?: Deprecation
   /** Whether the header Last-Event-ID is looked at. */
   takesLastEventId?: boolean
-  /** Schema by status; null for an answer without a body, a media type for one that is streamed. Problems are not listed: every route has them. */
-  replies: Readonly<Record<number, z.ZodType | 'text/event-stream' | null>>
+  /** By status: the schema of a JSON body, the media type of a text, or null for an answer without a body. */
+  replies: Readonly<Record<number, z.ZodType | `text/${string}` | null>>
+  /** Codes of problems beyond those that follow from the rest of the row; see `codesOf`. */
+  codes?: readonly FailureCode[]
 }
 
 type Given<Params, Query, Body> = { params: Params; query: Query; body: Body }

@@ -20,6 +20,7 @@ import { Problem } from './http/problem.ts'
 import { type LimitOptions, limitDefaults, limits } from './limits/limits.ts'
 import { apiMetrics } from './metrics.ts'
 import type { Calendar, Parts, Readiness } from './parts.ts'
+import type { Route } from './route.ts'
 import { routeTable } from './route-table.ts'
 import { type ServeParts, serve } from './serve.ts'
 import { batchedViews } from './views.ts'
@@ -47,6 +48,8 @@ export type ApiOptions = {
   providers: readonly Provider[]
   calendar: Calendar
   readiness(): Readiness
+  /** What is served; default the table of routes. */
+  routes?: readonly Route[]
   /** How much is let in; default `limitDefaults`. */
   limits?: LimitOptions
   /** Where the door's figures go, beside those of other roles; default a registry of its own. */
@@ -115,7 +118,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   let isStopping = false
   const noteIssuer = (error: unknown) => logger('the keys of the issuer could not be read', { error })
   const underWay = new Set<AbortController>()
-  const { server, renew } = listenerOf(wire, {
+  const { server, renew } = listenerOf(options.routes ?? routeTable, wire, {
     parts,
     clock,
     random,
@@ -151,18 +154,18 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   return { port, stop: () => (stopping ??= stop()), renewCertificate: renew }
 }
 
-function listenerOf(wire: Wire, serveParts: ServeParts): Listener {
+function listenerOf(routes: readonly Route[], wire: Wire, serveParts: ServeParts): Listener {
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.set('query parser', false)
   app.enable('case sensitive routing')
   app.enable('strict routing')
-  for (const route of routeTable) {
+  for (const route of routes) {
     app[route.method](toExpressPath(route.path), (request, response) => serve(request, response, { route }, serveParts))
   }
-  for (const path of new Set(routeTable.map((route) => toExpressPath(route.path)))) {
-    const allow = routeTable
+  for (const path of new Set(routes.map((route) => toExpressPath(route.path)))) {
+    const allow = routes
       .filter((route) => toExpressPath(route.path) === path)
       .map((route) => route.method.toUpperCase())
       .join(', ')

@@ -4,7 +4,7 @@ import { capabilities, capabilityNamed } from '../../capabilities/index.ts'
 import { removeCap, setCap } from '../../producers/index.ts'
 import { capById, capsInForce } from '../../projections/cap-standing/queries.ts'
 import { isoFromMicros } from '../../schemas/units.ts'
-import { awaitAnswer } from '../await-answer.ts'
+import { answerCodes, awaitAnswer } from '../await-answer.ts'
 import { id, none } from '../http/forms.ts'
 import { type FieldError, invalid, notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
@@ -32,6 +32,7 @@ export const capRoutes: readonly Route[] = [
     query: none,
     body: capBody,
     replies: { 200: capReply },
+    codes: answerCodes,
     async handle({ params, body, caller, gone }, parts) {
       const { t: tenantId, capId } = params
       const errors = wrongIn(body, parts)
@@ -52,6 +53,7 @@ export const capRoutes: readonly Route[] = [
     params: z.strictObject({ t: id, capId: id }),
     query: none,
     replies: { 204: null },
+    codes: answerCodes,
     async handle({ params, caller, gone }, parts) {
       const { t: tenantId, capId } = params
       const { requestId } = await removeCap(parts.appender, caller, { tenantId, capId })

@@ -21,6 +21,7 @@ export const healthRoutes: readonly Route[] = [
     params: none,
     query: none,
     replies: { 200: z.strictObject({ status: z.literal('ready') }) },
+    codes: ['NOT_READY'],
     async handle({ readiness }) {
       const { isReady, waitingFor } = readiness()
       if (!isReady) throw new Problem('NOT_READY', { members: { waitingFor: waitingFor.join(', ') } })
@@ -33,7 +34,7 @@ export const healthRoutes: readonly Route[] = [
     summary: 'Figures in the Prometheus text format.',
     params: none,
     query: none,
-    replies: { 200: z.string() },
+    replies: { 200: 'text/plain' },
     handle: async ({ metricsText }) => ({
       status: 200,
       body: await metricsText(),

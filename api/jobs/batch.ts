@@ -9,7 +9,7 @@ import { invalid, Problem, replyOf } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Asked, type Route, route } from '../route.ts'
 import { jobBody } from './convert.ts'
-import { toJobRequest } from './job-request.ts'
+import { submissionCodes, toJobRequest } from './job-request.ts'
 
 export const batchJobsMax = 10_000
 /** Ten thousand jobs of 6 kB; larger ones go in smaller batches. */
@@ -60,6 +60,7 @@ export const batchRoute: Route = route({
   bodyBytesMax: batchBytesMax,
   takesIdempotencyKey: true,
   replies: { 200: batchReply },
+  codes: submissionCodes,
   async handle(asked, parts) {
     const { jobs } = asked.body
     const batchKey = asked.idempotencyKey ?? randomText(parts.random)

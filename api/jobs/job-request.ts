@@ -1,4 +1,5 @@
 /** From the body of a request to the job that is submitted. */
+import type { FailureCode } from '../../platform/errors.ts'
 import { canonicalJson, type Json } from '../../pricing/index.ts'
 import type { JobRequest } from '../../producers/index.ts'
 import { jobIdFrom } from '../../schemas/ids.ts'
@@ -11,6 +12,17 @@ import type { ApiJobBody } from './convert.ts'
 import { memberOf, readWork, type Work } from './read-work.ts'
 
 type Needs = Pick<Parts, 'providers' | 'quoteKey' | 'clock' | 'views'>
+
+/** Codes of a route that submits jobs. */
+export const submissionCodes = [
+  'IDEMPOTENCY_CONFLICT',
+  'IDEMPOTENCY_EXPIRED',
+  'QUOTE_EXPIRED',
+  'VAULT_KEY_GONE',
+  'LOG_UNAVAILABLE',
+  'LOG_BUSY',
+  'LOG_RECORD_TOO_LARGE',
+] as const satisfies readonly FailureCode[]
 
 /** Throws REQUEST_INVALID, with places below `where`, FORBIDDEN and QUOTE_EXPIRED. */
 export async function toJobRequest(

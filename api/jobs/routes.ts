@@ -16,7 +16,7 @@ import { batchRoute } from './batch.ts'
 import { type ApiJob, jobBody, jobReply, jobsReply, toApiEarlyJob, toApiJob } from './convert.ts'
 import { jobEventsRoute } from './job-events.ts'
 import { hasEnded, toJobReply } from './job-reply.ts'
-import { toJobRequest } from './job-request.ts'
+import { submissionCodes, toJobRequest } from './job-request.ts'
 import { jobResultRoute } from './job-result.ts'
 
 /** Input of 1 MiB, its escapes and the rest of the request. */
@@ -37,6 +37,7 @@ export const jobRoutes: readonly Route[] = [
     bodyBytesMax: jobBytesMax,
     takesIdempotencyKey: true,
     replies: { 200: jobReply, 202: jobReply },
+    codes: submissionCodes,
     async handle({ query, body, who, caller, idempotencyKey, gone, rest }, parts) {
       const job = await toJobRequest(body, who, idempotencyKey ?? randomText(parts.random), parts)
       const { tenantId } = job
@@ -121,6 +122,7 @@ export const jobRoutes: readonly Route[] = [
     params: z.strictObject({ jobId: id }),
     query: z.strictObject({ wait }),
     replies: { 200: jobReply, 202: jobReply },
+    codes: ['LOG_UNAVAILABLE', 'LOG_BUSY'],
     async handle({ params, query, who, caller, gone, rest }, parts) {
       const key = { tenantId: who.tenantId, jobId: params.jobId }
       const before = await parts.views.job(key)

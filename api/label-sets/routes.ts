@@ -9,7 +9,7 @@ import {
 } from '../../capabilities/index.ts'
 import { registerLabelSet } from '../../producers/index.ts'
 import { labelSetById, labelSetPage } from '../../projections/label-sets/queries.ts'
-import { awaitAnswer } from '../await-answer.ts'
+import { answerCodes, awaitAnswer } from '../await-answer.ts'
 import { fromCursor, idForm, toCursor } from '../http/cursor.ts'
 import { cursor, limit, limitDefault, none } from '../http/forms.ts'
 import { notFound, Problem } from '../http/problem.ts'
@@ -34,6 +34,7 @@ export const labelSetRoutes: readonly Route[] = [
     body: labelSetSchema,
     bodyBytesMax: labelSetBytesMax,
     replies: { 200: labelSetReply },
+    codes: [...answerCodes, 'VAULT_KEY_GONE'],
     async handle({ params, body, who, caller, gone }, parts) {
       const { tenantId } = who
       const { labelSetId } = params

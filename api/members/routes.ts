@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { addMember, removeMember } from '../../producers/index.ts'
 import { memberById, memberPage } from '../../projections/member-list/queries.ts'
-import { awaitAnswer } from '../await-answer.ts'
+import { answerCodes, awaitAnswer } from '../await-answer.ts'
 import { fromCursor, idForm, toCursor } from '../http/cursor.ts'
 import { cursor, id, limit, limitDefault, none } from '../http/forms.ts'
 import { notFound } from '../http/problem.ts'
@@ -21,6 +21,7 @@ export const memberRoutes: readonly Route[] = [
     query: none,
     body: memberBody,
     replies: { 200: memberReply },
+    codes: answerCodes,
     async handle({ params, body, caller, gone }, parts) {
       const { t: tenantId, memberId } = params
       const { requestId } = await addMember(parts.appender, caller, { tenantId, memberId, kind: body.kind })
@@ -55,6 +56,7 @@ export const memberRoutes: readonly Route[] = [
     params: z.strictObject({ t: id, memberId: id }),
     query: none,
     replies: { 204: null },
+    codes: answerCodes,
     async handle({ params, caller, gone }, parts) {
       const { t: tenantId, memberId } = params
       const { requestId } = await removeMember(parts.appender, caller, { tenantId, memberId })

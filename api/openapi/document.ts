@@ -1,8 +1,9 @@
 /** The OpenAPI 3.1 description of the API, made from the table that requests are served by. */
 import { z } from 'zod'
-import { failures } from '../../platform/errors.ts'
+import { type FailureCode, failures } from '../../platform/errors.ts'
 import { justificationHeader } from '../auth/enter-tenant.ts'
 import type { Route } from '../route.ts'
+import { codesOf } from './codes.ts'
 
 type Json = { [name: string]: unknown }
 
@@ -35,6 +36,9 @@ export function openApiOf(routes: readonly Route[]): Json {
           description: 'What is wrong, and whether trying again can help.',
           content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
         },
+        ...Object.fromEntries(
+          routes.flatMap(problemsOf).map(([status, codes]) => [nameOf(codes), problemOf(status, codes)]),
+        ),
       },
     },
   }
@@ -100,21 +104,53 @@ function headersOf({ takesIdempotencyKey, takesLastEventId, isRevalidated, reach
   ]
 }
 
-function repliesOf({ replies, isRevalidated }: Route): Json {
-  const described = Object.entries(replies).map(([status, form]) => [status, replyOf(Number(status), form)])
-  return {
-    ...Object.fromEntries(described),
-    ...(isRevalidated && { 304: { description: 'What is known still holds.' } }),
+function repliesOf(route: Route): Json {
+  const { replies, isRevalidated } = route
+  const described: Record<number, Json> = Object.fromEntries(
+    problemsOf(route).map(([status, codes]) => [status, { $ref: `#/components/responses/${nameOf(codes)}` }]),
+  )
+  for (const [text, form] of Object.entries(replies)) {
+    const status = Number(text)
+    const reply = replyOf(status, form)
+    const codes = problemsOf(route).find(([one]) => one === status)?.[1] ?? []
+    const content = {
+      ...(reply['content'] as Json),
+      ...(codes.length > 0 && (problemOf(status, codes)['content'] as Json)),
+    }
+    described[status] = {
+      ...reply,
+      ...(isRevalidated && { headers: etag }),
+      ...(Object.keys(content).length > 0 && { content }),
+    }
   }
+  return { ...described, ...(isRevalidated && { 304: { description: 'What is known still holds.', headers: etag } }) }
 }
+
+const problemsOf = (route: Route) => [...Map.groupBy(codesOf(route), (code) => failures[code].httpStatus)]
+/** Many operations have the same problems of a status, so each such answer is described once. */
+const nameOf = (codes: readonly FailureCode[]): string => codes.join('.')
+
+const etag = { ETag: { description: 'For If-None-Match.', schema: { type: 'string' } } }
+const retryAfter = { 'Retry-After': { description: 'Seconds.', schema: { type: 'string', pattern: '^\\d+$' } } }
+
+const problemOf = (status: number, codes: readonly FailureCode[]): Json => ({
+  description: codes.map((code) => `${code}: ${failures[code].means}`).join(' '),
+  ...((status === 429 || status === 503) && { headers: retryAfter }),
+  content: {
+    'application/problem+json': {
+      schema: {
+        allOf: [{ $ref: '#/components/schemas/Problem' }],
+        properties: { status: { const: status }, code: { enum: codes } },
+      },
+    },
+  },
+})
 
 function replyOf(status: number, form: Route['replies'][number]): Json {
   const description = status === 202 ? 'Taken; it goes on.' : 'Done.'
   if (form === null || form === undefined) return { description }
-  if (form === 'text/event-stream') return { description, content: { [form]: { schema: { type: 'string' } } } }
-  const schema = z.toJSONSchema(form)
-  const isText = schema.type === 'string'
-  return { description, content: { [isText ? 'text/plain' : 'application/json']: { schema: bare(schema) } } }
+  if (typeof form === 'string') return { description, content: { [form]: { schema: { type: 'string' } } } }
+  return { description, content: { 'application/json': { schema: bare(z.toJSONSchema(form)) } } }
 }
 
 const inputSchema = (form: z.ZodType): Json => bare(z.toJSONSchema(form, { io: 'input' }))

@@ -99,3 +99,19 @@ describe('served', () => {
     }
   })
 })
+
+test('every answer is described, its problems with their codes', () => {
+  const { components } = openApiOf(routeTable) as { components: { responses: Record<string, object> } }
+  for (const { name, responses } of operations) {
+    for (const [status, response] of Object.entries(responses) as [string, { $ref?: string; description?: string }][]) {
+      const key = response.$ref?.replace('#/components/responses/', '')
+      expect([
+        name,
+        status,
+        key === undefined ? response.description !== undefined : key in components.responses,
+      ]).toEqual([name, status, true])
+    }
+    expect([name, '400' in responses, 'default' in responses]).toEqual([name, true, true])
+  }
+  expect(JSON.stringify(document.paths['/v1/tenants/{t}/caps/{capId}']?.['put']?.responses)).toContain('ANSWER_PENDING')
+})

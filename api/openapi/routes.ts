@@ -30,7 +30,7 @@ export function openApiRoutes(table: () => readonly Route[]): readonly Route[] {
       summary: 'A page to read the description and to try the operations.',
       params: none,
       query: none,
-      replies: { 200: z.string() },
+      replies: { 200: 'text/html' },
       handle: async () => ({
         status: 200,
         body: page,
@@ -45,8 +45,12 @@ export function openApiRoutes(table: () => readonly Route[]): readonly Route[] {
         params: none,
         query: none,
         isRevalidated: true,
-        replies: { 200: z.string() },
-        handle: async () => ({ status: 200, body: fileText(from), headers: { 'Content-Type': type } }),
+        replies: { 200: type },
+        handle: async () => ({
+          status: 200,
+          body: fileText(from),
+          headers: { 'Content-Type': `${type}; charset=utf-8` },
+        }),
       }),
     ),
   ]
@@ -67,9 +71,9 @@ const page = `<!doctype html>
 const startScript =
   "SwaggerUIBundle({ url: '/openapi.json', dom_id: '#docs', deepLinking: true, validatorUrl: null })\n"
 
-const javascript = 'text/javascript; charset=utf-8'
-const files: readonly { name: string; from: string; type: string }[] = [
-  { name: 'swagger-ui.css', from: 'swagger-ui.css', type: 'text/css; charset=utf-8' },
+const javascript = 'text/javascript'
+const files: readonly { name: string; from: string; type: `text/${string}` }[] = [
+  { name: 'swagger-ui.css', from: 'swagger-ui.css', type: 'text/css' },
   { name: 'swagger-ui-bundle.js', from: 'swagger-ui-bundle.js', type: javascript },
   { name: 'start.js', from: '', type: javascript },
 ]

@@ -5,7 +5,7 @@ import { publishPrices } from '../../producers/index.ts'
 import { bookByHash, bookPage } from '../../projections/price-books/queries.ts'
 import { platformTenantId } from '../../schemas/streams.ts'
 import { roles } from '../auth/principal.ts'
-import { awaitAnswer } from '../await-answer.ts'
+import { answerCodes, awaitAnswer } from '../await-answer.ts'
 import { fromCursor, toCursor, wholeForm } from '../http/cursor.ts'
 import { cursor, hash, isCurrency, limit, limitDefault, none } from '../http/forms.ts'
 import { invalid, notFound } from '../http/problem.ts'
@@ -31,6 +31,7 @@ export const priceBookRoutes: readonly Route[] = [
     body: bookBody,
     bodyBytesMax: bookBytesMax,
     replies: { 201: bookReply },
+    codes: answerCodes,
     async handle({ body, caller, gone }, parts) {
       const parsed = parsePriceBook(JSON.stringify(body))
       if (!parsed.ok) throw invalid(...toFieldErrors(parsed.problems))

@@ -4,7 +4,7 @@ import { eraseContent, setRetention } from '../../producers/index.ts'
 import { contentDaysOf } from '../../projections/content-retention/queries.ts'
 import { type Erasure, erasureById, erasurePage } from '../../projections/erasure-list/queries.ts'
 import { isoFromMicros } from '../../schemas/units.ts'
-import { awaitAnswer } from '../await-answer.ts'
+import { answerCodes, awaitAnswer } from '../await-answer.ts'
 import { fromCursor, idForm, toCursor, wholeForm } from '../http/cursor.ts'
 import { cursor, id, limit, limitDefault, next, none, optionalTime, time } from '../http/forms.ts'
 import { notFound } from '../http/problem.ts'
@@ -43,6 +43,7 @@ export const retentionRoutes: readonly Route[] = [
     query: none,
     body: retentionBody,
     replies: { 200: retentionReply },
+    codes: answerCodes,
     async handle({ params, body, caller, gone }, parts) {
       const { t: tenantId } = params
       const { requestId } = await setRetention(parts.appender, caller, { tenantId, ...body })
@@ -71,6 +72,7 @@ export const retentionRoutes: readonly Route[] = [
     params: z.strictObject({ t: id }),
     query: none,
     replies: { 202: erasureReply },
+    codes: answerCodes,
     async handle({ params, caller, gone }, parts) {
       const { t: tenantId } = params
       const { requestId, erasureId } = await eraseContent(parts.appender, parts.random, caller, { tenantId })

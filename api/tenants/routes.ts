@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { registerTenant } from '../../producers/index.ts'
 import { childrenOf, tenantById } from '../../projections/tenant-tree/queries.ts'
 import { platformTenantId } from '../../schemas/streams.ts'
-import { awaitAnswer } from '../await-answer.ts'
+import { answerCodes, awaitAnswer } from '../await-answer.ts'
 import { fromCursor, idForm, toCursor } from '../http/cursor.ts'
 import { cursor, id, limit, limitDefault, none } from '../http/forms.ts'
 import { invalid, notFound } from '../http/problem.ts'
@@ -28,6 +28,7 @@ export const tenantRoutes: readonly Route[] = [
     query: none,
     body: tenantBody,
     replies: { 201: tenantReply },
+    codes: answerCodes,
     tenantOf: ({ body }) => body.parentId,
     async handle({ body, who, caller, gone }, parts) {
       if (!parts.calendar.isTimeZone(body.timeZone)) throw invalid(unknownZone)

@@ -1,8 +1,10 @@
 /** A client for tests: checks every answer against the route table, and every problem against its documented form. */
 import { request as httpRequest } from 'node:http'
 import { z } from 'zod'
-import { failures } from '../../platform/errors.ts'
+import { type FailureCode, failures } from '../../platform/errors.ts'
 import { jobEvent } from '../jobs/job-events.ts'
+import { codesOf } from '../openapi/codes.ts'
+import type { Route } from '../route.ts'
 import { routeTable } from '../route-table.ts'
 
 export type Answer = {
@@ -21,7 +23,7 @@ const problemForm = z.looseObject({
   type: z.string().startsWith('urn:pf3:problem:'),
   title: z.string().min(1),
   status: z.int(),
-  code: z.enum(Object.keys(failures)),
+  code: z.enum(Object.keys(failures) as FailureCode[]),
   canRetry: z.boolean(),
   detail: z.string().optional(),
   instance: z.string().startsWith('urn:pf3:request:'),
@@ -111,6 +113,7 @@ function checkedAnswer(method: string, path: string, status: number, headers: He
     const problem = problemForm.parse(body)
     if (problem.status !== status) throw complain('status and document disagree')
     if (status === 503 && !headers.get('retry-after')) throw complain('503 without Retry-After')
+    checkCode(method, path, problem.code, complain)
   } else {
     checkReply(method, path, status, isJson ? body : text, complain)
   }
@@ -130,6 +133,17 @@ function checkedAnswer(method: string, path: string, status: number, headers: He
   }
 }
 
+/** What the router itself refuses is of no route. */
+function checkCode(method: string, path: string, code: FailureCode, complain: (what: string) => Error): void {
+  const route = routeOf(method, path)
+  if (route && !codesOf(route).includes(code)) throw complain('a code that the description of the route does not list')
+}
+
+const routeOf = (method: string, path: string): Route | undefined => {
+  const bare = path.split('?')[0] ?? ''
+  return routeTable.find((r) => r.method === method.toLowerCase() && formOf(r.path).test(bare))
+}
+
 function checkReply(
   method: string,
   path: string,
@@ -137,8 +151,7 @@ function checkReply(
   body: unknown,
   complain: (what: string) => Error,
 ): void {
-  const bare = path.split('?')[0] ?? ''
-  const route = routeTable.find((r) => r.method === method.toLowerCase() && formOf(r.path).test(bare))
+  const route = routeOf(method, path)
   if (!route) throw complain('no route of the table has this address')
   if (status === 304 && route.isRevalidated && body === '') return
   const schema = route.replies[status]
@@ -147,8 +160,8 @@ function checkReply(
     if (body !== '') throw complain('a body where the route table lists none')
     return
   }
-  if (schema === 'text/event-stream') {
-    checkEvents(String(body), complain)
+  if (typeof schema === 'string') {
+    if (schema === 'text/event-stream') checkEvents(String(body), complain)
     return
   }
   const checked = schema.safeParse(body)

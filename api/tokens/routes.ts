@@ -4,7 +4,7 @@ import { issueToken, revokeToken } from '../../producers/index.ts'
 import { tokenPage } from '../../projections/token-list/queries.ts'
 import { platformTenantId } from '../../schemas/streams.ts'
 import { microsFromMs } from '../../schemas/units.ts'
-import { awaitAnswer } from '../await-answer.ts'
+import { answerCodes, awaitAnswer } from '../await-answer.ts'
 import { fromCursor, idForm, toCursor } from '../http/cursor.ts'
 import { cursor, id, limit, limitDefault, none } from '../http/forms.ts'
 import { invalid, Problem } from '../http/problem.ts'
@@ -22,6 +22,7 @@ export const tokenRoutes: readonly Route[] = [
     query: none,
     body: tokenBody,
     replies: { 201: issuedReply },
+    codes: answerCodes,
     async handle({ params, body, who, caller, gone }, parts) {
       const wanted = fromApiToken(body)
       if (body.role === 'platform-admin' && who.role !== 'platform-admin') {
@@ -82,6 +83,7 @@ export const tokenRoutes: readonly Route[] = [
     params: z.strictObject({ t: id, tokenId: id }),
     query: none,
     replies: { 204: null },
+    codes: answerCodes,
     async handle({ params, caller, gone }, parts) {
       const asked = await revokeToken(parts.appender, caller, { tenantId: params.t, tokenId: params.tokenId })
       await awaitAnswer({ tenantId: params.t, requestId: asked.requestId }, parts, gone)
