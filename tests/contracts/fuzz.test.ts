@@ -12,7 +12,7 @@ import { openTenant, type Service, starterBook, startService } from '../../api/t
 import { bodyOf } from '../isolation/kinds.ts'
 import { furnish, type Owned } from '../isolation/world.ts'
 import { addFormats } from './formats.ts'
-import { asSaid, hostileText, rawBody, type Schema, spoilt } from './generate.ts'
+import { asSaid, hostileText, mixed, rawBody, type Schema, spoilt } from './generate.ts'
 
 const casesPerOperation = 1_000
 const atOnce = 24
@@ -101,6 +101,7 @@ function request({
     ? fc.oneof(
         { weight: 3, arbitrary: soundBody(name).map((value) => JSON.stringify(value)) },
         { weight: 4, arbitrary: spoilt(soundBody(name)).map((value) => JSON.stringify(value) ?? 'undefined') },
+        { weight: 4, arbitrary: mixed(soundBody(name), asSaid(schema)).map((value) => JSON.stringify(value)) },
         { weight: 4, arbitrary: asSaid(schema).map((value) => JSON.stringify(value)) },
         { weight: 4, arbitrary: spoilt(asSaid(schema)).map((value) => JSON.stringify(value) ?? 'undefined') },
         { weight: 1, arbitrary: rawBody },

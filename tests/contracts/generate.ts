@@ -128,6 +128,14 @@ export const spoilt = (value: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
       return copy
     })
 
+/** The one with a field of the other: so what only the owner can refuse is reached, which comes after every check of form. */
+export const mixed = (value: fc.Arbitrary<unknown>, other: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
+  fc.tuple(value, other, fc.nat()).map(([whole, from, at]) => {
+    const fields = typeof from === 'object' && from !== null ? Object.entries(from) : []
+    const field = fields[at % Math.max(1, fields.length)]
+    return field ? { ...(whole as Holder), [field[0]]: field[1] } : whole
+  })
+
 type Holder = Record<string, unknown>
 const define = (holder: Holder, name: string, value: unknown): void =>
   void Object.defineProperty(holder, name, { value, enumerable: true, configurable: true, writable: true })
