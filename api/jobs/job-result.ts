@@ -12,6 +12,7 @@ export const jobResultRoute: Route = route({
   params: z.strictObject({ jobId: id }),
   query: none,
   replies: { 200: z.strictObject({ result: z.unknown() }) },
+  codes: ['VAULT_MISSING'],
   async handle({ params, who: { tenantId } }, { views }) {
     const found = await views.job({ tenantId, jobId: params.jobId })
     if (found?.kind !== 'job' || found.job.resultRef === null) throw notFound('result of such a job')
