@@ -31,8 +31,8 @@ type JobLife = {
 
 /** Between looking for what is late and filling the places no more than this passes. */
 const lateStartMicrosMax = 100_000n
-/** An owner that restores, or looks again after a fault, is back by then. */
-const idleMsMax = 5_000
+/** A serving owner is back from its commit by then, and looks. */
+const idleMsMax = 500
 
 export function checker(
   log: SimulatedLog,
@@ -147,7 +147,7 @@ export function checker(
       complain()
     },
     /** Call after every step once nothing goes wrong any more: a free place and a job that is ready for it find each other. */
-    lookForIdle(nowMs: number): void {
+    lookForIdle(nowMs: number, isServing: (partition: number) => boolean): void {
       for (const [partition, known] of partitions.entries()) {
         const free = (pool: 'local' | 'remote') =>
           [...known.running.values()].filter((one) => one === pool).length < places[pool]
@@ -158,7 +158,7 @@ export function checker(
           const step = job.admitted.route[job.attempts % job.admitted.route.length]
           return isFree[step?.pool === 'local' ? 'local' : 'remote']
         })
-        known.idleSinceMs = idle === undefined ? undefined : (known.idleSinceMs ?? nowMs)
+        known.idleSinceMs = idle === undefined || !isServing(partition) ? undefined : (known.idleSinceMs ?? nowMs)
         if (known.idleSinceMs !== undefined && nowMs - known.idleSinceMs > idleMsMax)
           violated(`places of partition ${partition} have been free for ${idleMsMax} ms while job ${idle} was ready`)
       }

@@ -156,6 +156,11 @@ export function cluster(parts: ClusterParts) {
     heal(): void {
       for (const { process } of members) process.setRight()
     },
+    /** Its owner by right has restored it and takes requests. */
+    isServing(partition: number): boolean {
+      const health = ownerOf.get(partition)?.role?.health()
+      return health?.find((one) => one.partition === partition)?.phase === 'serving'
+    },
     /** Every partition's health, as its owner by right tells it. */
     describe: (): string =>
       [...ownerOf]

@@ -28,6 +28,7 @@ export const faultKinds = {
   vaultFailed: 'the vault fails',
   rowFailed: 'the database does not take the row of a submission, or its mark',
   rowUnacknowledged: 'the row of a submission is there, and the door is told it failed',
+  diskFull: 'for a while nothing can be written: no request, no fact, no row, no payload, no snapshot',
   clientGone: 'a client gives up and asks again with the same key',
   clientNewKey: 'a client asks again with another key',
   clientOtherBody: 'a client asks for something else under the same key',
@@ -50,6 +51,8 @@ export type Faults = {
   /** Chance per opportunity, 0 once the world has healed. */
   rate(kind: FaultKind): number
   counts(): ReadonlyMap<FaultKind, number>
+  isDiskFull(): boolean
+  setDiskFull(isFull: boolean): void
   /** Nothing goes wrong from now on. */
   heal(): void
 }
@@ -87,6 +90,7 @@ export function drawFaults(random: SimRandom): Faults {
   const rates = new Map<FaultKind, number>()
   const counts = new Map<FaultKind, number>()
   let isHealed = false
+  let isDiskFull = false
   for (const kind of allFaultKinds) {
     const isOn = !random.chance(offShare)
     const share = random.fraction()
@@ -103,7 +107,12 @@ export function drawFaults(random: SimRandom): Faults {
       return true
     },
     counts: () => counts,
+    isDiskFull: () => isDiskFull,
+    setDiskFull(isFull) {
+      isDiskFull = isFull
+    },
     heal() {
+      isDiskFull = false
       isHealed = true
     },
   }

@@ -18,7 +18,7 @@ import { mutants } from './mutants.ts'
 import type { Run } from './simulate.ts'
 
 const jobsDefault = 300
-const seedsPerMutantMax = 200
+const seedsPerMutantMax = 500
 /** A fault that strikes in fewer runs than this share proves little; looked at from so many seeds on. */
 const faultShareMin = 0.2
 const seedsForShares = 100

@@ -2,7 +2,7 @@
 
 import { sleep } from '../../platform/clock.ts'
 import { partitionOf } from '../../platform/log/partitioner.ts'
-import { simulatedLog } from '../../platform/log/simulated.ts'
+import { type SimulatedFaults, simulatedLog } from '../../platform/log/simulated.ts'
 import { type PriceBook, parsePriceBook } from '../../pricing/index.ts'
 import { replay } from '../../processors/rating/replay.ts'
 import { checker, sha256 } from './checker.ts'
@@ -54,11 +54,16 @@ const startsMs = [
 const jobsDefault = 300
 const floodMs = 40_000
 const accountChanges = 20
+const diskFullMsMax = 3_000
 /**
  * Everything accepted has ended by then once nothing goes wrong any more: the longest deadline (60 s), the longest call
  * (5 s), and what clocks were ahead (three jumps and a skew, 95 s) both when a job was admitted and when it was tried again.
  */
 export const healedMsMax = 300_000
+/** A timer that was set before its clock was set right may be seen this much late: the owner looks again every second. */
+const clocksSetRightMs = 1_100
+/** Moves that nothing is wrong with, in every other run: jobs that wait have nobody but the new owner to look at them. */
+const movesAfterMs = [1_200, 2_000, 3_500]
 const runMsMax = 3_600_000
 
 export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog }: RunOptions = {}): Promise<Run> {
@@ -139,7 +144,8 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
   let phase: 'begin' | 'flood' | 'healed' | 'done' = 'begin'
   scheduler.onStep(() => {
     look.look()
-    if (phase === 'healed') look.lookForIdle(scheduler.nowMs())
+    if (phase === 'healed' && scheduler.nowMs() > floodEndMs + clocksSetRightMs)
+      look.lookForIdle(scheduler.nowMs(), owners.isServing)
   })
   const hasFailed = () => violations.length > 0
 
@@ -150,15 +156,33 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
     views.start()
     await clients.begin()
     await clients.equip()
-    log.setFaults(Object.fromEntries(logFaultKinds.map((kind) => [kind, faults.rate(kind)])))
+    log.setFaults(logFaults())
     phase = 'flood'
     planTrouble()
     await clients.flood(jobs, floodMs)
     phase = 'healed'
     faults.heal()
     owners.heal()
-    log.setFaults(Object.fromEntries(logFaultKinds.map((kind) => [kind, 0])))
+    log.setFaults(logFaults())
     floodEndMs = scheduler.nowMs()
+    if (seed % 2 === 0) for (const afterMs of movesAfterMs) scheduler.after(afterMs, owners.move)
+  }
+
+  /** None once the world has healed. With a full disk no append and no commit is stored, whatever else was drawn. */
+  function logFaults(): Partial<SimulatedFaults> {
+    const drawn = Object.fromEntries(logFaultKinds.map((kind) => [kind, faults.rate(kind)]))
+    if (!faults.isDiskFull()) return drawn
+    return { ...drawn, appendLost: 1, commitUnknownDurable: 0, commitUnknownLost: 1 }
+  }
+
+  function fillDisk(): void {
+    faults.fired('diskFull')
+    faults.setDiskFull(true)
+    log.setFaults(logFaults())
+    scheduler.after(randomFor(seed, `disk ${scheduler.nowMs()}`).whole(50, diskFullMsMax), () => {
+      faults.setDiskFull(false)
+      log.setFaults(logFaults())
+    })
   }
 
   /** Crashes and changes, each at a moment of its own. */
@@ -176,6 +200,7 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
     plan('ownerMoved', 6, owners.move)
     plan('zombie', 3, owners.zombie)
     plan('clockJump', 3, owners.jumpClock)
+    plan('diskFull', 2, fillDisk)
     plan('doorCrash', 3, clients.crashDoor)
     plan('viewCrash', 4, views.crash)
     plan('capLowered', 8, clients.changeCap)

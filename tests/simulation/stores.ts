@@ -50,6 +50,7 @@ export function simVault(
     },
     async put(payloads) {
       await pauseFor()
+      if (faults.isDiskFull()) throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
       failSometimes()
       return payloads.map(({ tenantId, ref, content }) => {
         if (!contents.has(ref)) contents.set(ref, { tenantId, content })
@@ -68,7 +69,8 @@ export function simSubmissions(faults: Faults, vault: PayloadVault, pauseFor: ()
   return {
     async keep(wanted) {
       await pauseFor()
-      if (faults.happens('rowFailed')) throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
+      if (faults.isDiskFull() || faults.happens('rowFailed'))
+        throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
       const isNew = new Set<string>()
       const rows: SubmissionRow[] = []
       for (const { row, payload } of wanted) {
@@ -87,7 +89,8 @@ export function simSubmissions(faults: Faults, vault: PayloadVault, pauseFor: ()
     },
     async markAppended(keys) {
       await pauseFor()
-      if (faults.happens('rowFailed')) throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
+      if (faults.isDiskFull() || faults.happens('rowFailed'))
+        throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
       for (const key of keys) {
         const row = table.get(submissionText(key))
         if (row) row.request = null
@@ -105,6 +108,7 @@ export function simSnapshots(faults: Faults, pauseFor: () => Promise<void>): Sim
     onSave: (look) => void looks.push(look),
     async save(partition, snapshot) {
       await pauseFor()
+      if (faults.isDiskFull()) throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
       const older = (kept.get(partition) ?? []).filter(({ seq }) => seq < snapshot.seq)
       kept.set(partition, [snapshot, ...older].slice(0, 2))
       for (const look of looks) look(partition, snapshot)

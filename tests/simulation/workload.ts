@@ -244,6 +244,8 @@ export function workload(parts: WorkloadParts) {
             exampleCount: 2,
           }),
         )
+        // Refused: what was only asked for leaves nothing behind.
+        if (random.chance(0.5)) await ask(asked(id, { type: 'RemoveCap', capId: 'never-set' }))
         for (const capId of capIds) if (random.chance(0.5)) await ask(asked(id, capRequest(capId)))
       }
     },
