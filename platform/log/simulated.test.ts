@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { type Clock, type Random, systemClock } from '../clock.ts'
 import {
   allFacts,
@@ -166,4 +166,26 @@ test('each fault does what it says and nothing else', async () => {
   await expect(tenure.commit(factsOf(0, 0n, ['jobs']), 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
   log.setFaults(noFaults)
   expect(await log.committed(0)).toEqual({ intakeOffset: 0n, seq: 0n })
+})
+
+test('an owner that hears of its commit only after the next one has written is fenced, not told of a gap', async () => {
+  let share = 0
+  const random: Random = { fraction: () => share, bytes: (size) => new Uint8Array(size) }
+  const log = simulatedLog({
+    partitionCount: contractPartitions,
+    clock: systemClock,
+    random,
+    faults: { delayMsMax: 300 },
+  })
+  const first = await log.acquire(1)
+  const late = first.commit(factsOf(1, 0n, ['jobs']), 0n)
+  share = 1 // On its way it took no time; the answer takes all there is.
+  await vi.waitUntil(() => log.committedFacts(1).length === 1)
+  share = 0
+  const next = await log.acquire(1)
+  await next.commit(factsOf(1, 1n, ['jobs', 'usage']), 0n)
+  await late
+  expect(first.committed.seq).toBe(1n)
+  await expect(first.commit(factsOf(1, 1n, ['jobs']), 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
+  await log.close()
 })

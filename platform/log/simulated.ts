@@ -248,7 +248,8 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
         state = 'committing'
         try {
           await write(facts, intakeOffset)
-          committed = { ...home.committed }
+          // What this commit fixed, not what stands in the log by now: another owner may have gone on meanwhile.
+          committed = { intakeOffset, seq: facts.at(-1)?.seq ?? committed.seq }
           if (state === 'committing') state = 'alive' // Not when it was released meanwhile.
         } catch (error) {
           state = 'dead'
