@@ -15,20 +15,20 @@ export const languages = ['typescript', 'python'] as const
 export type Language = (typeof languages)[number]
 export type Ran = { status: number; said: string; complained: string }
 
-const programs: Record<Language, readonly [string, string]> = {
-  typescript: [process.execPath, join(samples, 'typescript/consume.ts')],
+const programs: Record<Language, readonly [string, ...string[]]> = {
+  typescript: [process.execPath, '--disable-warning=TimeoutNegativeWarning', join(samples, 'typescript/consume.ts')],
   python: [join(home, 'bin/python'), join(samples, 'python/consume.py')],
 }
 const runMsMax = 90_000
 
 export function runSample(language: Language, args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
-  const [program, script] = programs[language]
+  const [program, ...script] = programs[language]
   return new Promise((resolve, reject) => {
     const options = { env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', ...env }, timeout: runMsMax }
-    execFile(program, [script, ...args], options, (error, said, complained) => {
+    execFile(program, [...script, ...args], options, (error, said, complained) => {
       const status = error === null ? 0 : error.code
       if (typeof status === 'number') resolve({ status, said, complained })
-      else reject(new Error(`${script}: ${error?.message}\n${complained}`))
+      else reject(new Error(`${script.join(' ')}: ${error?.message}\n${complained}`))
     })
   })
 }

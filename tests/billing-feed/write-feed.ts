@@ -1,5 +1,5 @@
 /** Writes billing facts as an owner does: one transactional writer per partition, records as in the registry. */
-import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
+import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
 import { Kafka, logLevel, type Producer } from 'kafkajs'
 import { partitionOf } from '../../platform/log/partitioner.ts'
 import { avroType, codecFor } from '../../schemas/codec.ts'
@@ -44,7 +44,7 @@ export async function openFeedWriter(brokers: string, registryUrl: string, topic
 
   const registry = new SchemaRegistry({ host: registryUrl })
   const register = async (name: string, schema: string) => {
-    const options = { subject: `${topic}-webwaka.pf3.billing.${name}`, compatibility: 'FULL_TRANSITIVE' as const }
+    const options = { subject: `${topic}-webwaka.pf3.billing.${name}`, compatibility: COMPATIBILITY.FULL_TRANSITIVE }
     return (await registry.register({ type: SchemaType.AVRO, schema }, options)).id
   }
   const id = await register('JobRated', ownSchema)

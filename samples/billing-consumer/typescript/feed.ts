@@ -120,7 +120,14 @@ export async function openFeed({ brokers, registryUrl, topic, idleSecondsMax }: 
         ended.reject(error)
       })
 
-    const { END_BATCH_PROCESS, CRASH } = consumer.events
+    const { GROUP_JOIN, END_BATCH_PROCESS, CRASH } = consumer.events
+    // At every start over, and before anything is fetched after it.
+    consumer.on(GROUP_JOIN, () => {
+      for (const [partition, { next, end }] of partitions) {
+        if (next >= end) consumer.pause([{ topic, partitions: [partition] }])
+        else consumer.seek({ topic, partition, offset: String(next) })
+      }
+    })
     // Batches with nothing but ends of transactions and aborted records are reported here only.
     consumer.on(END_BATCH_PROCESS, ({ payload }) => {
       if (payload.batchSize === 0 && payload.firstOffset !== null)
@@ -137,10 +144,6 @@ export async function openFeed({ brokers, registryUrl, topic, idleSecondsMax }: 
         autoCommit: false,
         eachBatch: ({ batch }) => guarded(advance(batch.partition, BigInt(batch.lastOffset()), batch.messages)),
       })
-      for (const [partition, { next, end }] of partitions) {
-        if (next >= end) consumer.pause([{ topic, partitions: [partition] }])
-        else consumer.seek({ topic, partition, offset: String(next) })
-      }
       await ended.promise
     } finally {
       clearTimeout(idle)
