@@ -43,7 +43,7 @@ export async function openFeed({ brokers, registryUrl, topic, idleSecondsMax }: 
   })
   const { clusterId } = await admin.describeCluster()
 
-  /** Where each partition starts and ends for this run. The end is the high watermark: open transactions are waited for. */
+  /** Where each partition starts and ends for this run. The end is that of what is committed (the last stable offset). */
   async function plan(from: ReadonlyMap<number, bigint>) {
     const offsets = await admin.fetchTopicOffsets(topic).catch((cause) => {
       throw new FeedError(`Topic ${topic} cannot be read`, { cause })
