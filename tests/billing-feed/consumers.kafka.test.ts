@@ -5,18 +5,13 @@ import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ledgerReply } from '../../api/billing/convert.ts'
 import type { JobRated } from '../../schemas/events.generated.ts'
+import { brokers, registryUrl } from './kafka-of-the-run.ts'
 import { balancesOf, ratedFact, tenantsOf } from './rated-facts.ts'
 import { installPython, type Language, languages, runSample } from './run-sample.ts'
 import { type FeedWriter, openFeedWriter, partitionCount } from './write-feed.ts'
 
-const setting = (name: string): string => {
-  const value = process.env[name]
-  if (!value) throw new Error(`${name} is not set: run these with npm run test:kafka`)
-  return value
-}
-const brokers = setting('PF3_TEST_KAFKA_BROKERS')
-const registryUrl = setting('PF3_TEST_REGISTRY_URL')
 const newTopic = () => `t${randomUUID().slice(0, 8)}.billing`
 const directory = mkdtempSync(join(tmpdir(), 'billing-feed-'))
 
@@ -36,7 +31,7 @@ let writer: FeedWriter
 const booked: JobRated[] = []
 let duplicates = 0
 
-const reading = (of = topic) => ['--brokers', brokers, '--registry', registryUrl, '--topic', of, '--json']
+const reading = (of = topic) => ['--brokers', brokers(), '--registry', registryUrl(), '--topic', of, '--json']
 async function read(language: Language, args: readonly string[] = [], env = {}, of = topic) {
   const { status, said, complained } = await runSample(language, [...reading(of), ...args], env)
   return { status, complained, said: (said === '' ? undefined : JSON.parse(said)) as Said }
@@ -67,7 +62,7 @@ async function writeFacts(tenants: readonly string[], from: number, to: number):
 
 beforeAll(async () => {
   installPython()
-  writer = await openFeedWriter(brokers, registryUrl, topic)
+  writer = await openFeedWriter(brokers(), registryUrl(), topic)
   await writeFacts(ofZero, 0, 60)
   await writeFacts(ofOne, 1_000, 1_060)
   // The last thing on partition 0 is taken back: its end is records that nobody is shown.
@@ -101,7 +96,7 @@ describe.for(languages)('the sample in %s', (language) => {
   test('says what is wrong when it cannot read', async () => {
     const missing = await read(language, [], {}, newTopic())
     expect(missing).toMatchObject({ status: 2, complained: expect.stringContaining('cannot be read') })
-    const nobody = await runSample(language, ['--brokers', '127.0.0.1:1', '--registry', registryUrl])
+    const nobody = await runSample(language, ['--brokers', '127.0.0.1:1', '--registry', registryUrl()])
     expect(nobody).toMatchObject({ status: 2, complained: expect.stringContaining('No broker of 127.0.0.1:1 answers') })
     const nothing = await runSample(language, [])
     expect(nothing).toMatchObject({ status: 2, complained: expect.stringContaining('--brokers') })
@@ -135,7 +130,7 @@ describe('with a stored position', () => {
     '%s refuses a state that is about something else, or whose records are gone',
     async (language) => {
       const of = newTopic()
-      const other = await openFeedWriter(brokers, registryUrl, of)
+      const other = await openFeedWriter(brokers(), registryUrl(), of)
       try {
         const tenant = ofZero[0] ?? ''
         const state = ['--state', join(directory, `gone-${language}.sqlite`)]
@@ -161,7 +156,7 @@ test.for(languages)(
   '%s stops before a kind of fact that it does not know, and keeps what came before',
   async (language) => {
     const of = newTopic()
-    const other = await openFeedWriter(brokers, registryUrl, of)
+    const other = await openFeedWriter(brokers(), registryUrl(), of)
     try {
       const tenant = ofZero[0] ?? ''
       const state = ['--state', join(directory, `unknown-${language}.sqlite`)]
