@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ledgerReply } from '../../api/billing/convert.ts'
 import type { JobRated } from '../../schemas/events.generated.ts'
@@ -168,6 +169,9 @@ test.for(languages)(
         const stopped = await read(language, state, {}, of)
         expect(stopped).toMatchObject({ status: 2, complained: expect.stringContaining('FeeCharged is newer') })
       }
+      const kept = new DatabaseSync(state[1] ?? '')
+      expect(kept.prepare('SELECT event_id FROM fact').all()).toEqual([{ event_id: fact.eventId }])
+      kept.close()
     } finally {
       await other.close()
     }
@@ -201,11 +205,8 @@ describe.for(languages)('%s compared with a ledger', (language) => {
       asked.push(`${request.method} ${pathname} ${period}`)
       const isKnown = request.headers.authorization === `Bearer ${token.PF3_TOKEN}`
       response.writeHead(isKnown ? 200 : 401, { 'content-type': 'application/json' })
-      response.end(
-        JSON.stringify(
-          isKnown ? { period, lines: [], next: null, total: totals(period) } : { code: 'UNAUTHENTICATED' },
-        ),
-      )
+      const reply = () => ledgerReply.parse({ period, lines: [], next: null, total: totals(period) })
+      response.end(JSON.stringify(isKnown ? reply() : { code: 'UNAUTHENTICATED' }))
     })
     await new Promise<void>((resolve) => ledger.listen(0, '127.0.0.1', resolve))
     const address = ledger.address()

@@ -169,5 +169,5 @@ export const readerOptions: ICruiseOptions = {
   parser: 'swc', // Reads TypeScript 7 sources by itself; the default parser needs an older typescript.
   tsPreCompilationDeps: true, // A type import is an import.
   doNotFollow: { path: 'node_modules' },
-  exclude: { path: '(^|/)(coverage|\\.pf3|\\.git)/' },
+  exclude: { path: '(^|/)(coverage|\\.pf3|\\.venv|\\.git)/' },
 }
