@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/.pf3/**', '**/*.pg.test.ts', '**/*.s3.test.ts'],
+    exclude: ['**/node_modules/**', '**/.pf3/**', '**/*.pg.test.ts', '**/*.s3.test.ts', '**/*.kafka.test.ts'],
     pool: 'forks', // Tests kill child processes and open worker threads of their own.
     maxWorkers: 2,
     testTimeout: 60_000,

@@ -121,6 +121,13 @@ export const ruleSet: IFlattenedRuleSet = {
       to: { path: `^(${product.join('|')})/`, pathNot: '^bin/demo/verify' },
     },
     {
+      name: 'samples-share-no-code',
+      comment: 'A sample shows what somebody outside can write, so it imports nothing of the product.',
+      severity: 'error',
+      from: { path: '^samples/' },
+      to: { path: `^(${product.join('|')})/` },
+    },
+    {
       name: 'no-cycles',
       comment: 'Two files that need each other are one file, or share a third.',
       severity: 'error',
@@ -138,7 +145,7 @@ export const ruleSet: IFlattenedRuleSet = {
       name: 'product-imports-no-development-packages',
       comment: 'An installation without development packages must run.',
       severity: 'error',
-      from: { path: `^(${product.join('|')})/`, pathNot: [testCode, '^schemas/tools/'] },
+      from: { path: `^(${product.join('|')}|samples)/`, pathNot: [testCode, '^schemas/tools/'] },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
     },
     {
@@ -162,5 +169,5 @@ export const readerOptions: ICruiseOptions = {
   parser: 'swc', // Reads TypeScript 7 sources by itself; the default parser needs an older typescript.
   tsPreCompilationDeps: true, // A type import is an import.
   doNotFollow: { path: 'node_modules' },
-  exclude: { path: '(^|/)(coverage|\\.pf3|\\.git)/' },
+  exclude: { path: '(^|/)(coverage|\\.pf3|\\.venv|\\.git)/' },
 }

@@ -128,7 +128,7 @@ export function breachesIn(path: string, text: string): Breach[] {
 /** The line without what is commented out; whole lines of block comments start with a star here. */
 const codeOf = (line: string): string => (/^\s*(\/?\*|\/\/)/.test(line) ? '' : line.replace(/\s\/\/.*$/, ''))
 
-const skipped = new Set(['node_modules', '.git', '.pf3', 'coverage', 'results'])
+const skipped = new Set(['node_modules', '.git', '.pf3', '.venv', 'coverage', 'results'])
 
 export function* filesBelow(directory: string): Generator<string> {
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
