@@ -92,7 +92,12 @@ export function cluster(parts: ClusterParts) {
     ownerOf.set(partition, to)
     to.partitions.add(partition)
     // Joining answers a moment after the process has started.
-    const hand = () => (to.listener ? to.listener.gained(partition) : void to.process.clock.after(1, hand))
+    const hand = () => {
+      if (!to.listener) return void to.process.clock.after(1, hand)
+      // It may have slept through losing it: what it still has of it belongs to an owner that is gone.
+      to.listener.lost(partition)
+      to.listener.gained(partition)
+    }
     hand()
   }
 
@@ -156,9 +161,11 @@ export function cluster(parts: ClusterParts) {
     heal(): void {
       for (const { process } of members) process.setRight()
     },
-    /** Its owner by right has restored it and takes requests. */
+    /** Its owner by right has restored it, takes requests, and is awake. */
     isServing(partition: number): boolean {
-      const health = ownerOf.get(partition)?.role?.health()
+      const owner = ownerOf.get(partition)
+      if (!owner?.process.isAlive() || owner.process.isPaused()) return false
+      const health = owner.role?.health()
       return health?.find((one) => one.partition === partition)?.phase === 'serving'
     },
     /** Every partition's health, as its owner by right tells it. */

@@ -11,6 +11,7 @@ export type SimProcess = {
   /** The same port, cut off when this process dies. Methods that answer promises, and what those promises hold, are cut off, too. */
   port<Port extends object>(port: Port): Port
   isAlive(): boolean
+  isPaused(): boolean
   kill(): void
   /** Nothing reaches the process until then; what was to, reaches it after. */
   pause(forMs: number): void
@@ -70,6 +71,7 @@ export function simProcess(name: string, scheduler: Scheduler, onEvent: () => vo
     },
     port,
     isAlive: () => isAlive,
+    isPaused: () => pausedToMs > scheduler.nowMs(),
     kill() {
       isAlive = false
     },
