@@ -2,7 +2,7 @@
  *     npm run stack                 one broker
  *     npm run stack -- --brokers 3  three, replication 3, two of them in sync
  *
- * Prints the environment of a service on it, and ends everything on Ctrl-C.
+ * Prints where everything is, and ends everything on Ctrl-C.
  */
 import { parseArgs } from 'node:util'
 import { startStack } from './start-stack.ts'
@@ -17,7 +17,6 @@ const stack = await startStack({
   onUp: (what, afterMs) => void process.stderr.write(`${(afterMs / 1_000).toFixed(1)} s: ${what}\n`),
 })
 process.stderr.write(`Logs in ${stack.dir}. Ctrl-C ends it.\n`)
-process.stdout.write('export PF3_PROFILE=kafka\n')
 for (const [name, value] of Object.entries(stack.environment)) process.stdout.write(`export ${name}='${value}'\n`)
 const waiting = setInterval(() => {}, 60_000)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
