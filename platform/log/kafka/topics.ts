@@ -101,7 +101,7 @@ export async function applyTopics(admin: Admin, plans: readonly TopicPlan[]): Pr
   if (missing.length > 0)
     await admin
       .createTopics({
-        waitForLeaders: true,
+        waitForLeaders: false, // It gives up on the first broker that has not heard of them yet.
         topics: missing.map(({ topic, partitionCount, replicationFactor, settings }) => ({
           topic,
           numPartitions: partitionCount,
@@ -112,6 +112,10 @@ export async function applyTopics(admin: Admin, plans: readonly TopicPlan[]): Pr
       .catch((error: unknown) => {
         if (!isProtocolError(error, 'TOPIC_ALREADY_EXISTS')) throw error // Somebody else was faster.
       })
+  await allLed(
+    admin,
+    plans.map(({ topic }) => topic),
+  )
   const topicsToSet = new Set(changes.flatMap((change) => (change.kind === 'set' ? [change.topic] : [])))
   if (topicsToSet.size > 0)
     // Kafka replaces all settings of a topic at once, so all of them are said.
@@ -126,4 +130,19 @@ export async function applyTopics(admin: Admin, plans: readonly TopicPlan[]): Pr
         })),
     })
   return changes
+}
+
+const leadersWaitMs = 30_000
+const leadersLookMs = 20
+
+async function allLed(admin: Admin, topics: string[]): Promise<void> {
+  for (const untilMs = Date.now() + leadersWaitMs; ; ) {
+    try {
+      const found = await admin.fetchTopicMetadata({ topics })
+      if (found.topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return
+    } catch (error) {
+      if (!isProtocolError(error, 'UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE') || Date.now() > untilMs) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, leadersLookMs))
+  }
 }
