@@ -58,19 +58,22 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
   const owners = new Map<number, Owner>()
   const leaving: Promise<void>[] = []
 
+  const retire = (partition: number) => {
+    const owner = owners.get(partition)
+    owners.delete(partition)
+    if (owner) leaving.push(owner.stop())
+  }
+
   const leave = await log.join({
     gained(partition) {
-      if (owners.has(partition)) return
+      // A process that slept through losing it still has an owner, which would only ever hear that it is fenced.
+      retire(partition)
       owners.set(
         partition,
         startOwnerOf(partition, { log, codec, clock, random, runner, directory, snapshots, options, onFault }),
       )
     },
-    lost(partition) {
-      const owner = owners.get(partition)
-      owners.delete(partition)
-      if (owner) leaving.push(owner.stop())
-    },
+    lost: retire,
   })
 
   return {

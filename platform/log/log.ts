@@ -51,10 +51,7 @@ export type Tenure = {
 }
 
 export type AssignmentListener = {
-  /**
-   * This instance may acquire the partition now. Whoever reports it reports `lost` before, also to an instance that slept
-   * through losing it: what that instance still holds belongs to a tenure that is over.
-   */
+  /** This instance may acquire the partition now; a tenure that it still holds of it is over. */
   gained(partition: number): void
   /** This instance must stop writing to the partition; a tenure it holds is or will be fenced. */
   lost(partition: number): void
