@@ -2,14 +2,22 @@
  * Membership in the group of owners: kafkajs' consumer for who gets which partition and for heartbeats, and for nothing
  * else. It subscribes to the intake and reads none of it: every partition is paused before the first fetch.
  */
+import { PlatformError } from '../../errors.ts'
 import type { AssignmentListener } from '../log.ts'
 import { type KafkaConnection, kafkaClient } from './client.ts'
 import { stickyAssigner } from './sticky-assigner.ts'
 import { groupOf, topicOf } from './topics.ts'
 
 export type Assignment = {
-  /** A tenure of this process has ended by itself: the partition is given again after the next sign of membership. */
-  dropped(partition: number): void
+  /** A tenure of this process was fenced: if the partition is still its own at the next sign of membership, it is given again. */
+  fenced(partition: number): void
+  /** A tenure of this process ended in doubt: `confirmed` waits from now on until the group has shown who is its member. */
+  doubted(partition: number): void
+  /**
+   * Resolves when nothing speaks against acquiring the partition. Throws LOG_FENCED when it is not this process's any
+   * more, LOG_UNAVAILABLE when the group says nothing for longer than a session.
+   */
+  confirmed(partition: number): Promise<void>
   leave(): Promise<void>
 }
 
@@ -17,20 +25,36 @@ export type Assignment = {
 const sessionTimeoutMs = 6_000
 const heartbeatMs = 400
 const idleFetchMs = 100
+const joinMsMax = 60_000
 
+/**
+ * Resolves when this process is a member and has heard what is its own, which may be nothing. Throws LOG_UNAVAILABLE when
+ * it does not come to that within a minute.
+ */
 export async function joinOwners(
   { connection, prefix, partitionCount }: { connection: KafkaConnection; prefix: string; partitionCount: number },
   listener: AssignmentListener,
 ): Promise<Assignment> {
   const topic = topicOf(prefix, 'intake')
   let owned = new Set<number>()
+  let memberId: string | undefined
   let stamp = 0
-  const fallen = new Set<number>()
+  /** Times it asked to join since it last was told what is its own: more than once, and a generation may have passed it by. */
+  let asked = 0
+  const toGive = new Set<number>()
+  const inDoubt = new Set<number>()
+  const joined = Promise.withResolvers<void>()
+  let signs = Promise.withResolvers<void>()
   let isLeaving = false
 
   const consumer = kafkaClient(connection).consumer({
     groupId: groupOf(prefix),
-    partitionAssigners: [stickyAssigner(topic, partitionCount, () => ({ owned: [...owned], stamp }))],
+    partitionAssigners: [
+      stickyAssigner(topic, partitionCount, () => {
+        asked += 1
+        return { owned: [...owned], stamp }
+      }),
+    ],
     sessionTimeout: sessionTimeoutMs,
     rebalanceTimeout: sessionTimeoutMs,
     heartbeatInterval: heartbeatMs,
@@ -44,40 +68,65 @@ export async function joinOwners(
     const assigned = payload.memberAssignment[topic] ?? []
     consumer.pause([{ topic, partitions: assigned }])
     stamp = Math.max(stamp + 1, Date.now())
-    const now = new Set(assigned)
+    // Who slept through its session is another member now, and another owner may have been there in between.
+    const isUnbroken = payload.memberId === memberId && asked === 1
     const before = owned
-    owned = now
-    for (const partition of before)
-      if (!now.has(partition)) {
-        fallen.delete(partition)
-        listener.lost(partition)
-      }
-    for (const partition of now) if (!before.has(partition)) listener.gained(partition)
-    takeAgain()
+    memberId = payload.memberId
+    asked = 0
+    owned = new Set(assigned)
+    for (const partition of before) if (!owned.has(partition)) listener.lost(partition)
+    for (const partition of owned) {
+      if (isUnbroken && before.has(partition)) continue
+      toGive.delete(partition)
+      listener.gained(partition)
+    }
+    sign()
+    joined.resolve()
   })
   // A thawed process whose session is over hears so at its next heartbeat, and only a member's heartbeat counts: two
   // that fenced each other at once would go on doing so.
-  consumer.on(consumer.events.HEARTBEAT, takeAgain)
+  consumer.on(consumer.events.HEARTBEAT, sign)
 
-  function takeAgain(): void {
-    for (const partition of fallen) {
-      fallen.delete(partition)
-      if (!owned.has(partition)) continue
-      listener.lost(partition)
-      listener.gained(partition)
-    }
+  function sign(): void {
+    const given = [...toGive].filter((partition) => owned.has(partition))
+    toGive.clear()
+    inDoubt.clear()
+    for (const partition of given) listener.gained(partition)
+    signs.resolve()
+    signs = Promise.withResolvers()
   }
 
   await consumer.connect()
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
   await consumer.run({ autoCommit: false, eachBatch: async () => undefined })
+  try {
+    await within(joined.promise, joinMsMax, 'the group of owners has not formed')
+  } catch (error) {
+    isLeaving = true
+    await consumer.disconnect()
+    throw error
+  }
   return {
-    dropped(partition) {
-      if (owned.has(partition)) fallen.add(partition)
+    fenced: (partition) => void toGive.add(partition),
+    doubted: (partition) => void inDoubt.add(partition),
+    async confirmed(partition) {
+      while (inDoubt.has(partition))
+        await within(signs.promise, 2 * sessionTimeoutMs, 'the group of owners gives no sign')
+      if (!owned.has(partition)) throw new PlatformError('LOG_FENCED', { partition, problem: 'it is not owned here' })
     },
     async leave() {
       isLeaving = true
       await consumer.disconnect()
     },
+  }
+}
+
+async function within(wanted: Promise<void>, ms: number, problem: string): Promise<void> {
+  const given = Promise.withResolvers<never>()
+  const timer = setTimeout(() => given.reject(new PlatformError('LOG_UNAVAILABLE', { problem, waitedMs: ms })), ms)
+  try {
+    await Promise.race([wanted, given.promise])
+  } finally {
+    clearTimeout(timer)
   }
 }

@@ -5,7 +5,7 @@
  */
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
-import { type KafkaConfig, Kafka, logLevel, type SASLOptions } from 'kafkajs'
+import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
 import { PlatformError } from '../../errors.ts'
 
 export type KafkaConnection = {

@@ -1,12 +1,12 @@
 import { createConnection, type Socket } from 'node:net'
-import { afterAll, beforeAll, inject } from 'vitest'
+import { afterAll, beforeAll } from 'vitest'
 import { systemClock } from '../../clock.ts'
 import { contractPartitions, contractRecordBytesMax, logContract } from '../contract.ts'
 import { type KafkaConnection, kafkaClient } from './client.ts'
 import { kafkaLog } from './kafka.ts'
 import { applyTopics, topicPlans } from './topics.ts'
 
-const brokers = inject('stack').brokers.split(',')
+const brokers = (process.env['PF3_TEST_KAFKA_BROKERS'] ?? '').split(',')
 const admin = kafkaClient({ brokers }).admin()
 beforeAll(() => admin.connect())
 afterAll(() => admin.disconnect())
@@ -31,7 +31,12 @@ function breakable() {
     }) as typeof socket.write
     return socket
   }
-  return { socketFactory, breakAt: (at: typeof breaks) => void (breaks = at) }
+  return {
+    socketFactory,
+    breakAt(at: typeof breaks) {
+      breaks = at
+    },
+  }
 }
 
 let opened = 0

@@ -13,8 +13,9 @@ import { advance, checkPartition, checkRead, checkSizes, recordBytesMaxDefault, 
 import type { FactCursor, IntakeRecord, Log, Position, ReadOptions, StoredFact, Tenure } from '../log.ts'
 import { partitionOf } from '../partitioner.ts'
 import { type Assignment, joinOwners } from './assignment.ts'
+import type { TopicPartition } from './brokers.ts'
 import { type KafkaConnection, kafkaClient, unavailable } from './client.ts'
-import type { Lane, LaneRecord, TopicPartition } from './lane.ts'
+import type { Lane, LaneRecord } from './lane.ts'
 import { openLanes } from './lanes.ts'
 import { acquireTenure, committedOf, type TenureParts } from './tenure.ts'
 import { topicOf } from './topics.ts'
@@ -46,7 +47,12 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
   const directoryHome = partitionOf(platformTenantId, partitionCount)
   const admin = kafkaClient(connection).admin()
   const lanes = openLanes(connection, clock)
+  let directorySeen = { end: 0n, afterLast: 0n }
+  /** By partition the offset after the last request that was read here. */
+  const intakeSeen = new Map<number, bigint>()
   const tenures = new Set<Tenure>()
+  /** By partition the one acquired last: what becomes of those before it concerns nobody. */
+  const newest = new Map<number, Tenure>()
   let assignment: Assignment | undefined
   let isClosed = false
   const checkOpen = () => {
@@ -135,22 +141,22 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
   }
 
   // Reading.
-  const intakeParts = (partition: number): TopicPartition[] => [{ topic: topic('intake'), partition }]
+  const intakePart = (partition: number): TopicPartition => ({ topic: topic('intake'), partition })
   const factParts = (partition: number): TopicPartition[] =>
     factStreams
       .filter((stream) => stream !== 'directory' || partition === directoryHome)
       .map((stream) => ({ topic: topic(stream), partition: stream === 'directory' ? 0 : partition }))
-  const directoryParts: TopicPartition[] = [{ topic: topic('directory'), partition: 0 }]
+  const directoryPart: TopicPartition = { topic: topic('directory'), partition: 0 }
 
   /** Records of one topic from `offset` on. */
   function readTopic(
-    parts: TopicPartition[],
+    part: TopicPartition,
     offset: bigint,
     { recordsMax, waitMs, signal }: ReadOptions,
   ): Promise<LaneRecord[]> {
-    const of = parts[0]?.topic ?? ''
+    const of = part.topic
     return lanes.during(
-      parts,
+      [part],
       String(offset),
       (lane) => lane.seek({ [of]: offset }),
       async (lane) => {
@@ -162,14 +168,20 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     )
   }
 
-  async function endOf(parts: TopicPartition[]): Promise<bigint> {
+  /** Runs `use` on a lane that stands nowhere in particular. */
+  const glance = <Result>(parts: TopicPartition[], use: (lane: Lane) => Promise<Result>): Promise<Result> => {
     checkOpen()
-    const [part] = parts
-    const offsets = await admin.fetchTopicOffsets(part?.topic ?? '').catch((error: unknown) => {
-      throw unavailable(error)
-    })
-    return BigInt(offsets.find(({ partition }) => partition === part?.partition)?.high ?? '0')
+    return lanes.during(
+      parts,
+      latest,
+      () => undefined,
+      async (lane) => ({ result: await use(lane), at: latest }),
+    )
   }
+
+  /** Offset after the last record of one topic, with what is written and not committed. */
+  const endOf = (part: TopicPartition): Promise<bigint> =>
+    glance([part], async (lane) => (await lane.ends()).get(part.topic) ?? 0n)
 
   const seqOf = ({ headers }: LaneRecord): bigint => BigInt(headers['seq']?.toString() ?? '-1')
   const lastOf = ({ headers }: LaneRecord): bigint => BigInt(headers['last']?.toString() ?? '-1')
@@ -210,7 +222,11 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       (lane) => lane.seek(Object.fromEntries(factStreams.map((stream) => [topic(stream), cursor.offsets[stream]]))),
       async (lane) => {
         let facts: StoredFact[] = []
-        await lane.fill(() => (facts = merged(lane, partition, cursor.seq, recordsMax)).length > 0, waitMs, signal)
+        const isThere = () => {
+          facts = merged(lane, partition, cursor.seq, recordsMax)
+          return facts.length > 0
+        }
+        await lane.fill(isThere, waitMs, signal)
         if (signal?.aborted) facts = []
         const last = facts.at(-1)?.seq ?? cursor.seq
         for (const part of parts) {
@@ -226,26 +242,28 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
   }
 
   /** Offset after the last fact of the directory: markers behind it are none, so it is looked for backwards. */
-  async function directoryEnd(): Promise<bigint> {
-    const end = await endOf(directoryParts)
-    const of = topic('directory')
-    for (let back = 2n; ; back *= 8n) {
-      const from = end > back ? end - back : 0n
-      const found = await lanes.during(
-        directoryParts,
-        latest,
-        (lane) => lane.seek({ [of]: from }),
-        async (lane) => {
-          lane.seek({ [of]: from })
-          // Never enough: all that is there is read.
-          await lane.fill(() => false, 0)
-          return { result: lane.buffered(of).at(-1)?.offset, at: latest }
-        },
-      )
-      if (found !== undefined) return found + 1n
-      if (from === 0n) return 0n
-    }
-  }
+  const directoryEnd = (): Promise<bigint> =>
+    glance([directoryPart], async (lane) => {
+      const of = directoryPart.topic
+      const end = (await lane.ends()).get(of) ?? 0n
+      for (let back = 2n; end !== directorySeen.end; back *= 8n) {
+        const from = end > back ? end - back : 0n
+        lane.seek({ [of]: from })
+        await lane.fill(() => false, 0) // Never enough: all that is there is read.
+        const last = lane.buffered(of).at(-1)
+        if (last || from === 0n) directorySeen = { end, afterLast: last ? last.offset + 1n : 0n }
+      }
+      return directorySeen.afterLast
+    })
+
+  /** Whether a fact of the partition was ever committed. What was written and aborted is none. */
+  const hasFacts = (partition: number): Promise<boolean> =>
+    glance(factParts(partition), async (lane) => {
+      const isThere = () => factParts(partition).some((part) => lane.buffered(part.topic).length > 0)
+      lane.seek({})
+      await lane.fill(isThere, 0)
+      return isThere()
+    })
 
   const tenureParts: TenureParts = {
     connection,
@@ -253,14 +271,16 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     shape,
     clock,
     admin,
-    intakeEnd: (partition) => endOf(intakeParts(partition)),
-    async hasFacts(partition) {
-      const ends = await Promise.all(factParts(partition).map((part) => endOf([part])))
-      return ends.some((end) => end > 0n)
+    async hasIntake(partition, offset) {
+      if (offset <= (intakeSeen.get(partition) ?? 0n)) return true
+      return offset <= (await endOf(intakePart(partition)))
     },
-    onDead(partition, tenure) {
+    hasFacts,
+    onDead(tenure, why) {
       tenures.delete(tenure)
-      assignment?.dropped(partition)
+      if (newest.get(tenure.partition) !== tenure) return
+      if (why === 'LOG_FENCED') assignment?.fenced(tenure.partition)
+      else assignment?.doubted(tenure.partition)
     },
   }
 
@@ -275,11 +295,13 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     async readIntake(partition, offset, readOptions) {
       checkPartition(partition, shape)
       checkRead(readOptions)
-      const records = await readTopic(intakeParts(partition), offset, readOptions)
+      const records = await readTopic(intakePart(partition), offset, readOptions)
       records.forEach((record, index) => {
         if (record.offset !== offset + BigInt(index))
           throw new PlatformError('LOG_GAP', { partition, expected: offset + BigInt(index), found: record.offset })
       })
+      const next = offset + BigInt(records.length)
+      if (next > (intakeSeen.get(partition) ?? 0n)) intakeSeen.set(partition, next)
       return records.map(({ key, value, offset: at }) => ({ key, value, offset: at }))
     },
     async readFacts(partition, cursor, readOptions) {
@@ -289,7 +311,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     },
     async readDirectory(offset, readOptions) {
       checkRead(readOptions)
-      const records = await readTopic(directoryParts, offset, readOptions)
+      const records = await readTopic(directoryPart, offset, readOptions)
       return records.map((record) => ({ offset: record.offset, value: record.value, seq: seqOf(record) }))
     },
     async directoryEnd() {
@@ -299,13 +321,11 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     async committed(partition) {
       checkPartition(partition, shape)
       checkOpen()
-      return committedOf(partition, tenureParts).catch((error: unknown) => {
-        throw unavailable(error, { partition })
-      })
+      return committedOf(partition, tenureParts)
     },
     async intakeEnd(partition) {
       checkPartition(partition, shape)
-      return endOf(intakeParts(partition))
+      return endOf(intakePart(partition))
     },
     async join(listener) {
       checkOpen()
@@ -318,8 +338,11 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     async acquire(partition) {
       checkPartition(partition, shape)
       checkOpen()
+      await assignment?.confirmed(partition)
+      newest.delete(partition)
       const tenure = await acquireTenure(partition, tenureParts)
       tenures.add(tenure)
+      newest.set(partition, tenure)
       return tenure
     },
     async close() {

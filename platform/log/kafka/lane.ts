@@ -3,19 +3,9 @@
  * keeps what came early. A lane serves one reader at a time; `lanes.ts` hands them out.
  */
 import type { Clock } from '../../clock.ts'
-import { PlatformError } from '../../errors.ts'
-import {
-  type ClusterClient,
-  clusterClient,
-  consumerReplicaId,
-  type FetchedPartition,
-  isolation,
-  isProtocolError,
-  type KafkaConnection,
-  unavailable,
-} from './client.ts'
+import { type Brokers, openBrokers, type TopicPartition } from './brokers.ts'
+import { consumerReplicaId, type FetchedPartition, isolation, type KafkaConnection } from './client.ts'
 
-export type TopicPartition = { topic: string; partition: number }
 export type LaneRecord = { offset: bigint; key: string; value: Buffer; headers: Record<string, Buffer | undefined> }
 
 export type Lane = {
@@ -28,23 +18,21 @@ export type Lane = {
    * log, committed and acknowledged, when it was called. Throws LOG_UNAVAILABLE, LOG_GAP for an offset that is no longer kept.
    */
   fill(isEnough: () => boolean, waitMs: number, signal?: AbortSignal): Promise<void>
+  /** Offset after the last record of every topic, with what is written and not committed. Throws LOG_UNAVAILABLE. */
+  ends(): Promise<Map<string, bigint>>
   close(): Promise<void>
 }
 
 const bytesPerFetchMax = 4 * 1024 * 1024
 const bytesBufferedMax = 8 * 1024 * 1024
-/** Longest that a request stands at the broker: less than kafkajs waits for an answer. */
-const brokerWaitMsMax = 5_000
+/** Longest that a request stands at the broker; closing waits for it. */
+const brokerWaitMsMax = 1_000
 /** A transaction whose owner died holds back what comes after it until the next owner fences it: nobody waits for that. */
 const stableWaitMsMax = 1_500
 const brokerWaitMsForStable = 50
-const retryMs = 50
-/** Brokers that restart are away for seconds; a reader outlasts that without giving its partition up. */
-const failingMsMax = 20_000
-const latestOffset = -1
 
 export function openLane(parts: readonly TopicPartition[], connection: KafkaConnection, clock: Clock): Lane {
-  const cluster: ClusterClient = clusterClient(connection)
+  const brokers: Brokers = openBrokers(parts, connection, clock)
   const next = new Map<string, bigint>(parts.map(({ topic }) => [topic, 0n]))
   const buffers = new Map<string, LaneRecord[]>(parts.map(({ topic }) => [topic, []]))
   const buffer = (topic: string): LaneRecord[] => buffers.get(topic) ?? []
@@ -52,43 +40,14 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
   /** By broker; what it answers goes into the buffers unless the lane was moved meanwhile. */
   const underWay = new Map<number, Promise<void>>()
   let generation = 0
-  let connecting: Promise<void> | undefined
+  /** What ends a wait under way. */
+  const enders = new Set<() => void>()
   let isClosed = false
-  let failingSinceMs: number | undefined
-
-  async function connect(): Promise<void> {
-    connecting ??= (async () => {
-      await cluster.connect()
-      await cluster.addMultipleTargetTopics([...new Set(parts.map(({ topic }) => topic))])
-    })()
-    try {
-      await connecting
-    } catch (error) {
-      connecting = undefined
-      throw error
-    }
-  }
-
-  const leaderOf = ({ topic, partition }: TopicPartition): number => {
-    const found = cluster.findTopicPartitionMetadata(topic).find(({ partitionId }) => partitionId === partition)
-    if (found === undefined || found.leader < 0)
-      throw new PlatformError('LOG_UNAVAILABLE', { topic, partition, problem: 'it has no leader now' })
-    return found.leader
-  }
-
-  function byLeader(of: readonly TopicPartition[]): Map<number, TopicPartition[]> {
-    const found = new Map<number, TopicPartition[]>()
-    for (const part of of) {
-      const leader = leaderOf(part)
-      found.set(leader, [...(found.get(leader) ?? []), part])
-    }
-    return found
-  }
 
   /** One request to every broker that has something to say and is not asked already. */
   function ask(waitMs: number): void {
     const wanted = parts.filter(({ topic }) => (bytes.get(topic) ?? 0) < bytesBufferedMax)
-    for (const [leader, of] of byLeader(wanted)) {
+    for (const [leader, of] of brokers.byLeader(wanted)) {
       if (underWay.has(leader)) continue
       const asked = fetchFrom(leader, of, waitMs).finally(() => underWay.delete(leader))
       underWay.set(leader, asked)
@@ -99,7 +58,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
   async function fetchFrom(leader: number, of: readonly TopicPartition[], waitMs: number): Promise<void> {
     const begun = generation
     const from = new Map(of.map(({ topic }) => [topic, next.get(topic) ?? 0n]))
-    const broker = await cluster.findBroker({ nodeId: leader })
+    const broker = await brokers.broker(leader)
     const { responses } = await broker.fetch({
       replicaId: consumerReplicaId,
       isolationLevel: isolation.committed,
@@ -132,44 +91,6 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     if (after > (next.get(topic) ?? 0n)) next.set(topic, after)
   }
 
-  /** Where every topic ends now, with what is written but not yet committed. */
-  async function ends(): Promise<Map<string, bigint>> {
-    const found = new Map<string, bigint>()
-    await Promise.all(
-      [...byLeader(parts)].map(async ([leader, of]) => {
-        const broker = await cluster.findBroker({ nodeId: leader })
-        const { responses } = await broker.listOffsets({
-          replicaId: consumerReplicaId,
-          isolationLevel: isolation.uncommitted,
-          topics: of.map(({ topic, partition }) => ({ topic, partitions: [{ partition, timestamp: latestOffset }] })),
-        })
-        for (const { topic, partitions } of responses)
-          for (const { offset } of partitions) found.set(topic, BigInt(offset))
-      }),
-    )
-    return found
-  }
-
-  async function mend(error: unknown): Promise<void> {
-    if (isProtocolError(error, 'OFFSET_OUT_OF_RANGE'))
-      throw new PlatformError('LOG_GAP', { problem: 'the log no longer keeps what is asked for' }, { cause: error })
-    failingSinceMs ??= clock.nowMs()
-    if (isClosed || clock.nowMs() - failingSinceMs > failingMsMax) throw unavailable(error)
-    connecting = undefined
-    await new Promise<void>((resolve) => void clock.after(retryMs, resolve))
-    await cluster.refreshMetadata().catch(() => undefined)
-  }
-
-  async function trying(run: () => Promise<void>): Promise<void> {
-    try {
-      await connect()
-      await run()
-      failingSinceMs = undefined
-    } catch (error) {
-      await mend(error)
-    }
-  }
-
   return {
     buffered(topic) {
       return buffer(topic)
@@ -184,14 +105,17 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     },
     async fill(isEnough, waitMs, signal) {
       for (const { topic } of parts)
-        bytes.set(topic, buffer(topic).reduce((sum, { value }) => sum + value.byteLength, 0))
+        bytes.set(
+          topic,
+          buffer(topic).reduce((sum, { value }) => sum + value.byteLength, 0),
+        )
       const isOver = () => isEnough() || isClosed || signal?.aborted === true
       let untilMs = clock.nowMs() + waitMs
       let target: Map<string, bigint> | undefined
       while (!isOver()) {
         if (waitMs === 0 && !target) {
-          await trying(async () => {
-            target = await ends()
+          await brokers.trying(async () => {
+            target = await brokers.ends()
             untilMs = clock.nowMs() + stableWaitMsMax
           })
           continue
@@ -199,35 +123,42 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
         const isRead = target && parts.every(({ topic }) => (next.get(topic) ?? 0n) >= (target?.get(topic) ?? 0n))
         const leftMs = untilMs - clock.nowMs()
         if (isRead || leftMs <= 0) return
-        await trying(async () => {
+        await brokers.trying(async () => {
           ask(Math.min(leftMs, waitMs === 0 ? brokerWaitMsForStable : brokerWaitMsMax))
           await firstOf([...underWay.values()], leftMs, signal)
         })
       }
     },
+    async ends() {
+      let found: Map<string, bigint> | undefined
+      while (!found)
+        await brokers.trying(async () => {
+          found = await brokers.ends()
+        })
+      return found
+    },
     async close() {
       isClosed = true
       generation += 1
-      await cluster.disconnect().catch(() => undefined)
+      for (const end of enders) end()
+      await brokers.close()
     },
   }
 
   /** Until one of them is done, the time is over, or the signal comes. Rejects with the first failure. */
-  function firstOf(waiting: readonly Promise<void>[], leftMs: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const cancel = clock.after(leftMs, end)
-      signal?.addEventListener('abort', end, { once: true })
-      function end() {
-        cancel()
-        signal?.removeEventListener('abort', end)
-        resolve()
-      }
-      for (const one of waiting)
-        one.then(end, (error: unknown) => {
-          end()
-          reject(error)
-        })
-    })
+  async function firstOf(waiting: readonly Promise<void>[], leftMs: number, signal?: AbortSignal): Promise<void> {
+    const over = Promise.withResolvers<void>()
+    const end = () => over.resolve()
+    const cancel = clock.after(leftMs, end)
+    signal?.addEventListener('abort', end, { once: true })
+    enders.add(end)
+    try {
+      await Promise.race([...waiting, over.promise])
+    } finally {
+      cancel()
+      signal?.removeEventListener('abort', end)
+      enders.delete(end)
+    }
   }
 }
 

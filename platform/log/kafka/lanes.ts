@@ -1,7 +1,8 @@
 /** Readers for hire: who reads on from where a lane stands gets that lane, with what it has already read. */
 import type { Clock } from '../../clock.ts'
+import type { TopicPartition } from './brokers.ts'
 import type { KafkaConnection } from './client.ts'
-import { type Lane, openLane, type TopicPartition } from './lane.ts'
+import { type Lane, openLane } from './lane.ts'
 
 export type Lanes = {
   /** Lends a lane over `parts` to `use`; `at` names where it must stand, and `use` answers where it stands after. */

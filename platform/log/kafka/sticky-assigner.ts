@@ -81,7 +81,8 @@ export const stickyAssigner =
 function claimFrom(metadata: Buffer): Pick<Claim, 'owned' | 'stamp'> {
   try {
     const said: unknown = JSON.parse(String(AssignerProtocol.MemberMetadata.decode(metadata)?.userData))
-    if (typeof said !== 'object' || said === null || !('owned' in said) || !('stamp' in said)) throw new Error('no claim')
+    if (typeof said !== 'object' || said === null || !('owned' in said) || !('stamp' in said))
+      throw new Error('no claim')
     if (!Array.isArray(said.owned) || typeof said.stamp !== 'number') throw new Error('no claim')
     return { owned: said.owned.filter((one): one is number => Number.isInteger(one)), stamp: said.stamp }
   } catch {

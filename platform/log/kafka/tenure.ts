@@ -18,18 +18,20 @@ export type TenureParts = {
   shape: Shape
   clock: Clock
   admin: Admin
-  /** Offset after the last request of the partition. */
-  intakeEnd(partition: number): Promise<bigint>
+  /** Whether the intake of the partition reaches up to `offset`, which is the one after its last request or less. */
+  hasIntake(partition: number, offset: bigint): Promise<boolean>
   /** Whether facts of the partition stand in the log. */
   hasFacts(partition: number): Promise<boolean>
-  /** Called once when the tenure has ended by itself. */
-  onDead(partition: number, tenure: Tenure): void
+  /** Called once when the tenure has ended by itself: fenced, or not knowing what became of its commit. */
+  onDead(tenure: Tenure, why: 'LOG_FENCED' | 'LOG_COMMIT_UNKNOWN'): void
 }
 
 /** An owner that dies holds back its readers for this long, unless another one fences it before. */
 const transactionTimeoutMs = 15_000
 /** Of values in one request: well below what a topic takes in one batch. */
 const batchBytesMax = 1_000_000
+const retryMs = 50
+const failingMsMax = 20_000
 const concurrentRetryMs = 4
 const concurrentRetriesMax = 500
 
@@ -62,10 +64,10 @@ export async function acquireTenure(partition: number, parts: TenureParts): Prom
 /** What the group's offset says: how far the intake was taken and, in its note, the `seq` that goes with it. */
 export async function committedOf(
   partition: number,
-  { admin, prefix, hasFacts }: Pick<TenureParts, 'admin' | 'prefix' | 'hasFacts'>,
+  { admin, prefix, clock, hasFacts }: Pick<TenureParts, 'admin' | 'prefix' | 'clock' | 'hasFacts'>,
 ): Promise<Committed> {
   const topic = topicOf(prefix, 'intake')
-  const [found] = await admin.fetchOffsets({ groupId: groupOf(prefix), topics: [topic] })
+  const [found] = await again(clock, () => admin.fetchOffsets({ groupId: groupOf(prefix), topics: [topic] }))
   const row = found?.partitions.find((one) => one.partition === partition)
   if (row && row.offset !== '-1' && /^\d+$/.test(row.metadata ?? ''))
     return { intakeOffset: BigInt(row.offset), seq: BigInt(row.metadata ?? '0') }
@@ -77,10 +79,22 @@ export async function committedOf(
   return { intakeOffset: 0n, seq: 0n }
 }
 
+/** Until it succeeds: groups move from broker to broker. Throws LOG_UNAVAILABLE when it fails for too long. */
+async function again<Result>(clock: Clock, run: () => Promise<Result>): Promise<Result> {
+  const untilMs = clock.nowMs() + failingMsMax
+  for (;;) {
+    try {
+      return await run()
+    } catch (error) {
+      if (clock.nowMs() > untilMs) throw unavailable(error)
+      await sleep(clock, retryMs)
+    }
+  }
+}
+
 function tenureOf(partition: number, begun: Committed, producer: Producer, parts: TenureParts): Tenure {
   const { prefix, shape, clock } = parts
   let committed = begun
-  let intakeEndKnown = begun.intakeOffset
   let state: 'alive' | 'committing' | 'dead' = 'alive'
 
   async function write(facts: readonly FactRecord[], intakeOffset: bigint): Promise<void> {
@@ -130,16 +144,13 @@ function tenureOf(partition: number, begun: Committed, producer: Producer, parts
     }
   }
 
-  async function checkIntake(intakeOffset: bigint): Promise<void> {
-    if (intakeOffset > intakeEndKnown) intakeEndKnown = await parts.intakeEnd(partition)
-    if (intakeOffset > intakeEndKnown)
-      throw new PlatformError('LOG_GAP', { partition, intakeOffset, intakeEnd: intakeEndKnown })
-  }
-
-  function die(): void {
+  /** A producer that met an error of any kind is not used again: the next one learns what became of it. */
+  function die(error: unknown): PlatformError {
+    const why = isProtocolError(error, ...fenceErrors) ? 'LOG_FENCED' : 'LOG_COMMIT_UNKNOWN'
     state = 'dead'
     void producer.disconnect().catch(() => undefined)
-    parts.onDead(partition, tenure)
+    parts.onDead(tenure, why)
+    return new PlatformError(why, { partition }, { cause: error })
   }
 
   const tenure: Tenure = {
@@ -154,7 +165,8 @@ function tenureOf(partition: number, begun: Committed, producer: Producer, parts
       checkCommit(partition, facts, intakeOffset, committed, shape)
       state = 'committing'
       try {
-        await checkIntake(intakeOffset)
+        if (intakeOffset > committed.intakeOffset && !(await parts.hasIntake(partition, intakeOffset)))
+          throw new PlatformError('LOG_GAP', { partition, intakeOffset, problem: 'the intake does not reach that far' })
         await write(facts, intakeOffset)
         committed = { intakeOffset, seq: facts.at(-1)?.seq ?? committed.seq }
         if (state === 'committing') state = 'alive' // Not when it was released meanwhile.
@@ -163,10 +175,7 @@ function tenureOf(partition: number, begun: Committed, producer: Producer, parts
           if (state === 'committing') state = 'alive'
           throw error
         }
-        die()
-        if (isProtocolError(error, ...fenceErrors))
-          throw new PlatformError('LOG_FENCED', { partition }, { cause: error })
-        throw new PlatformError('LOG_COMMIT_UNKNOWN', { partition }, { cause: error })
+        throw die(error)
       }
     },
     async release() {

@@ -141,7 +141,8 @@ async function allLed(admin: Admin, topics: string[]): Promise<void> {
       const found = await admin.fetchTopicMetadata({ topics })
       if (found.topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return
     } catch (error) {
-      if (!isProtocolError(error, 'UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE') || Date.now() > untilMs) throw error
+      if (!isProtocolError(error, 'UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE') || Date.now() > untilMs)
+        throw error
     }
     await new Promise((resolve) => setTimeout(resolve, leadersLookMs))
   }
