@@ -2,6 +2,7 @@
  * Membership in the group of owners: kafkajs' consumer for who gets which partition and for heartbeats, and for nothing
  * else. It subscribes to the intake and reads none of it: every partition is paused before the first fetch.
  */
+import type { Clock } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
 import type { AssignmentListener } from '../log.ts'
 import { type KafkaConnection, kafkaClient } from './client.ts'
@@ -21,6 +22,8 @@ export type Assignment = {
   leave(): Promise<void>
 }
 
+export type OwnersGroup = { connection: KafkaConnection; prefix: string; partitionCount: number; clock: Clock }
+
 /** Others take over after this long when a process is killed or stands still; brokers allow no less by default. */
 const sessionTimeoutMs = 6_000
 const heartbeatMs = 400
@@ -32,7 +35,7 @@ const joinMsMax = 60_000
  * it does not come to that within a minute.
  */
 export async function joinOwners(
-  { connection, prefix, partitionCount }: { connection: KafkaConnection; prefix: string; partitionCount: number },
+  { connection, prefix, partitionCount, clock }: OwnersGroup,
   listener: AssignmentListener,
 ): Promise<Assignment> {
   const topic = topicOf(prefix, 'intake')
@@ -67,7 +70,7 @@ export async function joinOwners(
     // Before the first fetch of the generation: nothing is ever read here.
     const assigned = payload.memberAssignment[topic] ?? []
     consumer.pause([{ topic, partitions: assigned }])
-    stamp = Math.max(stamp + 1, Date.now())
+    stamp = Math.max(stamp + 1, clock.nowMs())
     // Who slept through its session is another member now, and another owner may have been there in between.
     const isUnbroken = payload.memberId === memberId && asked === 1
     const before = owned
@@ -100,7 +103,7 @@ export async function joinOwners(
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
   await consumer.run({ autoCommit: false, eachBatch: async () => undefined })
   try {
-    await within(joined.promise, joinMsMax, 'the group of owners has not formed')
+    await within(clock, joined.promise, joinMsMax, 'the group of owners has not formed')
   } catch (error) {
     isLeaving = true
     await consumer.disconnect()
@@ -111,7 +114,7 @@ export async function joinOwners(
     doubted: (partition) => void inDoubt.add(partition),
     async confirmed(partition) {
       while (inDoubt.has(partition))
-        await within(signs.promise, 2 * sessionTimeoutMs, 'the group of owners gives no sign')
+        await within(clock, signs.promise, 2 * sessionTimeoutMs, 'the group of owners gives no sign')
       if (!owned.has(partition)) throw new PlatformError('LOG_FENCED', { partition, problem: 'it is not owned here' })
     },
     async leave() {
@@ -121,12 +124,12 @@ export async function joinOwners(
   }
 }
 
-async function within(wanted: Promise<void>, ms: number, problem: string): Promise<void> {
+async function within(clock: Clock, wanted: Promise<void>, ms: number, problem: string): Promise<void> {
   const given = Promise.withResolvers<never>()
-  const timer = setTimeout(() => given.reject(new PlatformError('LOG_UNAVAILABLE', { problem, waitedMs: ms })), ms)
+  const cancel = clock.after(ms, () => given.reject(new PlatformError('LOG_UNAVAILABLE', { problem, waitedMs: ms })))
   try {
     await Promise.race([wanted, given.promise])
   } finally {
-    clearTimeout(timer)
+    cancel()
   }
 }

@@ -44,7 +44,11 @@ let opened = 0
 logContract('the log on Kafka', async () => {
   opened += 1
   const prefix = `contract-${process.pid}-${opened}.`
-  await applyTopics(admin, topicPlans({ prefix, partitionCount: contractPartitions, replicationFactor: 1 }))
+  await applyTopics(
+    admin,
+    topicPlans({ prefix, partitionCount: contractPartitions, replicationFactor: 1 }),
+    systemClock,
+  )
   const { socketFactory, breakAt } = breakable()
   const open = (connection: KafkaConnection) =>
     kafkaLog({

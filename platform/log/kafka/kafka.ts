@@ -329,7 +329,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     },
     async join(listener) {
       checkOpen()
-      assignment = await joinOwners({ connection, prefix, partitionCount }, listener)
+      assignment = await joinOwners({ connection, prefix, partitionCount, clock }, listener)
       return async () => {
         await assignment?.leave()
         assignment = undefined

@@ -1,6 +1,7 @@
 /** The topics of the streams: what they are called, and how they must be made. From the one table of streams. */
 import type { Admin } from 'kafkajs'
 import { type StreamName, type StreamRow, streams } from '../../../schemas/streams.ts'
+import { type Clock, sleep } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
 import { isProtocolError } from './client.ts'
 
@@ -90,7 +91,7 @@ export async function diffTopics(admin: Admin, plans: readonly TopicPlan[]): Pro
 }
 
 /** Makes and sets what differs. Throws LOG_PARTITIONS_FIXED, and changes nothing, when something must not be changed. */
-export async function applyTopics(admin: Admin, plans: readonly TopicPlan[]): Promise<TopicChange[]> {
+export async function applyTopics(admin: Admin, plans: readonly TopicPlan[], clock: Clock): Promise<TopicChange[]> {
   const changes = await diffTopics(admin, plans)
   const refused = changes.filter((change) => change.kind === 'refuse')
   if (refused.length > 0)
@@ -115,6 +116,7 @@ export async function applyTopics(admin: Admin, plans: readonly TopicPlan[]): Pr
   await allLed(
     admin,
     plans.map(({ topic }) => topic),
+    clock,
   )
   const topicsToSet = new Set(changes.flatMap((change) => (change.kind === 'set' ? [change.topic] : [])))
   if (topicsToSet.size > 0)
@@ -135,15 +137,15 @@ export async function applyTopics(admin: Admin, plans: readonly TopicPlan[]): Pr
 const leadersWaitMs = 30_000
 const leadersLookMs = 20
 
-async function allLed(admin: Admin, topics: string[]): Promise<void> {
-  for (const untilMs = Date.now() + leadersWaitMs; ; ) {
+async function allLed(admin: Admin, topics: string[], clock: Clock): Promise<void> {
+  for (const untilMs = clock.nowMs() + leadersWaitMs; ; ) {
     try {
       const found = await admin.fetchTopicMetadata({ topics })
       if (found.topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return
     } catch (error) {
-      if (!isProtocolError(error, 'UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE') || Date.now() > untilMs)
+      if (!isProtocolError(error, 'UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE') || clock.nowMs() > untilMs)
         throw error
     }
-    await new Promise((resolve) => setTimeout(resolve, leadersLookMs))
+    await sleep(clock, leadersLookMs)
   }
 }
