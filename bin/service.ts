@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { startApi } from '../api/index.ts'
 import { capabilityNamed, type Provider } from '../capabilities/index.ts'
 import { systemClock as clock, systemRandom as random, sleep } from '../platform/clock.ts'
-import { PlatformError } from '../platform/errors.ts'
+import { isFailure, PlatformError } from '../platform/errors.ts'
 import { migrate } from '../platform/postgres/migrate.ts'
 import { snapshotMigrations, snapshotStore } from '../platform/snapshots/snapshots.ts'
 import type { Logger } from '../platform/telemetry/service-log.ts'
@@ -124,7 +124,7 @@ async function startRoles(
     loss.throwIfAny()
     return owner?.isReady() ?? true
   }, 'the owner')
-  if (owner && views) await publishStarterBook(foundation)
+  if (owner) await publishStarterBook(foundation, views !== undefined)
   if (owner) started.push(keeperRole(config, foundation, vault, logger).stop)
 
   if (!wanted.includes('api')) return { url: undefined, shownOnce: token.shownOnce, renewCertificate: () => {} }
@@ -212,8 +212,10 @@ function ownerRole(
       reacquireWaitMs,
     },
     onFault({ partition, error, isStopped, doing }) {
-      logger(isStopped ? 'the partition stands still' : 'the owner met a fault', { partition, error, doing })
-      if (isStopped) loss.tell(error)
+      const isOthers = log.sharesPartitions && isFailure(error, 'LOG_FENCED')
+      const what = isOthers ? 'another process owns the partition' : 'the partition stands still'
+      logger(isStopped ? what : 'the owner met a fault', { partition, error, doing })
+      if (isStopped && !isOthers) loss.tell(error)
     },
   })
 }
@@ -241,7 +243,7 @@ function providersFor(config: Config): Provider[] {
 }
 
 /** A fresh installation can price its first job: the starter book is published when there is none in its currency. */
-async function publishStarterBook({ database, log, codec }: Foundation): Promise<void> {
+async function publishStarterBook({ database, log, codec }: Foundation, isShownHere: boolean): Promise<void> {
   const parsed = parsePriceBook(starterBookJson())
   if (!parsed.ok) throw new PlatformError('INTERNAL', { problem: parsed.problems.join('; ') })
   const isThere = async () =>
@@ -252,7 +254,7 @@ async function publishStarterBook({ database, log, codec }: Foundation): Promise
     hash: parsed.book.hash,
     book: starterBookJson(),
   })
-  await until(isThere, 'the starter price book')
+  if (isShownHere) await until(isThere, 'the starter price book')
 }
 
 function readiness(owner: OwnerRole | undefined, views: Projections | undefined) {

@@ -29,7 +29,7 @@ export type OwnerRoleParts = {
 export type OwnerRole = {
   /** Per partition this process owns. */
   health(): OwnerHealth[]
-  /** Every partition is served. */
+  /** Every partition that it owns is served. */
   isReady(): boolean
   /** Drains every partition side by side and gives it up. Safe to call twice. */
   stop(): Promise<void>
@@ -78,7 +78,7 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
 
   return {
     health: () => [...owners.values()].map((owner) => owner.health()).sort((a, b) => a.partition - b.partition),
-    isReady: () => owners.size > 0 && [...owners.values()].every((owner) => owner.health().phase === 'serving'),
+    isReady: () => [...owners.values()].every((owner) => owner.health().phase === 'serving'),
     async stop() {
       await Promise.all([...leaving, ...[...owners.values()].map((owner) => owner.stop())])
       await leave()

@@ -59,6 +59,8 @@ export type AssignmentListener = {
 
 export type Log = {
   readonly partitionCount: number
+  /** Whether other processes may own partitions too: then a fenced owner is given its partition again, or another has it. */
+  readonly sharesPartitions: boolean
   /** Largest record value in bytes. */
   readonly recordBytesMax: number
   /**
@@ -82,7 +84,10 @@ export type Log = {
   committed(partition: number): Promise<Committed>
   /** Offset after the last request of the partition. */
   intakeEnd(partition: number): Promise<bigint>
-  /** Takes part in the sharing of partitions; the returned function leaves it, after which nothing is reported. */
+  /**
+   * Takes part in the sharing of partitions, and resolves once what falls to this instance has been reported, which may be
+   * nothing; the returned function leaves it, after which nothing is reported.
+   */
   join(listener: AssignmentListener): Promise<() => Promise<void>>
   /** Fences every earlier owner of the partition and settles what it left open; only then answers. */
   acquire(partition: number): Promise<Tenure>

@@ -286,6 +286,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
 
   return {
     ...shape,
+    sharesPartitions: true,
     async append(records) {
       checkSizes(records, shape)
       if (records.length === 0) return []
