@@ -1,5 +1,4 @@
 /** The composition root: puts the parts of the service together, by roles, and takes them apart in reverse order. */
-import { join } from 'node:path'
 import { startApi } from '../api/index.ts'
 import { capabilityNamed, type Provider } from '../capabilities/index.ts'
 import { systemClock as clock, systemRandom as random, sleep } from '../platform/clock.ts'
@@ -108,7 +107,7 @@ async function startRoles(
   ])
   const [token, masterKey] = await Promise.all([
     rootToken(config.rootToken, config.dataDir, random),
-    localMasterKeyFile(join(config.dataDir, 'master.key')),
+    localMasterKeyFile(config.masterKeyFile),
   ])
   const vault = payloadVault({ database, masterKey, clock, random })
   const providers = providersFor(config)

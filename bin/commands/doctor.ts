@@ -94,9 +94,9 @@ const freeSpace: Examine = async ({ dataDir: dir }) => {
   return { what, problem: `${gib(free)} GiB are left, less than 1`, remedy }
 }
 
-const masterKey: Examine = async ({ dataDir: dir }) => {
+const masterKey: Examine = async ({ masterKeyFile }) => {
   const what = 'master key'
-  const path = resolve(dir, 'master.key')
+  const path = resolve(masterKeyFile)
   const about = await stat(path).catch(() => undefined)
   if (!about) return { what, found: 'not there yet; the first start makes it: keep a copy of it elsewhere' }
   if (!about.isFile() || about.size !== 32)

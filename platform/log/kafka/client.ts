@@ -78,6 +78,11 @@ const requestTimeoutMs = 8_000
 const fromHere = createRequire(import.meta.url)
 // What one part of kafkajs takes no setting for: it reads its own defaults.
 Object.assign(fromHere('kafkajs/src/retry/defaults') as object, retry)
+// It counts back from a moment that never was, which Node.js says of every process once; the timer is right all the same.
+const { emitWarning } = process
+process.emitWarning = ((warning: string | Error, ...rest: never[]) => {
+  if (String(rest[0]) !== 'TimeoutNegativeWarning') emitWarning.call(process, warning, ...rest)
+}) as typeof process.emitWarning
 const Cluster = fromHere('kafkajs/src/cluster') as new (options: object) => ClusterClient
 const newSocketFactory = fromHere('kafkajs/src/network/socketFactory') as () => KafkaConfig['socketFactory']
 

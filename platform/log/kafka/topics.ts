@@ -18,11 +18,12 @@ export type TopicPlan = {
   topic: string
   stream: StreamName
   partitionCount: number
-  replicationFactor: number
+  /** Undefined leaves it, and how many of them must be in sync, to the brokers. */
+  replicationFactor: number | undefined
   settings: Readonly<Record<string, string>>
 }
 
-export type TopicShape = { prefix: string; partitionCount: number; replicationFactor: number }
+export type TopicShape = { prefix: string; partitionCount: number; replicationFactor?: number | undefined }
 
 export const topicPlans = ({ prefix, partitionCount, replicationFactor }: TopicShape): TopicPlan[] =>
   streams.map((row) => ({
@@ -33,22 +34,25 @@ export const topicPlans = ({ prefix, partitionCount, replicationFactor }: TopicS
     settings: settingsOf(row, replicationFactor),
   }))
 
-const settingsOf = ({ keptDays }: StreamRow, replicationFactor: number): Record<string, string> => ({
+const settingsOf = ({ keptDays }: StreamRow, replicationFactor: number | undefined): Record<string, string> => ({
   'cleanup.policy': 'delete', // Compaction would leave out facts, and a replay with them.
   'retention.ms': keptDays === null ? '-1' : String(keptDays * msPerDay),
   'retention.bytes': '-1',
   'max.message.bytes': String(messageBytesMax),
   'message.timestamp.type': 'CreateTime',
-  'min.insync.replicas': String(Math.max(1, replicationFactor - 1)),
+  ...(replicationFactor !== undefined && { 'min.insync.replicas': String(Math.max(1, replicationFactor - 1)) }),
   'unclean.leader.election.enable': 'false',
 })
 
 export type TopicChange =
-  | { topic: string; kind: 'create'; partitionCount: number; replicationFactor: number }
+  | { topic: string; kind: 'create'; partitionCount: number; replicationFactor: number | undefined }
   | { topic: string; kind: 'set'; name: string; from: string; to: string }
   | { topic: string; kind: 'refuse'; problem: string }
 
 const topicResource = 2
+/** Kafka's number for a setting that somebody gave this topic. */
+const setOnTopic = 1
+const brokersDefault = -1
 
 /** What there is against what there should be. Changes nothing. Throws what kafkajs throws. */
 export async function diffTopics(admin: Admin, plans: readonly TopicPlan[]): Promise<TopicChange[]> {
@@ -75,7 +79,7 @@ export async function diffTopics(admin: Admin, plans: readonly TopicPlan[]): Pro
           'under another PF3_TOPIC_PREFIX and move tenants to it.',
       })
     const replicas = Math.min(...found.map((one) => one.replicas.length))
-    if (found.length > 0 && replicas < replicationFactor)
+    if (found.length > 0 && replicas < (replicationFactor ?? 0))
       changes.push({
         topic,
         kind: 'refuse',
@@ -106,7 +110,7 @@ export async function applyTopics(admin: Admin, plans: readonly TopicPlan[], clo
         topics: missing.map(({ topic, partitionCount, replicationFactor, settings }) => ({
           topic,
           numPartitions: partitionCount,
-          replicationFactor,
+          replicationFactor: replicationFactor ?? brokersDefault,
           configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })),
         })),
       })
@@ -119,19 +123,31 @@ export async function applyTopics(admin: Admin, plans: readonly TopicPlan[], clo
     clock,
   )
   const topicsToSet = new Set(changes.flatMap((change) => (change.kind === 'set' ? [change.topic] : [])))
-  if (topicsToSet.size > 0)
-    // Kafka replaces all settings of a topic at once, so all of them are said.
-    await admin.alterConfigs({
-      validateOnly: false,
-      resources: plans
-        .filter(({ topic }) => topicsToSet.has(topic))
-        .map(({ topic, settings }) => ({
+  if (topicsToSet.size > 0) await setAll(admin, plans, topicsToSet)
+  return changes
+}
+
+/** Kafka replaces all settings of a topic at once, so those that somebody else gave it are said again. */
+async function setAll(admin: Admin, plans: readonly TopicPlan[], topics: ReadonlySet<string>): Promise<void> {
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: [...topics].map((name) => ({ type: topicResource, name })),
+  })
+  await admin.alterConfigs({
+    validateOnly: false,
+    resources: plans
+      .filter(({ topic }) => topics.has(topic))
+      .map(({ topic, settings }) => {
+        const entries = resources.find(({ resourceName }) => resourceName === topic)?.configEntries ?? []
+        const theirs = entries.filter((one) => Number(one.configSource) === setOnTopic)
+        const all = { ...Object.fromEntries(theirs.map((one) => [one.configName, one.configValue])), ...settings }
+        return {
           type: topicResource,
           name: topic,
-          configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })),
-        })),
-    })
-  return changes
+          configEntries: Object.entries(all).map(([name, value]) => ({ name, value })),
+        }
+      }),
+  })
 }
 
 const leadersWaitMs = 30_000
