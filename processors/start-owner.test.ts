@@ -4,19 +4,19 @@ import type { AssignmentListener } from '../platform/log/log.ts'
 import { startOwner } from './start-owner.ts'
 import { memorySnapshots, plainVault, seededRandom, testCodec, world } from './testing/world.ts'
 
-test('a process that gets a partition again, having slept through losing it, begins it anew', async () => {
+async function ownerRole() {
   const w = world()
-  let listener: AssignmentListener | undefined
-  let acquired = 0
+  const given: { listener?: AssignmentListener } = {}
+  const seen = { acquired: 0 }
   const role = await startOwner({
     log: {
       ...w.log,
-      async join(given) {
-        listener = given
+      async join(listener) {
+        given.listener = listener
         return async () => undefined
       },
       async acquire(partition) {
-        acquired += 1
+        seen.acquired += 1
         return w.log.acquire(partition)
       },
     },
@@ -30,14 +30,28 @@ test('a process that gets a partition again, having slept through losing it, beg
     options: w.ownerOptions,
     onFault: () => {},
   })
-  listener?.gained(0)
-  await expect.poll(() => role.isReady()).toBe(true)
+  return { w, role, seen, gain: () => given.listener?.gained(0) }
+}
+
+test('a process that gets a partition again, having slept through losing it, begins it anew', async () => {
+  const { w, role, seen, gain } = await ownerRole()
+  gain()
+  await expect.poll(() => role.health()[0]?.phase).toBe('serving')
   // While it slept another owned the partition, and left it.
   await (await w.log.acquire(0)).release()
 
-  listener?.gained(0)
+  gain()
 
-  await expect.poll(() => acquired).toBe(2)
-  await expect.poll(() => role.isReady()).toBe(true)
+  await expect.poll(() => seen.acquired).toBe(2)
+  await expect.poll(() => role.health()[0]?.phase).toBe('serving')
   await role.stop()
+})
+
+test('a process that stops begins no partition that falls to it meanwhile', async () => {
+  const { role, seen, gain } = await ownerRole()
+  const stopped = role.stop()
+  gain()
+  await stopped
+  expect(seen.acquired).toBe(0)
+  expect(role.health()).toEqual([])
 })

@@ -57,6 +57,7 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
   }
   const owners = new Map<number, Owner>()
   const leaving: Promise<void>[] = []
+  let isStopping = false
 
   const retire = (partition: number) => {
     const owner = owners.get(partition)
@@ -66,6 +67,7 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
 
   const leave = await log.join({
     gained(partition) {
+      if (isStopping) return // Partitions move while it drains; this one goes on to another when it leaves.
       // A process that slept through losing it still has an owner, which would only ever hear that it is fenced.
       retire(partition)
       owners.set(
@@ -80,6 +82,7 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
     health: () => [...owners.values()].map((owner) => owner.health()).sort((a, b) => a.partition - b.partition),
     isReady: () => [...owners.values()].every((owner) => owner.health().phase === 'serving'),
     async stop() {
+      isStopping = true
       await Promise.all([...leaving, ...[...owners.values()].map((owner) => owner.stop())])
       await leave()
       await directory.stop()
