@@ -11,7 +11,7 @@ import { COMPATIBILITY, SchemaRegistry as RegistryClient, SchemaType } from '@ka
 import { parseEventSchema, subjectOf } from '../../schemas/avro-schema.ts'
 import type { EventName, SchemaRegistry } from '../../schemas/codec.ts'
 import { streamOf } from '../../schemas/events.generated.ts'
-import type { Clock } from '../clock.ts'
+import { type Clock, within } from '../clock.ts'
 import { PlatformError } from '../errors.ts'
 import { tlsVersionMin } from '../tls.ts'
 
@@ -86,16 +86,12 @@ const isRefusal = (error: unknown): boolean =>
 const askedWithin =
   (clock: Clock): Asking =>
   async (run, doing) => {
-    const late = Promise.withResolvers<never>()
-    const cancel = clock.after(askMsMax, () => late.reject(new Error(`no answer within ${askMsMax} ms`)))
     try {
-      return await Promise.race([run, late.promise])
+      return await within(clock, run, askMsMax, () => new Error(`no answer within ${askMsMax} ms`))
     } catch (error) {
       if (isRefusal(error)) throw error
       const cause = error instanceof Error ? error.message : String(error)
       throw new PlatformError('REGISTRY_UNAVAILABLE', { doing, cause }, { cause: error })
-    } finally {
-      cancel()
     }
   }
 

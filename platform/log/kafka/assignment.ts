@@ -2,7 +2,7 @@
  * Membership in the group of owners: kafkajs' consumer for who gets which partition and for heartbeats, and for nothing
  * else. It subscribes to the intake and reads none of it: every partition is paused before the first fetch.
  */
-import type { Clock } from '../../clock.ts'
+import { type Clock, within } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
 import type { AssignmentListener } from '../log.ts'
 import { type KafkaConnection, kafkaClient } from './client.ts'
@@ -29,6 +29,9 @@ const sessionTimeoutMs = 6_000
 const heartbeatMs = 400
 const idleFetchMs = 100
 const joinMsMax = 60_000
+const signMsMax = 2 * sessionTimeoutMs
+
+const silence = (problem: string, waitedMs: number) => () => new PlatformError('LOG_UNAVAILABLE', { problem, waitedMs })
 
 /**
  * Resolves when this process is a member and has heard what is its own, which may be nothing. Throws LOG_UNAVAILABLE when
@@ -103,7 +106,7 @@ export async function joinOwners(
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
   await consumer.run({ autoCommit: false, eachBatch: async () => undefined })
   try {
-    await within(clock, joined.promise, joinMsMax, 'the group of owners has not formed')
+    await within(clock, joined.promise, joinMsMax, silence('the group of owners has not formed', joinMsMax))
   } catch (error) {
     isLeaving = true
     await consumer.disconnect()
@@ -114,22 +117,12 @@ export async function joinOwners(
     doubted: (partition) => void inDoubt.add(partition),
     async confirmed(partition) {
       while (inDoubt.has(partition))
-        await within(clock, signs.promise, 2 * sessionTimeoutMs, 'the group of owners gives no sign')
+        await within(clock, signs.promise, signMsMax, silence('the group of owners gives no sign', signMsMax))
       if (!owned.has(partition)) throw new PlatformError('LOG_FENCED', { partition, problem: 'it is not owned here' })
     },
     async leave() {
       isLeaving = true
       await consumer.disconnect()
     },
-  }
-}
-
-async function within(clock: Clock, wanted: Promise<void>, ms: number, problem: string): Promise<void> {
-  const given = Promise.withResolvers<never>()
-  const cancel = clock.after(ms, () => given.reject(new PlatformError('LOG_UNAVAILABLE', { problem, waitedMs: ms })))
-  try {
-    await Promise.race([wanted, given.promise])
-  } finally {
-    cancel()
   }
 }

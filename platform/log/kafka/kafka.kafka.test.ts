@@ -1,7 +1,8 @@
 import { createConnection, type Socket } from 'node:net'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../clock.ts'
-import { contractPartitions, contractRecordBytesMax, logContract } from '../contract.ts'
+import { contractPartitions, contractRecordBytesMax, factsOf, logContract } from '../contract.ts'
+import type { Log } from '../log.ts'
 import { type KafkaConnection, kafkaClient } from './client.ts'
 import { kafkaLog } from './kafka.ts'
 import { applyTopics, topicPlans } from './topics.ts'
@@ -41,7 +42,7 @@ function breakable() {
 
 let opened = 0
 
-logContract('the log on Kafka', async () => {
+async function freshTopics(): Promise<string> {
   opened += 1
   const prefix = `contract-${process.pid}-${opened}.`
   await applyTopics(
@@ -49,22 +50,29 @@ logContract('the log on Kafka', async () => {
     topicPlans({ prefix, partitionCount: contractPartitions, replicationFactor: 1 }),
     systemClock,
   )
+  return prefix
+}
+
+const openOn = (prefix: string, connection: KafkaConnection = { brokers }) =>
+  kafkaLog({
+    connection,
+    prefix,
+    partitionCount: contractPartitions,
+    clock: systemClock,
+    recordBytesMax: contractRecordBytesMax,
+    waitingRecordsMax: 100,
+  })
+
+logContract('the log on Kafka', async () => {
+  const prefix = await freshTopics()
   const { socketFactory, breakAt } = breakable()
-  const open = (connection: KafkaConnection) =>
-    kafkaLog({
-      connection,
-      prefix,
-      partitionCount: contractPartitions,
-      clock: systemClock,
-      recordBytesMax: contractRecordBytesMax,
-      waitingRecordsMax: 100,
-    })
-  const logs = [await open({ brokers, socketFactory })]
+  const log = await openOn(prefix, { brokers, socketFactory })
+  const logs = [log]
   return {
-    log: logs[0] as Awaited<ReturnType<typeof open>>,
+    log,
     offsetsHaveGaps: true,
     async another() {
-      const more = await open({ brokers })
+      const more = await openOn(prefix)
       logs.push(more)
       return more
     },
@@ -73,6 +81,48 @@ logContract('the log on Kafka', async () => {
       await run()
       breakAt(undefined)
     },
-    close: async () => void (await Promise.all(logs.map((log) => log.close()))),
+    close: async () => void (await Promise.all(logs.map((one) => one.close()))),
+  }
+})
+
+/** What one instance believes to own, as it is told. */
+async function joined(log: Log) {
+  const owned = new Set<number>()
+  const leave = await log.join({
+    gained: (partition) => owned.add(partition),
+    lost: (partition) => owned.delete(partition),
+  })
+  return { owned, leave }
+}
+
+test('instances share the partitions: each has one owner, none moves without need, and who leaves is followed', async () => {
+  const prefix = await freshTopics()
+  const logs = [await openOn(prefix), await openOn(prefix), await openOn(prefix), await openOn(prefix)]
+  onTestFinished(async () => void (await Promise.all(logs.map((log) => log.close()))))
+  const members: Awaited<ReturnType<typeof joined>>[] = []
+  const shares = () => members.map(({ owned }) => [...owned].sort())
+  const isShared = () =>
+    shares().flat().sort().join() === '0,1,2' &&
+    Math.max(...shares().map(({ length }) => length)) <= Math.ceil(3 / members.length)
+  for (const log of logs) {
+    members.push(await joined(log))
+    await expect.poll(isShared, { timeout: 20_000 }).toBe(true)
+  }
+  const before = shares()
+  const index = before.findIndex(({ length }) => length === 1)
+  await members.splice(index, 1)[0]?.leave()
+  await expect.poll(isShared, { timeout: 20_000 }).toBe(true)
+  for (const [one, share] of before.toSpliced(index, 1).entries())
+    expect(shares()[one]).toEqual(expect.arrayContaining(share))
+})
+
+test('of two who acquire a partition in one process at once, the one that asked last is left', async () => {
+  const log = await openOn(await freshTopics())
+  onTestFinished(() => log.close())
+  for (let round = 0; round < 5; round++) {
+    const [first, last] = await Promise.all([log.acquire(0), log.acquire(0)])
+    const facts = factsOf(0, last.committed.seq, ['jobs'])
+    await expect(first.commit(facts, 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
+    await last.commit(facts, 0n)
   }
 })

@@ -53,6 +53,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
   const tenures = new Set<Tenure>()
   /** By partition the one acquired last: what becomes of those before it concerns nobody. */
   const newest = new Map<number, Tenure>()
+  const acquiring = new Map<number, Promise<Tenure>>()
   let assignment: Assignment | undefined
   let isClosed = false
   const checkOpen = () => {
@@ -284,6 +285,16 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     },
   }
 
+  async function acquireNext(partition: number, before: Promise<Tenure> | undefined): Promise<Tenure> {
+    await before?.catch(() => undefined)
+    await assignment?.confirmed(partition)
+    newest.delete(partition)
+    const tenure = await acquireTenure(partition, tenureParts)
+    tenures.add(tenure)
+    newest.set(partition, tenure)
+    return tenure
+  }
+
   return {
     ...shape,
     sharesPartitions: true,
@@ -339,12 +350,11 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     async acquire(partition) {
       checkPartition(partition, shape)
       checkOpen()
-      await assignment?.confirmed(partition)
-      newest.delete(partition)
-      const tenure = await acquireTenure(partition, tenureParts)
-      tenures.add(tenure)
-      newest.set(partition, tenure)
-      return tenure
+      // One after another, so that of two in this process the one that asked last is the one that is left.
+      const before = acquiring.get(partition)
+      const acquired = acquireNext(partition, before)
+      acquiring.set(partition, acquired)
+      return acquired
     },
     async close() {
       isClosed = true

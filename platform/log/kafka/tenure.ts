@@ -5,7 +5,7 @@
 import type { Admin, Producer, TopicMessages, Transaction } from 'kafkajs'
 import type { FactStream } from '../../../schemas/streams.ts'
 import type { Clock } from '../../clock.ts'
-import { sleep } from '../../clock.ts'
+import { sleep, within } from '../../clock.ts'
 import { isFailure, PlatformError } from '../../errors.ts'
 import { checkCommit, type Shape } from '../checks.ts'
 import type { Committed, FactRecord, Tenure } from '../log.ts'
@@ -30,6 +30,9 @@ export type TenureParts = {
 const transactionTimeoutMs = 15_000
 /** Of values in one request: well below what a topic takes in one batch. */
 const batchBytesMax = 1_000_000
+/** After this a broker has given a transaction up by itself. */
+const commitMsMax = transactionTimeoutMs
+const acquireMsMax = 20_000
 const retryMs = 50
 const failingMsMax = 20_000
 const concurrentRetryMs = 4
@@ -49,12 +52,16 @@ export async function acquireTenure(partition: number, parts: TenureParts): Prom
       ({ message }) =>
         message.partition ?? 0,
   })
-  try {
+  async function fence(): Promise<Committed> {
     await producer.connect()
     // The first transaction initialises the id: that is the fence, and it settles what the last owner left open.
     await (await producer.transaction()).abort()
     // Only now is it settled what was committed.
-    return tenureOf(partition, await committedOf(partition, parts), producer, parts)
+    return committedOf(partition, parts)
+  }
+  try {
+    const committed = await within(parts.clock, fence(), acquireMsMax, () => new Error('no broker lets it begin'))
+    return tenureOf(partition, committed, producer, parts)
   } catch (error) {
     await producer.disconnect().catch(() => undefined)
     throw unavailable(error, { partition })
@@ -167,7 +174,7 @@ function tenureOf(partition: number, begun: Committed, producer: Producer, parts
       try {
         if (intakeOffset > committed.intakeOffset && !(await parts.hasIntake(partition, intakeOffset)))
           throw new PlatformError('LOG_GAP', { partition, intakeOffset, problem: 'the intake does not reach that far' })
-        await write(facts, intakeOffset)
+        await within(clock, write(facts, intakeOffset), commitMsMax, () => new Error('no end in sight'))
         committed = { intakeOffset, seq: facts.at(-1)?.seq ?? committed.seq }
         if (state === 'committing') state = 'alive' // Not when it was released meanwhile.
       } catch (error) {
