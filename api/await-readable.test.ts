@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Clock } from '../platform/clock.ts'
 import { inProcessRelay } from '../platform/relay/relay.ts'
-import { awaitReadable, lookAgainMs } from './await-readable.ts'
+import { awaitReadable } from './await-readable.ts'
 
 /** A clock that moves only when it is told to; `naps` are the timers that wait. */
 function handClock() {
@@ -104,7 +104,7 @@ test('a lost wake-up costs one look', async () => {
   const waiting = start()
   await settle()
   set('there')
-  await move(lookAgainMs - 1)
+  await move(inProcessRelay().lookAgainMs - 1)
   expect(looks()).toBe(1)
   await move(1)
   expect(await waiting).toBe('there')

@@ -17,9 +17,6 @@ export type Wish<Found> = {
   cause?(): Promise<{ mayBeThere: boolean }>
 }
 
-/** A lost wake-up costs at most this. */
-export const lookAgainMs = 2_000
-
 /** What the last look found, whether or not it is what was waited for. */
 export async function awaitReadable<Found>(parts: { relay: Relay; clock: Clock }, wish: Wish<Found>): Promise<Found> {
   const { relay, clock } = parts
@@ -41,7 +38,7 @@ export async function awaitReadable<Found>(parts: { relay: Relay; clock: Clock }
       const leftMs = untilMs - clock.nowMs()
       if (!isAwake && leftMs > 0 && !signal.aborted) {
         wish.rest?.()
-        await nap(Math.min(leftMs, lookAgainMs))
+        await nap(Math.min(leftMs, relay.lookAgainMs))
       }
       isAwake = false
       const found = await look()

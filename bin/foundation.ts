@@ -27,6 +27,8 @@ export type Foundation = {
 const postgresPoolMax = 10
 /** Everything that writes is in this process and tells the readers; looking besides is for commands in other processes. */
 const pollMs = 250
+/** A process that keeps no views is woken by nobody when another one has written them. */
+const lookAgainOnKafkaMs = 500
 
 /** Opens everything. Throws DATA_DIR_LOCKED when another process has the data directory. */
 export async function openFoundation(config: Config): Promise<Foundation> {
@@ -50,7 +52,7 @@ export async function borrowFoundation(config: Config): Promise<Foundation> {
 
 async function build(config: Config, database: Database, lost: Promise<Error>): Promise<Foundation> {
   try {
-    const relay = inProcessRelay()
+    const relay = config.kafka ? inProcessRelay(lookAgainOnKafkaMs) : inProcessRelay()
     const { log, codec } = config.kafka
       ? await onKafka(config, config.kafka)
       : await onDatabase(config, database, relay)

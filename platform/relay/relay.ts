@@ -1,15 +1,21 @@
 /** Wakes those who wait for something to become readable. Losing a wake-up costs latency, never correctness. */
 
 export type Relay = {
+  /** A lost wake-up costs at most this: who waits looks by himself as often. */
+  readonly lookAgainMs: number
   /** Tells all listeners of `topic`. */
   publish(topic: string, message: unknown): void
   /** The returned function stops listening. */
   listen(topic: string, hear: (message: unknown) => void): () => void
 }
 
-export function inProcessRelay(): Relay {
+const lookAgainMsDefault = 2_000
+
+/** Reaches listeners of this process. Where others publish too, they are found out by looking: then more often. */
+export function inProcessRelay(lookAgainMs = lookAgainMsDefault): Relay {
   const listeners = new Map<string, Set<(message: unknown) => void>>()
   return {
+    lookAgainMs,
     publish(topic, message) {
       for (const hear of [...(listeners.get(topic) ?? [])]) hear(message)
     },

@@ -74,14 +74,21 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
       const past = history({ seed: 16, jobs: 200 })
       const other = await on.another()
       const second = faulty(other, () => undefined)
+      const heard = [new Set<string>(), new Set<string>()] as const
+      const hearing = (of: Set<string>): Relay => ({ ...inProcessRelay(), publish: (topic) => void of.add(topic) })
       const [one, two] = await Promise.all([
-        on.start({ factsMax: 5 }),
-        on.start({ database: second.database, factsMax: 5 }),
+        on.start({ factsMax: 5, relay: hearing(heard[0]) }),
+        on.start({ database: second.database, factsMax: 5, relay: hearing(heard[1]) }),
       ])
       const half: History = { ...past, byPartition: past.byPartition.map((facts) => facts.slice(0, 400)) }
       await writeHistory(on.log, half, 20)
       await Promise.all([one, two].map((projections) => on.caughtUp(projections, half)))
       expect(second.seen.rolledBack, 'now and then it looks whether it is needed').toBeLessThan(20)
+      // Those who wait are told in either process, whichever wrote the rows.
+      const jobs = half.byPartition
+        .flat()
+        .flatMap((fact) => ('jobId' in fact ? [jobChangedTopic(fact.tenantId, fact.jobId)] : []))
+      for (const topics of heard) await expect.poll(() => jobs.filter((topic) => !topics.has(topic))).toEqual([])
       await one.stop()
       await writeHistory(on.log, { ...past, byPartition: past.byPartition.map((facts) => facts.slice(400)) }, 20)
       await on.caughtUp(two, past)
