@@ -9,7 +9,13 @@ import { options, readConfig } from '../../bin/config.ts'
 import { roles } from '../../bin/roles.ts'
 
 /** Options of the Kafka profile that bin/config.ts does not have yet. When it has one, its name must go from here. */
-const optionsToCome = ['PF3_KAFKA_BROKERS', 'PF3_MASTER_KEY_FILE', 'PF3_REDIS_URL', 'PF3_REGISTRY_URL', 'PF3_TOPIC_PREFIX']
+const optionsToCome = [
+  'PF3_KAFKA_BROKERS',
+  'PF3_MASTER_KEY_FILE',
+  'PF3_REDIS_URL',
+  'PF3_REGISTRY_URL',
+  'PF3_TOPIC_PREFIX',
+]
 
 type Service = {
   image?: string
@@ -51,11 +57,14 @@ const secretName = /PASSWORD|TOKEN|SECRET|_KEY$|REDISCLI_AUTH/
 
 /** What Compose puts in place of `${...}`: what is given, else the default; throws what the file says where a value must be given. */
 function interpolate(value: string, given: Readonly<Record<string, string>>): string {
-  return value.replaceAll(/\$\{(\w+)(?::([-?])([^}]*))?\}/g, (_, name: string, sign: string | undefined, rest: string) => {
-    if (given[name]) return given[name]
-    if (sign === '?') throw new Error(`${name}: ${rest}`)
-    return rest ?? ''
-  })
+  return value.replaceAll(
+    /\$\{(\w+)(?::([-?])([^}]*))?\}/g,
+    (_, name: string, sign: string | undefined, rest: string) => {
+      if (given[name]) return given[name]
+      if (sign === '?') throw new Error(`${name}: ${rest}`)
+      return rest ?? ''
+    },
+  )
 }
 const secrets = {
   PF3_ROOT_TOKEN: 'x'.repeat(64),
@@ -63,32 +72,36 @@ const secrets = {
   REDIS_PASSWORD: 'z'.repeat(64),
 }
 
-/** Messages of the linter about a file with this text; rules of style are not asked. */
-async function lint(source: string): Promise<string[]> {
+type Message = { rule: string; type: string; category: string; message: string }
+
+/** What the linter says of a file with this text, but for matters of style that are no errors. */
+function lint(source: string): string[] {
   const directory = mkdtempSync(join(tmpdir(), 'compose-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
   const file = join(directory, 'docker-compose.yml')
   writeFileSync(file, source)
   const linter = new DCLinter({ rules: {}, quiet: false, debug: false, exclude: [] })
-  const results = await linter.lintFiles([file], false)
+  const results: { messages: Message[] }[] = linter.lintFiles([file], false)
   expect(results.length).toBe(1)
   return results.flatMap(({ messages }) =>
-    messages.filter(({ category }) => category !== 'style').map(({ rule, message }) => `${rule}: ${message}`),
+    messages
+      .filter(({ type, category }) => type === 'error' || category !== 'style')
+      .map(({ rule, message }) => `${rule}: ${message}`),
   )
 }
 
 describe('its form', () => {
-  test('is that of the Compose specification, and good practice', async () => {
-    expect(await lint(text)).toEqual(knownPractice)
+  test('is that of the Compose specification, and good practice', () => {
+    expect(lint(text)).toEqual([])
   })
 
   test.for([
     ['a misspelt key', '    read_only: true', '    read_onlt: true'],
     ['a condition that there is not', 'condition: service_healthy', 'condition: service_well'],
     ['a port open to every network', "'127.0.0.1:${", "'${"],
-  ])('the check finds %s', async ([, right = '', wrong = '']) => {
+  ])('the check finds %s', ([, right = '', wrong = '']) => {
     expect(text).toContain(right)
-    expect((await lint(text.replace(right, wrong))).length).toBeGreaterThan(knownPractice.length)
+    expect(lint(text.replace(right, wrong)).length).toBeGreaterThan(0)
   })
 
   test('every service and volume that is referred to is there, and every volume is used', () => {
@@ -125,14 +138,17 @@ describe('its form', () => {
 describe('what it asks of PF-3', () => {
   const ours = services.filter(isOurs)
   const asked = new Set(
-    [...text.matchAll(/\bPF3_[A-Z0-9_]+/g), ...readFileSync(join(root, 'deploy/docker/cluster.env'), 'utf8').matchAll(/\bPF3_[A-Z0-9_]+/g)].map(([name]) => name),
+    [
+      ...text.matchAll(/\bPF3_[A-Z0-9_]+/g),
+      ...readFileSync(join(root, 'deploy/docker/cluster.env'), 'utf8').matchAll(/\bPF3_[A-Z0-9_]+/g),
+    ].map(([name]) => name),
   )
 
   test('there is a service for every role, which has that role alone, and one that makes the topics', () => {
     expect(ours.map(([name]) => name).sort()).toEqual([...roles, 'topics'].sort())
     for (const role of roles) {
       const words = [serviceOf(role).command].flat().join(' ')
-      expect(words).toMatch(new RegExp(`\\bstart (--roles|--roles,) ?${role}\\b`))
+      expect(words).toMatch(new RegExp(`\\bstart --roles ${role}\\b`))
     }
     expect(serviceOf('topics').command).toEqual(['topics', 'apply'])
   })
@@ -140,7 +156,9 @@ describe('what it asks of PF-3', () => {
   test('every variable is an option', () => {
     const known: readonly string[] = options.map(({ name }) => name)
     const strangers = [...asked].filter((name) => !known.includes(name)).sort()
-    expect(strangers, 'neither an option nor one to come, or one to come that is an option by now').toEqual(optionsToCome)
+    expect(strangers, 'neither an option nor one to come, or one to come that is an option by now').toEqual(
+      optionsToCome,
+    )
   })
 
   test.for(ours)('the options of %s are a configuration without a complaint', ([, { environment = {} }]) => {
@@ -160,7 +178,10 @@ describe('what it asks of PF-3', () => {
       expect(service.read_only, name).toBe(true)
       expect(service.tmpfs, name).toContain('/tmp')
       const writable = [service.volumes ?? [], service.tmpfs ?? []].flat().filter((place) => !place.endsWith(':ro'))
-      expect(writable.some((place) => /(^|:)\/var\/lib\/pf3(:|$)/.test(place)), name).toBe(true)
+      expect(
+        writable.some((place) => /(^|:)\/var\/lib\/pf3(:|$)/.test(place)),
+        name,
+      ).toBe(true)
     }
   })
 })
@@ -184,7 +205,9 @@ describe('what it leaves open', () => {
 
   test('all share one network namespace, where nothing but what is published listens outside loopback', () => {
     for (const [name, { network_mode }] of services)
-      expect(network_mode, name).toBe({ net: undefined, keys: 'none' }[name] ?? (name === 'net' ? undefined : 'service:net'))
+      expect(network_mode, name).toBe(
+        { net: undefined, keys: 'none' }[name] ?? (name === 'net' ? undefined : 'service:net'),
+      )
     const listening = services.flatMap(([name, { environment = {} }]) =>
       Object.entries(environment)
         .filter(([, value]) => /0\.0\.0\.0|\[::\]/.test(String(value)))
@@ -198,7 +221,9 @@ describe('what it leaves open', () => {
 
   test('no secret stands in it: every one has to be given, and the file says so', () => {
     const named = services.flatMap(([name, { environment = {} }]) =>
-      Object.entries(environment).filter(([variable]) => secretName.test(variable)).map(([variable, value]) => ({ at: `${name} ${variable}`, value: String(value) })),
+      Object.entries(environment)
+        .filter(([variable]) => secretName.test(variable))
+        .map(([variable, value]) => ({ at: `${name} ${variable}`, value: String(value) })),
     )
     expect(named.length).toBeGreaterThan(0)
     for (const { at, value } of named) expect(value, at).toMatch(/^\$\{\w+:\?[^}]{20,}\}$/)
@@ -238,7 +263,9 @@ describe('what it leaves open', () => {
 describe('three brokers', () => {
   const lines = readFileSync(join(root, 'deploy/docker/cluster.env'), 'utf8').split('\n')
   const cluster = Object.fromEntries(
-    lines.filter((line) => /^\w+=/.test(line)).map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    lines
+      .filter((line) => /^\w+=/.test(line))
+      .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
   )
   const brokers = ['kafka', 'kafka-2', 'kafka-3'].map((name) => {
     const { environment = {} } = serviceOf(name)
@@ -253,18 +280,25 @@ describe('three brokers', () => {
       cluster.PF3_KAFKA_BROKERS,
     )
     expect(
-      brokers.map(({ KAFKA_NODE_ID, KAFKA_LISTENERS }) => `${KAFKA_NODE_ID}@${KAFKA_LISTENERS?.split('CONTROLLER://')[1]}`).join(),
+      brokers
+        .map(({ KAFKA_NODE_ID, KAFKA_LISTENERS }) => `${KAFKA_NODE_ID}@${KAFKA_LISTENERS?.split('CONTROLLER://')[1]}`)
+        .join(),
     ).toBe(cluster.KAFKA_VOTERS)
     for (const { KAFKA_LISTENERS, KAFKA_ADVERTISED_LISTENERS } of brokers)
       expect(KAFKA_LISTENERS).toContain(KAFKA_ADVERTISED_LISTENERS)
-    const volumes = ['kafka', 'kafka-2', 'kafka-3'].map((name) => interpolate(serviceOf(name).volumes?.[0] ?? '', cluster))
+    const volumes = ['kafka', 'kafka-2', 'kafka-3'].map((name) =>
+      interpolate(serviceOf(name).volumes?.[0] ?? '', cluster),
+    )
     expect(new Set(volumes).size).toBe(3)
     expect(volumes[0]).not.toBe(interpolate(serviceOf('kafka').volumes?.[0] ?? '', {}))
   })
 
   test('what is acknowledged is with two of three', () => {
     for (const broker of brokers) {
-      const of = (name: string) => Object.entries(broker).filter(([variable]) => variable.endsWith(name)).map(([, value]) => value)
+      const of = (name: string) =>
+        Object.entries(broker)
+          .filter(([variable]) => variable.endsWith(name))
+          .map(([, value]) => value)
       expect(new Set(of('REPLICATION_FACTOR'))).toEqual(new Set(['3']))
       expect(new Set([...of('MIN_ISR'), ...of('MIN_INSYNC_REPLICAS')])).toEqual(new Set(['2']))
     }
