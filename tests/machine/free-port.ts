@@ -1,3 +1,4 @@
+/** A place to listen on. */
 import { createServer } from 'node:net'
 
 /** A port nobody listens on. Somebody may take it before it is used: whoever needs it fails then, and says so. */
