@@ -30,14 +30,18 @@ const pollMs = 250
 /** A process that keeps no views is woken by nobody when another one has written them. */
 const lookAgainOnKafkaMs = 500
 
+/** Is told of trouble that the machine has with brokers, and mends. */
+type OnNotice = (what: string) => void
+
 /** Opens everything. Throws DATA_DIR_LOCKED when another process has the data directory. */
-export async function openFoundation(config: Config): Promise<Foundation> {
+export async function openFoundation(config: Config, onNotice: OnNotice = () => {}): Promise<Foundation> {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   if (config.postgresUrl !== undefined) {
     return build(
       config,
       await openPostgres({ url: config.postgresUrl, poolMax: postgresPoolMax }),
       new Promise<Error>(() => {}),
+      onNotice,
     )
   }
   const database = await openEmbeddedDatabase({ dataDir: config.dataDir })
@@ -50,11 +54,16 @@ export async function borrowFoundation(config: Config): Promise<Foundation> {
   return running ? build(config, running, new Promise<Error>(() => {})) : openFoundation(config)
 }
 
-async function build(config: Config, database: Database, lost: Promise<Error>): Promise<Foundation> {
+async function build(
+  config: Config,
+  database: Database,
+  lost: Promise<Error>,
+  onNotice: OnNotice = () => {},
+): Promise<Foundation> {
   try {
     const relay = config.kafka ? inProcessRelay(lookAgainOnKafkaMs) : inProcessRelay()
     const { log, codec } = config.kafka
-      ? await onKafka(config, config.kafka)
+      ? await onKafka(config, config.kafka, onNotice)
       : await onDatabase(config, database, relay)
     return {
       database,
@@ -84,7 +93,11 @@ async function onDatabase({ dataDir, partitionCount }: Config, database: Databas
   }
 }
 
-async function onKafka({ dataDir, partitionCount }: Config, kafka: KafkaConfig): Promise<LogAndCodec> {
+async function onKafka(
+  { dataDir, partitionCount }: Config,
+  kafka: KafkaConfig,
+  onNotice: OnNotice,
+): Promise<LogAndCodec> {
   const { kafkaLog } = await import('../platform/log/kafka/kafka.ts')
   const { openRegistry } = await import('../platform/registry/registry.ts')
   const own = readOwnSchemas()
@@ -94,7 +107,7 @@ async function onKafka({ dataDir, partitionCount }: Config, kafka: KafkaConfig):
     join(dataDir, 'registry.json'),
   )
   const log = await kafkaLog({
-    connection,
+    connection: { ...connection, onNotice },
     prefix,
     partitionCount,
     clock: systemClock,

@@ -1,6 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
@@ -8,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { codecFor, type EventName } from '../../schemas/codec.ts'
 import type { CapRemoved } from '../../schemas/events.generated.ts'
 import { readOwnSchemas } from '../../schemas/own-schemas.ts'
+import { startDoor, through } from '../../tests/machine/door.ts'
 import { systemClock as clock } from '../clock.ts'
 import { applySchemas, diffSchemas, openRegistry, type RegistryParts } from './registry.ts'
 
@@ -30,36 +29,6 @@ async function freshFile(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'pf3-registry-'))
   onTestFinished(() => rm(dir, { recursive: true }))
   return join(dir, 'registry.json')
-}
-
-/** Stands before the registry and can be taken away. */
-async function door(): Promise<{ url: string; open(): Promise<void>; shut(): Promise<void> }> {
-  let server: Server | undefined
-  let port = 0
-  const open = async () => {
-    server = createServer(async (request, response) => {
-      const chunks: Buffer[] = []
-      for await (const chunk of request) chunks.push(chunk as Buffer)
-      const body = Buffer.concat(chunks)
-      const answer = await fetch(`${new URL(registryUrl).origin}${request.url}`, {
-        method: request.method ?? 'GET',
-        headers: { 'content-type': request.headers['content-type'] ?? 'application/json' },
-        ...(body.length > 0 && { body }),
-      })
-      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'application/json' })
-      response.end(Buffer.from(await answer.arrayBuffer()))
-    })
-    await new Promise<void>((resolve) => server?.listen(port, '127.0.0.1', resolve))
-    port = (server.address() as AddressInfo).port
-  }
-  const shut = async () => {
-    const closing = server
-    closing?.closeAllConnections()
-    await new Promise<void>((resolve) => (closing ? closing.close(() => resolve()) : resolve()))
-  }
-  await open()
-  onTestFinished(shut)
-  return { url: `http://127.0.0.1:${port}${new URL(registryUrl).pathname}`, open, shut }
 }
 
 const cap: CapRemoved = {
@@ -142,12 +111,13 @@ test('what a later build writes is learned when it is met, and read by this one'
 })
 
 test('while the registry is away everything known goes on, also over a restart; what is new waits for it', async () => {
-  const { url, open, shut } = await door()
-  const parts = freshParts(url)
+  const door = await startDoor(registryUrl)
+  onTestFinished(door.shut)
+  const parts = freshParts(through(registryUrl, door))
   await applySchemas(parts)
   const file = await freshFile()
   const registry = await openRegistry(parts, file)
-  await shut()
+  await door.shut()
   const codec = codecFor(registry, own)
   expect(codec.decode(codec.encode(cap))).toEqual(cap)
   await registry.learn([codec.encode(cap)])
@@ -156,7 +126,7 @@ test('while the registry is away everything known goes on, also over a restart; 
 
   const stranger = Buffer.concat([Buffer.from([0, 0x7f, 0xff, 0xff, 0xf0]), Buffer.from('?')])
   await expect(registry.learn([stranger])).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE', canRetry: true })
-  await open()
+  await door.open()
   await registry.learn([stranger])
   expect(() => codec.decode(stranger)).toThrow('No schema is registered')
 })

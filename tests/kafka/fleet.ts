@@ -10,6 +10,7 @@ import { onTestFinished } from 'vitest'
 import { type ApiClient, apiClient } from '../../bin/demo/api-client.ts'
 import { cleanEnv, pf3Path, type ServiceProcess, startServiceProcess } from '../../bin/demo/service-process.ts'
 import { type Actors, actors } from '../e2e/stage.ts'
+import { type Door, startDoor, through } from '../machine/door.ts'
 import { freshDatabase } from '../postgres/fresh-database.ts'
 
 export type Member = {
@@ -33,9 +34,13 @@ export type Fleet = Actors & {
   rootToken: string
   /** Configures anything that looks at this installation from outside. */
   env: Readonly<Record<string, string>>
+  doors: Doors
   /** Resolves with how long it took, in milliseconds, until every partition is served by one that is up. */
   untilServed(): Promise<number>
 }
+
+/** What stands between the processes and a part of the stack; shut, that part is away for all of them. */
+export type Doors = { registry: Door; postgres: Door }
 
 export type FleetOptions = {
   memberCount: number
@@ -61,11 +66,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const dir = await mkdtemp(join(tmpdir(), 'pf3-fleet-'))
   const database = await freshDatabase()
   const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
+  const registryUrl = needed('PF3_TEST_REGISTRY_URL')
+  const doors: Doors = { registry: await startDoor(registryUrl), postgres: await startDoor(database.url, 5432) }
   const env = {
     PF3_PROFILE: 'kafka',
     PF3_KAFKA_BROKERS: options.brokers ?? needed('PF3_TEST_KAFKA_BROKERS'),
-    PF3_REGISTRY_URL: needed('PF3_TEST_REGISTRY_URL'),
-    PF3_POSTGRES_URL: database.url,
+    PF3_REGISTRY_URL: through(registryUrl, doors.registry),
+    PF3_POSTGRES_URL: through(database.url, doors.postgres),
     PF3_TOPIC_PREFIX: `fleet-${randomBytes(4).toString('hex')}.`,
     PF3_PARTITIONS: String(partitionCount),
     PF3_MASTER_KEY_FILE: join(dir, 'master.key'),
@@ -88,6 +95,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     client.close()
     for (const member of members) member.signal('SIGCONT')
     await Promise.all(members.map((member) => (member.service().hasEnded() ? undefined : member.stop())))
+    await Promise.all([doors.registry.shut(), doors.postgres.shut()])
     await database.drop()
     await rm(dir, { recursive: true, force: true })
   })
@@ -138,6 +146,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     client,
     rootToken,
     env,
+    doors,
     async untilServed() {
       const since = performance.now()
       for (;;) {

@@ -3,6 +3,9 @@
  *
  *     npm run gate
  */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { tenantFigures } from '../../bin/demo/figures.ts'
@@ -10,6 +13,8 @@ import { hasEnded, jobClient } from '../../bin/demo/job-client.ts'
 import { startScriptedProvider } from '../../providers/scripted/scripted-provider.ts'
 import { expectNothingLost, exportedFacts } from '../e2e/checks.ts'
 import { sequence, startLoad } from '../e2e/load.ts'
+import { stackJars } from '../stack/jars.ts'
+import { startKafka } from '../stack/kafka.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 
 const isFull = process.env['PF3_GATE'] === 'full'
@@ -23,10 +28,12 @@ const lanes = 24
 const partitionCount = 6
 /** Longer than a member may be silent: others own its partitions when it wakes. */
 const frozenMs = 9_000
+/** How long a part of the stack is away. */
+const awayMs = isFull ? 30_000 : 5_000
 const giveUpMs = 600_000
 
 /** A fleet under load: three tenants, each with caps of every metric that none of it reaches, and a moody provider. */
-async function underLoad(memberCount: number) {
+async function underLoad(memberCount: number, brokers?: string) {
   const random = sequence(seed)
   const provider = await startScriptedProvider({
     seed,
@@ -43,6 +50,7 @@ async function underLoad(memberCount: number) {
     memberCount,
     partitionCount,
     connectionsMax: 2 * lanes,
+    ...(brokers !== undefined && { brokers }),
     env: {
       PF3_LOCAL_THREADS: '1',
       PF3_SCRIPTED_URL: provider.baseUrl,
@@ -158,6 +166,58 @@ test(`every process restarted ${restartsEach} times, one after another, in good 
     }
   await check()
 }, 3_600_000)
+
+test(`each of three brokers killed ${restartsEach} times: every job ends, in order, charged once`, async () => {
+  const kafka = await ownBrokers()
+  const { fleet, load, check } = await underLoad(2, kafka.addresses)
+  for (let round = 0; round < restartsEach; round++)
+    for (const broker of kafka.brokers) {
+      await load.goesOn()
+      const before = load.ended()
+      await broker.stop('SIGKILL')
+      const servedMs = await fleet.untilServed()
+      await sleep(awayMs)
+      await broker.start()
+      console.log(
+        `broker ${broker.id} was away: ${load.ended() - before} jobs ended meanwhile, served again after ${servedMs.toFixed(0)} ms`,
+      )
+    }
+  await load.goesOn()
+  await check()
+}, 7_200_000)
+
+/** Three of them, replication 3, of which two must have what is acknowledged. */
+async function ownBrokers() {
+  const dir = await mkdtemp(join(tmpdir(), 'pf3-brokers-'))
+  const kafka = await startKafka({ jars: stackJars().kafka, dir, brokerCount: 3 })
+  onTestFinished(async () => {
+    await kafka.stop()
+    await rm(dir, { recursive: true, force: true })
+  })
+  return kafka
+}
+
+test.each(['registry', 'postgres'] as const)(
+  '%s away under load: accepted jobs survive, and all goes on when it is back',
+  async (part) => {
+    const { fleet, load, check } = await underLoad(2)
+    for (let index = 0; index < 20; index++) await load.goesOn()
+    await fleet.doors[part].shut()
+    const before = load.ended()
+    await sleep(awayMs)
+    const meanwhile = load.ended() - before
+    await fleet.doors[part].open()
+    if (part === 'registry') expect(meanwhile, 'nobody needs the registry').toBeGreaterThan(0)
+    const backMs = performance.now()
+    await load.goesOn()
+    console.log(
+      `${part} away: ${meanwhile} jobs ended meanwhile, the next one was taken ${(performance.now() - backMs).toFixed(0)} ms after it was back`,
+    )
+    for (const member of fleet.members) expect(member.service().hasEnded()).toBe(false)
+    await check()
+  },
+  600_000,
+)
 
 test(`three replicas, 1,000 submissions at once, ${raceRounds} rounds: exactly as many are admitted as the cap allows`, async () => {
   const submissions = 1_000

@@ -2,10 +2,11 @@
  * Membership in the group of owners: kafkajs' consumer for who gets which partition and for heartbeats, and for nothing
  * else. It subscribes to the intake and reads none of it: every partition is paused before the first fetch.
  */
-import { type Clock, within } from '../../clock.ts'
+import type { Consumer } from 'kafkajs'
+import { type Clock, sleep, within } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
 import type { AssignmentListener } from '../log.ts'
-import { type KafkaConnection, kafkaClient } from './client.ts'
+import { type KafkaConnection, kafkaClient, unavailable } from './client.ts'
 import { stickyAssigner } from './sticky-assigner.ts'
 import { groupOf, topicOf } from './topics.ts'
 
@@ -30,6 +31,7 @@ const heartbeatMs = 400
 const idleFetchMs = 100
 const joinMsMax = 60_000
 const signMsMax = 2 * sessionTimeoutMs
+const anewMs = 500
 
 const silence = (problem: string, waitedMs: number) => () => new PlatformError('LOG_UNAVAILABLE', { problem, waitedMs })
 
@@ -52,32 +54,46 @@ export async function joinOwners(
   const joined = Promise.withResolvers<void>()
   let signs = Promise.withResolvers<void>()
   let isLeaving = false
+  let consumer: Consumer | undefined
 
-  const consumer = kafkaClient(connection).consumer({
-    groupId: groupOf(prefix),
-    partitionAssigners: [
-      stickyAssigner(topic, partitionCount, () => {
-        asked += 1
-        return { owned: [...owned], stamp }
-      }),
-    ],
-    sessionTimeout: sessionTimeoutMs,
-    rebalanceTimeout: sessionTimeoutMs,
-    heartbeatInterval: heartbeatMs,
-    maxWaitTimeInMs: idleFetchMs,
-    allowAutoTopicCreation: false,
-    retry: { restartOnFailure: async () => !isLeaving },
-  })
+  const open = (): Consumer => {
+    const made = kafkaClient(connection).consumer({
+      groupId: groupOf(prefix),
+      partitionAssigners: [
+        stickyAssigner(topic, partitionCount, () => {
+          asked += 1
+          return { owned: [...owned], stamp }
+        }),
+      ],
+      sessionTimeout: sessionTimeoutMs,
+      rebalanceTimeout: sessionTimeoutMs,
+      heartbeatInterval: heartbeatMs,
+      maxWaitTimeInMs: idleFetchMs,
+      allowAutoTopicCreation: false,
+      retry: { restartOnFailure: async () => !isLeaving },
+    })
+    made.on(made.events.GROUP_JOIN, ({ payload }) => {
+      if (made !== consumer) return
+      // Before the first fetch of the generation: nothing is ever read here.
+      const assigned = payload.memberAssignment[topic] ?? []
+      made.pause([{ topic, partitions: assigned }])
+      take(assigned, payload.memberId)
+    })
+    // A thawed process whose session is over hears so at its next heartbeat, and only a member's heartbeat counts: two
+    // that fenced each other at once would go on doing so.
+    made.on(made.events.HEARTBEAT, sign)
+    made.on(made.events.CRASH, ({ payload }) => {
+      if (made === consumer && !payload.restart && !isLeaving) void beginAnew()
+    })
+    return made
+  }
 
-  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-    // Before the first fetch of the generation: nothing is ever read here.
-    const assigned = payload.memberAssignment[topic] ?? []
-    consumer.pause([{ topic, partitions: assigned }])
+  function take(assigned: readonly number[], asMember: string): void {
     stamp = Math.max(stamp + 1, clock.nowMs())
     // Who slept through its session is another member now, and another owner may have been there in between.
-    const isUnbroken = payload.memberId === memberId && asked === 1
+    const isUnbroken = asMember === memberId && asked === 1
     const before = owned
-    memberId = payload.memberId
+    memberId = asMember
     asked = 0
     owned = new Set(assigned)
     for (const partition of before) if (!owned.has(partition)) listener.lost(partition)
@@ -88,10 +104,7 @@ export async function joinOwners(
     }
     sign()
     joined.resolve()
-  })
-  // A thawed process whose session is over hears so at its next heartbeat, and only a member's heartbeat counts: two
-  // that fenced each other at once would go on doing so.
-  consumer.on(consumer.events.HEARTBEAT, sign)
+  }
 
   function sign(): void {
     const given = [...toGive].filter((partition) => owned.has(partition))
@@ -102,15 +115,35 @@ export async function joinOwners(
     signs = Promise.withResolvers()
   }
 
-  await consumer.connect()
-  await consumer.subscribe({ topics: [topic], fromBeginning: true })
-  await consumer.run({ autoCommit: false, eachBatch: async () => undefined })
+  async function begin(): Promise<void> {
+    const made = open()
+    consumer = made
+    await made.connect()
+    await made.subscribe({ topics: [topic], fromBeginning: true })
+    await made.run({ autoCommit: false, eachBatch: async () => undefined })
+  }
+
+  /** Of what kafkajs does not mend by itself it only says so, and its membership is over for good. */
+  async function beginAnew(): Promise<void> {
+    for (const partition of owned) listener.lost(partition)
+    owned = new Set()
+    for (let isIn = false; !isIn && !isLeaving; ) {
+      await consumer?.disconnect().catch(() => undefined)
+      await sleep(clock, anewMs)
+      isIn = await begin().then(
+        () => true,
+        () => false,
+      )
+    }
+  }
+
   try {
+    await begin()
     await within(clock, joined.promise, joinMsMax, silence('the group of owners has not formed', joinMsMax))
   } catch (error) {
     isLeaving = true
-    await consumer.disconnect()
-    throw error
+    await consumer?.disconnect().catch(() => undefined)
+    throw unavailable(error)
   }
   return {
     fenced: (partition) => void toGive.add(partition),
@@ -122,7 +155,7 @@ export async function joinOwners(
     },
     async leave() {
       isLeaving = true
-      await consumer.disconnect()
+      await consumer?.disconnect()
     },
   }
 }
