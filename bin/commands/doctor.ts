@@ -19,6 +19,7 @@ const memoryBytesMin = 2 * 1024 ** 3
 const certificateDaysMin = 14
 const askMsMax = 5_000
 const postgresVersionMin = 15
+const clockApartMsMax = 2_000
 
 /** Ends with 1 when something is wrong. */
 export async function doctor(given: { json?: boolean }): Promise<void> {
@@ -50,7 +51,9 @@ export async function examine(env: Readonly<Record<string, string | undefined>>)
     const finding = await check(config)
     if (finding) found.push(finding)
   }
-  return found
+  if (!config.kafka) return found
+  const { examineKafka } = await import('./doctor-kafka.ts')
+  return [...found, ...(await examineKafka(config.kafka, config.partitionCount))]
 }
 
 function runtime(): Finding {
@@ -121,8 +124,19 @@ const postgres: Examine = async ({ postgresUrl, dataDir: dir }) => {
   try {
     const database = await openPostgres({ url: postgresUrl, poolMax: 1 })
     try {
-      const { rows } = await database.asOwner((tx) => tx.query<{ version: string }>('SHOW server_version'))
+      const { rows } = await database.asOwner((tx) =>
+        tx.query<{ version: string; ms: string }>(
+          `SELECT current_setting('server_version') AS version, floor(extract(epoch FROM clock_timestamp()) * 1000) AS ms`,
+        ),
+      )
       const version = rows[0]?.version ?? ''
+      const apartMs = Math.abs(Date.now() - Number(rows[0]?.ms))
+      if (apartMs > clockApartMsMax)
+        return {
+          what: 'clock',
+          problem: `${apartMs} ms apart from the database's`,
+          remedy: 'Let both machines follow the same time servers.',
+        }
       if (Number.parseInt(version, 10) >= postgresVersionMin) return { what, found: `PostgreSQL ${version}` }
       const remedy = 'Let PF3_POSTGRES_URL name a newer server.'
       return { what, problem: `PostgreSQL ${version} is too old: ${postgresVersionMin} is needed`, remedy }

@@ -18,10 +18,11 @@ import { startKafka } from '../stack/kafka.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 
 const isFull = process.env['PF3_GATE'] === 'full'
-const kills = isFull ? 200 : 8
-const zombies = isFull ? 30 : 2
-const raceRounds = isFull ? 100 : 3
+const kills = isFull ? 200 : 4
+const zombies = isFull ? 30 : 1
+const raceRounds = isFull ? 100 : 2
 const restartsEach = isFull ? 3 : 1
+const brokerKills = isFull ? 9 : 1
 
 const seed = 20_261_123
 const lanes = 24
@@ -167,21 +168,21 @@ test(`every process restarted ${restartsEach} times, one after another, in good 
   await check()
 }, 3_600_000)
 
-test(`each of three brokers killed ${restartsEach} times: every job ends, in order, charged once`, async () => {
+test(`one of three brokers killed, ${brokerKills} times: every job ends, in order, charged once`, async () => {
   const kafka = await ownBrokers()
   const { fleet, load, check } = await underLoad(2, kafka.addresses)
-  for (let round = 0; round < restartsEach; round++)
-    for (const broker of kafka.brokers) {
-      await load.goesOn()
-      const before = load.ended()
-      await broker.stop('SIGKILL')
-      const servedMs = await fleet.untilServed()
-      await sleep(awayMs)
-      await broker.start()
-      console.log(
-        `broker ${broker.id} was away: ${load.ended() - before} jobs ended meanwhile, served again after ${servedMs.toFixed(0)} ms`,
-      )
-    }
+  for (let kill = 0; kill < brokerKills; kill++) {
+    const broker = kafka.brokers[kill % kafka.brokers.length]
+    await load.goesOn()
+    const before = load.ended()
+    await broker?.stop('SIGKILL')
+    const servedMs = await fleet.untilServed()
+    await sleep(awayMs)
+    await broker?.start()
+    console.log(
+      `broker ${broker?.id} was away: ${load.ended() - before} jobs ended meanwhile, served again after ${servedMs.toFixed(0)} ms`,
+    )
+  }
   await load.goesOn()
   await check()
 }, 7_200_000)
