@@ -6,7 +6,7 @@ import { diffTopics, groupOf, topicOf, topicPlans } from '../../platform/log/kaf
 import { diffSchemas } from '../../platform/registry/registry.ts'
 import { readOwnSchemas } from '../../schemas/own-schemas.ts'
 import type { KafkaConfig } from '../kafka-config.ts'
-import type { Finding } from './doctor.ts'
+import type { Finding } from './finding.ts'
 
 const askMsMax = 8_000
 const brokerResource = 4

@@ -9,9 +9,8 @@ import { openPostgres } from '../../platform/postgres/postgres.ts'
 import { readCertificate } from '../certificate.ts'
 import { type Config, ConfigError, readConfig } from '../config.ts'
 import { printLine, toJson } from '../print.ts'
+import type { Finding } from './finding.ts'
 
-/** `problem`: undefined when it is as it should be; then `found` says what that is. */
-export type Finding = { what: string; found: string } | { what: string; problem: string; remedy: string }
 type Examine = (config: Config) => Promise<Finding | undefined>
 
 const freeBytesMin = 1024 ** 3
