@@ -11,6 +11,7 @@ export const suiteOn = (include: string, globalSetup: string): ViteUserConfig =>
       maxWorkers: 1,
       testTimeout: 120_000,
       hookTimeout: 120_000,
+      expect: { poll: { timeout: 20_000 } },
       reporters: ['default'],
       allowOnly: false,
       passWithNoTests: false,

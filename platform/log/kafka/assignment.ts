@@ -29,7 +29,7 @@ export type OwnersGroup = { connection: KafkaConnection; prefix: string; partiti
 const sessionTimeoutMs = 6_000
 const heartbeatMs = 400
 const idleFetchMs = 100
-const joinMsMax = 60_000
+const joinMsMax = 40_000
 const signMsMax = 2 * sessionTimeoutMs
 const anewMs = 500
 
@@ -37,7 +37,7 @@ const silence = (problem: string, waitedMs: number) => () => new PlatformError('
 
 /**
  * Resolves when this process is a member and has heard what is its own, which may be nothing. Throws LOG_UNAVAILABLE when
- * it does not come to that within a minute.
+ * it does not come to that within 40 s.
  */
 export async function joinOwners(
   { connection, prefix, partitionCount, clock }: OwnersGroup,
