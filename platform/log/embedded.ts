@@ -10,6 +10,7 @@ import { isFailure, PlatformError } from '../errors.ts'
 import type { Database, Tx } from '../postgres/database.ts'
 import { migrate } from '../postgres/migrate.ts'
 import { inProcessRelay, type Relay, topic } from '../relay/relay.ts'
+import { appendCallsBy } from './append-calls.ts'
 import { type BacklogLimits, backlog, backlogDefaults } from './backlog.ts'
 import {
   advance,
@@ -106,19 +107,10 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
 
   const waiting = backlog({ waitingRecordsMax, waitingBytesMax })
 
-  type AppendCall = readonly IntakeRecord[]
-  const appendBatched = batcher(appendCalls, { itemsMax: appendRecordsMax, waitingMax: waitingRecordsMax })
-
-  async function appendCalls(calls: readonly AppendCall[]): Promise<Position[][]> {
-    const positions: Position[] = []
-    for (const chunk of chunks(calls.flat())) positions.push(...(await appendChunk(chunk)))
-    let at = 0
-    return calls.map((records) => {
-      const from = at
-      at += records.length
-      return positions.slice(from, at)
-    })
-  }
+  const appendBatched = batcher(
+    appendCallsBy({ recordsMax: appendRecordsMax, bytesMax: appendBytesMax }, appendChunk),
+    { itemsMax: appendRecordsMax, waitingMax: waitingRecordsMax },
+  )
 
   async function appendChunk(records: readonly IntakeRecord[]): Promise<Position[]> {
     const counts = new Map<number, bigint>()
@@ -389,22 +381,6 @@ function endsFromRow(row: Record<string, string>): Record<FactStream, bigint> {
 
 const endsToRow = (ends: Record<FactStream, bigint>): string =>
   JSON.stringify(Object.fromEntries(factStreams.map((stream) => [stream, ends[stream].toString()])))
-
-/** In order, so that the records of a key keep theirs. */
-function* chunks(records: readonly IntakeRecord[]): Generator<IntakeRecord[]> {
-  let chunk: IntakeRecord[] = []
-  let bytes = 0
-  for (const record of records) {
-    if (chunk.length > 0 && (chunk.length >= appendRecordsMax || bytes + record.value.byteLength > appendBytesMax)) {
-      yield chunk
-      chunk = []
-      bytes = 0
-    }
-    chunk.push(record)
-    bytes += record.value.byteLength
-  }
-  yield chunk
-}
 
 /** Classes of SQLSTATE that pass by themselves or by hand: rollbacks, resources (a full disk), shutdown. */
 const passingStates = /^(40|53|57)/

@@ -5,9 +5,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { serviceFigures } from '../../bin/demo/service-figures.ts'
+import { sequence } from '../../providers/local/seeded-order.ts'
 import { startScriptedProvider } from '../../providers/scripted/scripted-provider.ts'
 import { expectNothingLost, exportedFacts } from './checks.ts'
-import { sequence, startLoad } from './load.ts'
+import { moody, setWideCaps, startLoad } from './load.ts'
 import { type Stage, stage } from './stage.ts'
 
 const seed = 20_261_101
@@ -44,13 +45,7 @@ async function killAgainAndAgain(ofSeed: number): Promise<Kill[]> {
   const random = sequence(ofSeed)
   const provider = await startScriptedProvider({
     seed: ofSeed,
-    script: [
-      { share: 0.05, status: 500 },
-      { share: 0.05, status: 429, retryAfter: '0' },
-      { share: 0.4, latencyMs: 20 },
-      { share: 0.6, latencyMs: 120 },
-      { latencyMs: 400 },
-    ],
+    script: moody,
   })
   onTestFinished(() => provider.close())
   const env = {
@@ -63,11 +58,7 @@ async function killAgainAndAgain(ofSeed: number): Promise<Kill[]> {
   }
   const scene = await stage({ connectionsMax: 2 * lanes, env })
   const tenants = [await scene.tenant('left'), await scene.tenant('right'), await scene.tenant('middle')]
-  for (const { id } of tenants) {
-    await scene.setCap(id, 'requests', { metric: 'requests', limit: 1_000_000, period: 'total' })
-    await scene.setCap(id, 'tokens', { metric: 'tokens', limit: 1_000_000_000, period: 'month' })
-    await scene.setCap(id, 'money', { metric: 'money', limit: '1000000', period: 'month' })
-  }
+  for (const { id } of tenants) await setWideCaps(scene, id)
   const tokens = tenants.map(({ token }) => token)
   const load = startLoad(scene.client, tokens, random, { lanes, giveUpMs })
   const kills: Kill[] = []

@@ -1,7 +1,9 @@
 /** Careful clients who submit one job after another for as long as they are let, while services die under them. */
 import type { ApiJob } from '../../api/jobs/convert.ts'
 import type { ApiClient } from '../../bin/demo/api-client.ts'
-import { jobClient, type WantedJob } from '../../bin/demo/job-client.ts'
+import { type JobClient, jobClient, type WantedJob } from '../../bin/demo/job-client.ts'
+import type { ScriptedProviderOptions } from '../../providers/scripted/scripted-provider.ts'
+import type { Actors } from './stage.ts'
 
 export type Load = {
   /** Submissions that are sent and not answered. */
@@ -65,13 +67,29 @@ export function startLoad(
   }
 }
 
-/** Mulberry32: small, and the same everywhere. */
-export function sequence(start: number): () => number {
-  let state = start >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+/** Of a provider that fails, asks for patience, and takes its time. */
+export const moody: NonNullable<ScriptedProviderOptions['script']> = [
+  { share: 0.05, status: 500 },
+  { share: 0.05, status: 429, retryAfter: '0' },
+  { share: 0.4, latencyMs: 20 },
+  { share: 0.6, latencyMs: 120 },
+  { latencyMs: 400 },
+]
+
+/** Caps of every metric that no load of these tests reaches. */
+export async function setWideCaps({ setCap }: Pick<Actors, 'setCap'>, tenantId: string): Promise<void> {
+  await setCap(tenantId, 'requests', { metric: 'requests', limit: 1_000_000, period: 'total' })
+  await setCap(tenantId, 'tokens', { metric: 'tokens', limit: 1_000_000_000, period: 'month' })
+  await setCap(tenantId, 'money', { metric: 'money', limit: '1000000', period: 'month' })
+}
+
+/** So many jobs of one tenant at the same time; resolves with the end of each. */
+export async function submitAtOnce(jobs: JobClient, token: string, count: number): Promise<ApiJob[]> {
+  const wanted = Array.from({ length: count }, (_, index) => ({
+    token,
+    key: `job-${index}`,
+    body: { capability: 'classify.sentiment', input: { text: `A good day, number ${index}.` } },
+  }))
+  const taken = await Promise.all(wanted.map((one) => jobs.submit(one)))
+  return Promise.all(wanted.map((one, index) => jobs.end(one, taken[index]?.id ?? '')))
 }

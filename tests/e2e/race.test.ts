@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { tenantFigures } from '../../bin/demo/figures.ts'
 import { hasEnded, jobClient } from '../../bin/demo/job-client.ts'
+import { submitAtOnce } from './load.ts'
 import { stage } from './stage.ts'
 
 const submissions = 1_000
@@ -51,13 +52,7 @@ test(`of ${submissions} simultaneous submissions over ${connections} connections
   for (const { name, cap, admitted } of rounds) {
     const { id, token } = await tenant(name)
     await setCap(id, 'tight', cap)
-    const wanted = Array.from({ length: submissions }, (_, index) => ({
-      token,
-      key: `job-${index}`,
-      body: { capability: 'classify.sentiment', input: { text: `A good day, number ${index}.` } },
-    }))
-    const taken = await Promise.all(wanted.map((one) => jobs.submit(one)))
-    const ends = await Promise.all(wanted.map((one, index) => jobs.end(one, taken[index]?.id ?? '')))
+    const ends = await submitAtOnce(jobs, token, submissions)
     const figures = await tenantFigures(client, token, id, new Date().toISOString().slice(0, 10))
 
     expect(ends.every(hasEnded)).toBe(true)

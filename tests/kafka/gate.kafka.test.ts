@@ -10,9 +10,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { tenantFigures } from '../../bin/demo/figures.ts'
 import { hasEnded, jobClient } from '../../bin/demo/job-client.ts'
+import { sequence } from '../../providers/local/seeded-order.ts'
 import { startScriptedProvider } from '../../providers/scripted/scripted-provider.ts'
 import { expectNothingLost, exportedFacts } from '../e2e/checks.ts'
-import { sequence, startLoad } from '../e2e/load.ts'
+import { moody, setWideCaps, startLoad, submitAtOnce } from '../e2e/load.ts'
 import { stackJars } from '../stack/jars.ts'
 import { startKafka } from '../stack/kafka.ts'
 import { type Fleet, startFleet } from './fleet.ts'
@@ -33,18 +34,12 @@ const frozenMs = 9_000
 const awayMs = isFull ? 30_000 : 5_000
 const giveUpMs = 600_000
 
-/** A fleet under load: three tenants, each with caps of every metric that none of it reaches, and a moody provider. */
+/** A fleet under load: five tenants, each with caps of every metric that none of it reaches, and a moody provider. */
 async function underLoad(memberCount: number, brokers?: string) {
   const random = sequence(seed)
   const provider = await startScriptedProvider({
     seed,
-    script: [
-      { share: 0.05, status: 500 },
-      { share: 0.05, status: 429, retryAfter: '0' },
-      { share: 0.4, latencyMs: 20 },
-      { share: 0.6, latencyMs: 120 },
-      { latencyMs: 400 },
-    ],
+    script: moody,
   })
   onTestFinished(() => provider.close())
   const fleet = await startFleet({
@@ -64,9 +59,7 @@ async function underLoad(memberCount: number, brokers?: string) {
   const tenants: { id: string; token: string }[] = []
   for (const name of ['left', 'right', 'middle', 'upper', 'lower']) {
     const tenant = await fleet.tenant(name)
-    await fleet.setCap(tenant.id, 'requests', { metric: 'requests', limit: 1_000_000, period: 'total' })
-    await fleet.setCap(tenant.id, 'tokens', { metric: 'tokens', limit: 1_000_000_000, period: 'month' })
-    await fleet.setCap(tenant.id, 'money', { metric: 'money', limit: '1000000', period: 'month' })
+    await setWideCaps(fleet, tenant.id)
     tenants.push(tenant)
   }
   const tokens = tenants.map(({ token }) => token)
@@ -234,13 +227,7 @@ test(`three replicas, 1,000 submissions at once, ${raceRounds} rounds: exactly a
     const limit = pick(random, [0, 1, 137, 500, 999])
     const { id, token } = await fleet.tenant(`race-${round}`)
     await fleet.setCap(id, 'tight', { metric: 'requests', limit, period: 'total' })
-    const wanted = Array.from({ length: submissions }, (_, index) => ({
-      token,
-      key: `job-${index}`,
-      body: { capability: 'classify.sentiment', input: { text: `A good day, number ${index}.` } },
-    }))
-    const taken = await Promise.all(wanted.map((one) => jobs.submit(one)))
-    const ends = await Promise.all(wanted.map((one, index) => jobs.end(one, taken[index]?.id ?? '')))
+    const ends = await submitAtOnce(jobs, token, submissions)
     expect(ends.every(hasEnded)).toBe(true)
     const figures = await tenantFigures(fleet.client, token, id, new Date().toISOString().slice(0, 10))
     expect({ round, ...figures.jobs }).toEqual({

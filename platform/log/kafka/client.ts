@@ -5,7 +5,7 @@
  */
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
-import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import { Kafka, type KafkaConfig, logLevel, type ProducerConfig, type SASLOptions } from 'kafkajs'
 import { PlatformError } from '../../errors.ts'
 
 export type KafkaConnection = {
@@ -115,6 +115,16 @@ const configOf = (connection: KafkaConnection) => ({
 
 /** A client of its own for each purpose: those of one share what they believe to be committed. */
 export const kafkaClient = (connection: KafkaConnection): Kafka => new Kafka(configOf(connection) as KafkaConfig)
+
+/** What every producer of this log has: one request at a time, to the partition that each message names. */
+export const producerSettings: ProducerConfig = {
+  maxInFlightRequests: 1,
+  allowAutoTopicCreation: false,
+  createPartitioner:
+    () =>
+    ({ message }) =>
+      message.partition ?? 0,
+}
 
 /** Connections for reading, with nobody's group behind them. */
 export function clusterClient(connection: KafkaConnection): ClusterClient {

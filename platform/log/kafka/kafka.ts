@@ -8,13 +8,14 @@ import { type FactStream, factStreams, platformTenantId } from '../../../schemas
 import { batcher } from '../../batcher.ts'
 import type { Clock } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
+import { appendCallsBy } from '../append-calls.ts'
 import { type BacklogLimits, backlog, backlogDefaults } from '../backlog.ts'
 import { advance, checkPartition, checkRead, checkSizes, recordBytesMaxDefault, type Shape } from '../checks.ts'
 import type { FactCursor, IntakeRecord, Log, Position, ReadOptions, StoredFact, Tenure } from '../log.ts'
 import { partitionOf } from '../partitioner.ts'
 import { type Assignment, joinOwners } from './assignment.ts'
 import type { TopicPartition } from './brokers.ts'
-import { type KafkaConnection, kafkaClient, unavailable } from './client.ts'
+import { type KafkaConnection, kafkaClient, producerSettings, unavailable } from './client.ts'
 import type { Lane, LaneRecord } from './lane.ts'
 import { openLanes } from './lanes.ts'
 import { acquireTenure, committedOf, type TenureParts } from './tenure.ts'
@@ -77,19 +78,17 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
 
   // Appending: one request at a time, so that the order of a key is kept; what comes meanwhile goes with the next.
   const waiting = backlog(limits)
-  const appendBatched = batcher(appendCalls, { itemsMax: appendRecordsMax, waitingMax: limits.waitingRecordsMax })
+  const appendBatched = batcher(
+    appendCallsBy({ recordsMax: appendRecordsMax, bytesMax: appendBytesMax }, appendChunk),
+    { itemsMax: appendRecordsMax, waitingMax: limits.waitingRecordsMax },
+  )
   let producer: Promise<Producer> | undefined
 
   function openProducer(): Promise<Producer> {
     producer ??= (async () => {
       const made = kafkaClient(connection).producer({
         idempotent: true,
-        maxInFlightRequests: 1,
-        allowAutoTopicCreation: false,
-        createPartitioner:
-          () =>
-          ({ message }) =>
-            message.partition ?? 0,
+        ...producerSettings,
       })
       await made.connect()
       return made
@@ -98,18 +97,6 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       producer = undefined
     })
     return producer
-  }
-
-  async function appendCalls(calls: readonly (readonly IntakeRecord[])[]): Promise<Position[][]> {
-    const records = calls.flat()
-    const positions: Position[] = []
-    for (const chunk of chunks(records)) positions.push(...(await appendChunk(chunk)))
-    let at = 0
-    return calls.map((call) => {
-      const from = at
-      at += call.length
-      return positions.slice(from, at)
-    })
   }
 
   async function appendChunk(records: readonly IntakeRecord[]): Promise<Position[]> {
@@ -365,20 +352,4 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       await admin.disconnect().catch(() => undefined)
     },
   }
-}
-
-/** In order, so that the records of a key keep theirs. */
-function* chunks(records: readonly IntakeRecord[]): Generator<IntakeRecord[]> {
-  let chunk: IntakeRecord[] = []
-  let bytes = 0
-  for (const record of records) {
-    if (chunk.length > 0 && (chunk.length >= appendRecordsMax || bytes + record.value.byteLength > appendBytesMax)) {
-      yield chunk
-      chunk = []
-      bytes = 0
-    }
-    chunk.push(record)
-    bytes += record.value.byteLength
-  }
-  yield chunk
 }

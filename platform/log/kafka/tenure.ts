@@ -9,7 +9,7 @@ import { sleep, within } from '../../clock.ts'
 import { isFailure, PlatformError } from '../../errors.ts'
 import { checkCommit, type Shape } from '../checks.ts'
 import type { Committed, FactRecord, Tenure } from '../log.ts'
-import { isProtocolError, type KafkaConnection, kafkaClient, unavailable } from './client.ts'
+import { isProtocolError, type KafkaConnection, kafkaClient, producerSettings, unavailable } from './client.ts'
 import { groupOf, topicOf, transactionalIdOf } from './topics.ts'
 
 export type TenureParts = {
@@ -45,12 +45,7 @@ export async function acquireTenure(partition: number, parts: TenureParts): Prom
   const producer = kafkaClient(connection).producer({
     transactionalId: transactionalIdOf(prefix, partition),
     transactionTimeout: transactionTimeoutMs,
-    maxInFlightRequests: 1,
-    allowAutoTopicCreation: false,
-    createPartitioner:
-      () =>
-      ({ message }) =>
-        message.partition ?? 0,
+    ...producerSettings,
   })
   async function fence(): Promise<Committed> {
     await producer.connect()
