@@ -5,9 +5,12 @@ export type Relay = {
   publish(topic: string, message: unknown): void
   /** The returned function stops listening. */
   listen(topic: string, hear: (message: unknown) => void): () => void
+  /** Whether what is published in any process is heard here; where not, whoever waits looks more often. */
+  hearsAll(): boolean
 }
 
-export function inProcessRelay(): Relay {
+/** `hearsAll`: whether everything that is waited for is published in this process; default true. */
+export function inProcessRelay({ hearsAll = true } = {}): Relay {
   const listeners = new Map<string, Set<(message: unknown) => void>>()
   return {
     publish(topic, message) {
@@ -21,6 +24,7 @@ export function inProcessRelay(): Relay {
         if (set.size === 0 && listeners.get(topic) === set) listeners.delete(topic)
       }
     },
+    hearsAll: () => hearsAll,
   }
 }
 
