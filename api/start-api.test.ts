@@ -172,10 +172,20 @@ test('a database that is away is 503 for whoever needs it, and the process lives
 })
 
 test('readiness says which roles are missing', async () => {
-  const { api, url } = await service.openDoor({ readiness: () => ({ isReady: false, waitingFor: ['owner', 'views'] }) })
+  const { api, url } = await service.openDoor({
+    readiness: () => ({ isReady: false, waitingFor: ['owner', 'views'], degraded: [] }),
+  })
   expect((await clientOf(url, undefined).get('/readyz')).problem(503, 'NOT_READY')).toMatchObject({
     waitingFor: 'owner, views',
   })
+  await api.stop()
+})
+
+test('a service that goes on without an optional part is ready, and says what is away', async () => {
+  const { api, url } = await service.openDoor({
+    readiness: () => ({ isReady: true, waitingFor: [], degraded: ['redis'] }),
+  })
+  expect((await clientOf(url, undefined).get('/readyz')).expect(200)).toEqual({ status: 'ready', degraded: ['redis'] })
   await api.stop()
 })
 

@@ -1,6 +1,7 @@
 /** Configuration: read once, in bin/, every complaint at once. The table is also the documentation (docs/reference/config.md). */
 import { readFileSync } from 'node:fs'
 import { postgresUrlComplaint } from '../platform/postgres/connection.ts'
+import { isTlsUrl, redisUrlComplaint } from '../platform/redis/connection.ts'
 import { isSafeUrl } from '../platform/safe-url.ts'
 import { isLoopback } from '../platform/tls.ts'
 
@@ -74,6 +75,19 @@ export const options = [
     form: 'secret',
     means:
       'A PostgreSQL server for log and views instead of the built-in one; survives the loss of power as far as that server does. Outside loopback with `sslmode=verify-full` (TLS 1.3), and `sslrootcert=<file>` for an authority of your own.',
+  },
+  {
+    name: 'PF3_REDIS_URL',
+    fallback: null,
+    form: 'secret',
+    means:
+      'A Redis server that processes tell each other by what has become readable, and count limits in; without it, or while it is away, they [go on](../reliability.md#what-goes-on-without-a-part). `redis://` on loopback, elsewhere `rediss://` (TLS 1.3).',
+  },
+  {
+    name: 'PF3_REDIS_CA_FILE',
+    fallback: null,
+    form: 'text',
+    means: 'Authority of its certificate where the system does not know it, PEM.',
   },
   {
     name: 'PF3_PARTITIONS',
@@ -310,6 +324,7 @@ export type Config = {
   tls: { certFile: string; keyFile: string } | 'terminated' | undefined
   dataDir: string
   postgresUrl: string | undefined
+  redis: { url: string; caFile: string | undefined } | undefined
   partitionCount: number
   rootToken: string | undefined
   oidc: { issuer: string; audience: string; jwksUrl: string | undefined; allowsPlatformAdmin: boolean } | undefined
@@ -393,6 +408,7 @@ export function readConfig(env: Env): Config {
     ),
     dataDir: text('PF3_DATA_DIR'),
     postgresUrl: maybe('PF3_POSTGRES_URL'),
+    redis: redisFrom(maybe('PF3_REDIS_URL'), maybe('PF3_REDIS_CA_FILE'), wrong),
     partitionCount: whole('PF3_PARTITIONS'),
     rootToken: maybe('PF3_ROOT_TOKEN'),
     oidc: oidcFrom(
@@ -503,6 +519,18 @@ function tlsFrom({ host, certFile, keyFile, isTerminated }: TlsGiven, wrong: str
     )
   if (isTerminated) return 'terminated'
   return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile }
+}
+
+function redisFrom(url: string | undefined, caFile: string | undefined, wrong: string[]): Config['redis'] {
+  if (url === undefined) {
+    if (caFile !== undefined) wrong.push('PF3_REDIS_CA_FILE: goes with PF3_REDIS_URL, which is not set')
+    return undefined
+  }
+  const complaint = redisUrlComplaint(url)
+  if (complaint !== undefined) wrong.push(`PF3_REDIS_URL: ${complaint}`)
+  else if (caFile !== undefined && !isTlsUrl(url))
+    wrong.push('PF3_REDIS_CA_FILE: goes with rediss://, which PF3_REDIS_URL does not begin with')
+  return { url, caFile }
 }
 
 type OidcGiven = {
