@@ -31,6 +31,8 @@ type Shape<Params, Query, Body> = {
   query: z.ZodType<Query>
   /** Undefined: the request has none, and one that has is refused. */
   body?: z.ZodType<Body>
+  /** A body as somebody may send it, for the documentation; a test sends it. */
+  example?: unknown
   bodyBytesMax?: number
   /** Which tenants the request may name; checked before `handle`. Left out where it can name none. */
   reach?: Reach

@@ -1,7 +1,6 @@
 /** The archive a command is about: where it lies, and the key that its manifests are signed with. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { publicKeyOf, type Signer, signerFrom } from '../platform/archive/archive.ts'
 import type { ArchiveStore } from '../platform/archive/archive-store.ts'
 import { complaintAbout, openStore } from '../platform/archive/open-store.ts'
@@ -16,8 +15,8 @@ export function archiveStore(place: string, { endpoint, region, pathStyle }: Pla
   return openStore(place, { endpoint, region, isPathStyle: pathStyle === true })
 }
 
-export async function archiveSigner({ dataDir }: Config): Promise<Signer> {
-  const masterKey = await localMasterKeyFile(join(dataDir, 'master.key'))
+export async function archiveSigner({ masterKeyFile }: Config): Promise<Signer> {
+  const masterKey = await localMasterKeyFile(masterKeyFile)
   return signerFrom(await masterKey.derive('archive signature'))
 }
 

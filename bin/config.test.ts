@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { ConfigError, options, readConfig } from './config.ts'
+import { ConfigError, readConfig } from './config.ts'
+import { options } from './options.ts'
 
 const page = join(import.meta.dirname, '../docs/reference/config.md')
 
@@ -50,9 +51,68 @@ test('every default is one that is allowed', () => {
   expect(readConfig(all)).toEqual(readConfig({}))
 })
 
+const onKafka = {
+  PF3_PROFILE: 'kafka',
+  PF3_KAFKA_BROKERS: '127.0.0.1:9092',
+  PF3_REGISTRY_URL: 'http://127.0.0.1:8081',
+  PF3_POSTGRES_URL: 'postgres://pf3@127.0.0.1/pf3',
+  PF3_ROOT_TOKEN: 'a token of more than thirty-two characters',
+}
+
+const kafkaComplaints = [
+  [{ ...onKafka, PF3_KAFKA_BROKERS: '' }, 'PF3_KAFKA_BROKERS: PF3_PROFILE=kafka needs it: where the log is'],
+  [
+    { ...onKafka, PF3_REGISTRY_URL: '' },
+    'PF3_REGISTRY_URL: PF3_PROFILE=kafka needs it: where the schemas of its records are',
+  ],
+  [
+    { ...onKafka, PF3_POSTGRES_URL: '' },
+    'PF3_POSTGRES_URL: PF3_PROFILE=kafka needs it: the views of several processes, which the built-in database cannot hold',
+  ],
+  [{ ...onKafka, PF3_ROOT_TOKEN: '' }, 'PF3_ROOT_TOKEN: PF3_PROFILE=kafka needs it: the same in every process'],
+  [{ ...onKafka, PF3_KAFKA_BROKERS: '127.0.0.1' }, 'PF3_KAFKA_BROKERS: host:port was expected, not "127.0.0.1"'],
+  [
+    { ...onKafka, PF3_KAFKA_BROKERS: '127.0.0.1:9092, kafka.example:9092' },
+    'PF3_KAFKA_TLS: brokers outside loopback need yes: kafka.example:9092',
+  ],
+  [{ ...onKafka, PF3_KAFKA_CA_FILE: '/nowhere' }, 'PF3_KAFKA_CA_FILE: goes with PF3_KAFKA_TLS=yes, which is not set'],
+  [{ ...onKafka, PF3_KAFKA_USERNAME: 'u' }, 'PF3_KAFKA_USERNAME: goes with PF3_KAFKA_PASSWORD, which is not set'],
+  [
+    { ...onKafka, PF3_REGISTRY_PASSWORD: 'p' },
+    'PF3_REGISTRY_PASSWORD: goes with PF3_REGISTRY_USERNAME, which is not set',
+  ],
+  [
+    { ...onKafka, PF3_REGISTRY_URL: 'http://schemas.example' },
+    'PF3_REGISTRY_URL: an https URL, or an http one on loopback, was expected',
+  ],
+  [
+    { ...onKafka, PF3_REGISTRY_URL: 'https://u:p@schemas.example' },
+    'PF3_REGISTRY_URL: user and password go into PF3_REGISTRY_USERNAME and PF3_REGISTRY_PASSWORD',
+  ],
+  [
+    { ...onKafka, PF3_TOPIC_PREFIX: 'a b' },
+    'PF3_TOPIC_PREFIX: 1 to 64 letters, digits, dots, dashes or underscores were expected',
+  ],
+  [
+    { ...onKafka, PF3_KAFKA_REPLICATION: '0' },
+    'PF3_KAFKA_REPLICATION: a whole number from 1 to 9 was expected, not "0"',
+  ],
+] as const
+
+test('the profile kafka has everything that it needs, and nothing of it is there on the embedded one', () => {
+  expect(readConfig({}).kafka).toBeUndefined()
+  expect(readConfig(onKafka).kafka).toEqual({
+    connection: { brokers: ['127.0.0.1:9092'] },
+    topicPrefix: 'pf3.',
+    replicationFactor: undefined,
+    registry: { url: 'http://127.0.0.1:8081' },
+  })
+})
+
 const complaints = [
-  [{ PF3_PROFILE: 'kafka' }, 'PF3_PROFILE: kafka is not in this build yet'],
-  [{ PF3_PROFILE: 'cloud' }, 'PF3_PROFILE: one of embedded was expected, not "cloud"'],
+  [{ PF3_PROFILE: 'cloud' }, 'PF3_PROFILE: one of embedded, kafka was expected, not "cloud"'],
+  [{ PF3_KAFKA_BROKERS: 'kafka.example:9092' }, 'PF3_KAFKA_BROKERS: goes with PF3_PROFILE=kafka, which is not set'],
+  ...kafkaComplaints,
   [{ PF3_PORT: '65536' }, 'PF3_PORT: a whole number from 0 to 65535 was expected, not "65536"'],
   [{ PF3_PARTITIONS: '0' }, 'PF3_PARTITIONS: a whole number from 1 to 256 was expected, not "0"'],
   [{ PF3_PARTITIONS: '1e1' }, 'PF3_PARTITIONS: a whole number from 1 to 256 was expected, not "1e1"'],
@@ -127,7 +187,7 @@ test.each(complaints)('%o is complained about', (env, complaint) => {
 })
 
 test('everything that is wrong is said at once', () => {
-  const all = complaints.filter(([env]) => 'PF3_PORT' in env || 'PF3_LOG_LEVEL' in env || 'PF3_ROOT_TOKEN' in env)
+  const all = complaints.filter(([env]) => 'PF3_PORT' in env || 'PF3_LOG_LEVEL' in env)
   const env = Object.assign({}, ...all.map(([one]) => one)) as Record<string, string>
   for (const [, complaint] of all) expect(() => readConfig(env)).toThrow(complaint)
 })

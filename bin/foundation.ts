@@ -12,6 +12,7 @@ import { type Codec, codecFor } from '../schemas/codec.ts'
 import { readEveryVersion, readOwnSchemas } from '../schemas/own-schemas.ts'
 import { schemaRegistryFile } from '../schemas/registry-file.ts'
 import type { Config } from './config.ts'
+import type { KafkaConfig } from './kafka-config.ts'
 
 export type Foundation = {
   database: Database
@@ -27,14 +28,18 @@ const postgresPoolMax = 10
 /** Everything that writes is in this process and tells the readers; looking besides is for commands in other processes. */
 const pollMs = 250
 
+/** Is told of trouble that the machine has with brokers, and mends. */
+type OnNotice = (what: string) => void
+
 /** Opens everything. Throws DATA_DIR_LOCKED when another process has the data directory. */
-export async function openFoundation(config: Config): Promise<Foundation> {
+export async function openFoundation(config: Config, onNotice: OnNotice = () => {}): Promise<Foundation> {
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   if (config.postgresUrl !== undefined) {
     return build(
       config,
       await openPostgres({ url: config.postgresUrl, poolMax: postgresPoolMax }),
       new Promise<Error>(() => {}),
+      onNotice,
     )
   }
   const database = await openEmbeddedDatabase({ dataDir: config.dataDir })
@@ -47,21 +52,17 @@ export async function borrowFoundation(config: Config): Promise<Foundation> {
   return running ? build(config, running, new Promise<Error>(() => {})) : openFoundation(config)
 }
 
-async function build(config: Config, database: Database, lost: Promise<Error>): Promise<Foundation> {
+async function build(
+  config: Config,
+  database: Database,
+  lost: Promise<Error>,
+  onNotice: OnNotice = () => {},
+): Promise<Foundation> {
   try {
     const relay = inProcessRelay()
-    const ownSchemas = readOwnSchemas()
-    const codec = codecFor(
-      schemaRegistryFile(join(config.dataDir, 'schemas.json'), ownSchemas, readEveryVersion()),
-      ownSchemas,
-    )
-    const log = await embeddedLog({
-      database,
-      partitionCount: config.partitionCount,
-      clock: systemClock,
-      relay,
-      pollMs,
-    })
+    const { log, codec } = config.kafka
+      ? await onKafka(config, config.kafka, onNotice)
+      : await onDatabase(config, database, relay)
     return {
       database,
       log,
@@ -77,4 +78,38 @@ async function build(config: Config, database: Database, lost: Promise<Error>): 
     await database.close()
     throw error
   }
+}
+
+type LogAndCodec = { log: Log; codec: Codec }
+
+async function onDatabase({ dataDir, partitionCount }: Config, database: Database, relay: Relay): Promise<LogAndCodec> {
+  const ownSchemas = readOwnSchemas()
+  const registry = schemaRegistryFile(join(dataDir, 'schemas.json'), ownSchemas, readEveryVersion())
+  return {
+    codec: codecFor(registry, ownSchemas),
+    log: await embeddedLog({ database, partitionCount, clock: systemClock, relay, pollMs }),
+  }
+}
+
+async function onKafka(
+  { dataDir, partitionCount }: Config,
+  kafka: KafkaConfig,
+  onNotice: OnNotice,
+): Promise<LogAndCodec> {
+  const { kafkaLog } = await import('../platform/log/kafka/kafka.ts')
+  const { openRegistry } = await import('../platform/registry/registry.ts')
+  const own = readOwnSchemas()
+  const { topicPrefix: prefix, connection } = kafka
+  const registry = await openRegistry(
+    { connection: kafka.registry, prefix, own, clock: systemClock },
+    join(dataDir, 'registry.json'),
+  )
+  const log = await kafkaLog({
+    connection: { ...connection, onNotice },
+    prefix,
+    partitionCount,
+    clock: systemClock,
+    beforeDecoding: (values) => registry.learn(values),
+  })
+  return { log, codec: codecFor(registry, own) }
 }

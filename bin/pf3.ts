@@ -49,6 +49,18 @@ program
     (await import('./demo/demo.ts')).demo(given),
   )
 
+const topics = program.command('topics').description('Looks after topics and schemas on Kafka.')
+topics
+  .command('apply')
+  .description('Makes topics, settings and schemas as this build needs them; refuses what cannot be changed.')
+  .option('--json', 'print what was done as JSON')
+  .action(async (given: { json?: boolean }) => (await import('./commands/topics.ts')).topicsApply(given))
+topics
+  .command('diff')
+  .description('Says what apply would do; exit code 1 when there is anything.')
+  .option('--json', 'print it as JSON')
+  .action(async (given: { json?: boolean }) => (await import('./commands/topics.ts')).topicsDiff(given))
+
 const events = program.command('events').description('Reads the log.')
 events
   .command('tail')

@@ -1,9 +1,8 @@
 /** The composition root: puts the parts of the service together, by roles, and takes them apart in reverse order. */
-import { join } from 'node:path'
 import { type Readiness, startApi } from '../api/index.ts'
 import { capabilityNamed, type Provider } from '../capabilities/index.ts'
 import { systemClock as clock, systemRandom as random, sleep } from '../platform/clock.ts'
-import { PlatformError } from '../platform/errors.ts'
+import { isFailure, PlatformError } from '../platform/errors.ts'
 import { migrate } from '../platform/postgres/migrate.ts'
 import type { Relay } from '../platform/relay/relay.ts'
 import { snapshotMigrations, snapshotStore } from '../platform/snapshots/snapshots.ts'
@@ -110,7 +109,7 @@ async function startRoles(
   ])
   const [token, masterKey] = await Promise.all([
     rootToken(config.rootToken, config.dataDir, random),
-    localMasterKeyFile(join(config.dataDir, 'master.key')),
+    localMasterKeyFile(config.masterKeyFile),
   ])
   const redis = await sharedRedis(config.redis, { masterKey, clock, random, logger })
   if (redis) started.push(redis.server.close)
@@ -131,7 +130,7 @@ async function startRoles(
     loss.throwIfAny()
     return owner?.isReady() ?? true
   }, 'the owner')
-  if (owner && views) await publishStarterBook(foundation)
+  if (owner) await publishStarterBook(foundation, views !== undefined)
   if (owner) started.push(keeperRole(config, foundation, vault, logger).stop)
 
   if (!wanted.includes('api')) return { url: undefined, shownOnce: token.shownOnce, renewCertificate: () => {} }
@@ -230,8 +229,10 @@ function ownerRole(
       reacquireWaitMs,
     },
     onFault({ partition, error, isStopped, doing }) {
-      logger(isStopped ? 'the partition stands still' : 'the owner met a fault', { partition, error, doing })
-      if (isStopped) loss.tell(error)
+      const isOthers = log.sharesPartitions && isFailure(error, 'LOG_FENCED')
+      const what = isOthers ? 'another process owns the partition' : 'the partition stands still'
+      logger(isStopped ? what : 'the owner met a fault', { partition, error, doing })
+      if (isStopped && !isOthers) loss.tell(error)
     },
   })
 }
@@ -259,7 +260,7 @@ function providersFor(config: Config): Provider[] {
 }
 
 /** A fresh installation can price its first job: the starter book is published when there is none in its currency. */
-async function publishStarterBook({ database, log, codec }: Foundation): Promise<void> {
+async function publishStarterBook({ database, log, codec }: Foundation, isShownHere: boolean): Promise<void> {
   const parsed = parsePriceBook(starterBookJson())
   if (!parsed.ok) throw new PlatformError('INTERNAL', { problem: parsed.problems.join('; ') })
   const isThere = async () =>
@@ -270,7 +271,7 @@ async function publishStarterBook({ database, log, codec }: Foundation): Promise
     hash: parsed.book.hash,
     book: starterBookJson(),
   })
-  await until(isThere, 'the starter price book')
+  if (isShownHere) await until(isThere, 'the starter price book')
 }
 
 function readiness(

@@ -40,3 +40,19 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
     }
   })
 }
+
+/** What `wanted` comes to, or what `late` makes when that takes longer than `waitMs`; then nobody waits for it any more. */
+export async function within<Wanted>(
+  clock: Clock,
+  wanted: Promise<Wanted>,
+  waitMs: number,
+  late: () => Error,
+): Promise<Wanted> {
+  const over = Promise.withResolvers<never>()
+  const cancel = clock.after(waitMs, () => over.reject(late()))
+  try {
+    return await Promise.race([wanted, over.promise])
+  } finally {
+    cancel()
+  }
+}

@@ -63,6 +63,11 @@ export const failures = {
     means: 'The log was created with another number of partitions, which cannot change.',
   },
   SCHEMA_UNKNOWN: { httpStatus: 500, canRetry: false, means: 'A record names a schema this build does not know.' },
+  REGISTRY_UNAVAILABLE: {
+    httpStatus: 503,
+    canRetry: true,
+    means: 'The schema registry does not answer, and a schema is needed that was not met before.',
+  },
   SCHEMA_INCOMPATIBLE: {
     httpStatus: 500,
     canRetry: false,

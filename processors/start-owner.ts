@@ -29,7 +29,7 @@ export type OwnerRoleParts = {
 export type OwnerRole = {
   /** Per partition this process owns. */
   health(): OwnerHealth[]
-  /** Every partition is served. */
+  /** Every partition that it owns is served. */
   isReady(): boolean
   /** Drains every partition side by side and gives it up. Safe to call twice. */
   stop(): Promise<void>
@@ -57,26 +57,32 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
   }
   const owners = new Map<number, Owner>()
   const leaving: Promise<void>[] = []
+  let isStopping = false
+
+  const retire = (partition: number) => {
+    const owner = owners.get(partition)
+    owners.delete(partition)
+    if (owner) leaving.push(owner.stop())
+  }
 
   const leave = await log.join({
     gained(partition) {
-      if (owners.has(partition)) return
+      if (isStopping) return // Partitions move while it drains; this one goes on to another when it leaves.
+      // A process that slept through losing it still has an owner, which would only ever hear that it is fenced.
+      retire(partition)
       owners.set(
         partition,
         startOwnerOf(partition, { log, codec, clock, random, runner, directory, snapshots, options, onFault }),
       )
     },
-    lost(partition) {
-      const owner = owners.get(partition)
-      owners.delete(partition)
-      if (owner) leaving.push(owner.stop())
-    },
+    lost: retire,
   })
 
   return {
     health: () => [...owners.values()].map((owner) => owner.health()).sort((a, b) => a.partition - b.partition),
-    isReady: () => owners.size > 0 && [...owners.values()].every((owner) => owner.health().phase === 'serving'),
+    isReady: () => [...owners.values()].every((owner) => owner.health().phase === 'serving'),
     async stop() {
+      isStopping = true
       await Promise.all([...leaving, ...[...owners.values()].map((owner) => owner.stop())])
       await leave()
       await directory.stop()

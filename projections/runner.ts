@@ -4,8 +4,8 @@
  *
  *   read → decode → ops (pure) → [move positions, rows] in one transaction → tell the relay
  *
- * Several instances may run over the same partitions: one moves the positions, the others find them moved, roll back
- * and go on from there. A fact that cannot be decoded or applied stops its partition loudly at its position, with
+ * Several instances may run over the same partitions: one moves the positions, the others find them moved, roll back,
+ * and stand back for as long as it gets on. A fact that cannot be decoded or applied stops its partition loudly at its position, with
  * everything before it written; the other partitions go on.
  */
 import { type Clock, sleep } from '../platform/clock.ts'
@@ -63,6 +63,8 @@ export type ProjectionParts = {
   projections?: readonly Projection[]
   /** Facts in one transaction; default 2,000. */
   factsMax?: number
+  /** How long it looks on before it tries again what another process was faster at; default 100. 0 races on. */
+  standBackMs?: number
 }
 
 export type Projections = {
@@ -77,6 +79,7 @@ export type Projections = {
 const factsMaxDefault = 2_000
 const readWaitMs = 1_000
 const lagEveryMs = 1_000
+const standBackMsDefault = 100
 const retryWaitMs = 100
 const retryWaitMsMax = 5_000
 /** Failures in a row that are neither known to pass nor any fact's fault, before the partition stops. */
@@ -107,7 +110,8 @@ export async function startProjections(parts: ProjectionParts): Promise<Projecti
 type Waiter = { seq: bigint; resolve: () => void; reject: (error: unknown) => void }
 
 function startPartition(partition: number, parts: ProjectionParts & { projections: readonly Projection[] }) {
-  const { log, codec, database, relay, clock, onFailure, projections, factsMax = factsMaxDefault } = parts
+  const { log, codec, database, relay, clock, onFailure, projections } = parts
+  const { factsMax = factsMaxDefault, standBackMs = standBackMsDefault } = parts
   const stopping = new AbortController()
   const waiters = new Set<Waiter>()
   const health: ProjectionHealth = { partition, phase: 'running', seq: 0n, occurredAt: null, lagFacts: 0n }
@@ -119,13 +123,14 @@ function startPartition(partition: number, parts: ProjectionParts & { projection
   let factsLimit = factsMax
   let failedUpTo = 0n
   let failuresInRow = 0
+  let standsBack = false
   const done = run()
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
         if (positions.length === 0) await reread()
-        await step()
+        await (standsBack ? standBack() : step())
         failuresInRow = 0
       } catch (error) {
         if (!(await canGoOn(error))) break
@@ -189,6 +194,7 @@ function startPartition(partition: number, parts: ProjectionParts & { projection
       positions = moves.map(({ projection, version, to }) => ({ projection, version, cursor: to }))
     } catch (error) {
       if (!(error instanceof PositionMovedError)) throw error
+      standsBack = standBackMs > 0
       await reread()
     }
     // What somebody else wrote is as readable as what this runner wrote, and its waiters may be here.
@@ -197,6 +203,21 @@ function startPartition(partition: number, parts: ProjectionParts & { projection
     const last = facts.findLast((fact) => fact.seq <= shown)
     if (last) health.occurredAt = last.occurredAt
     moveOn(shown)
+  }
+
+  /** While another process gets on with these views, doing the same beside it would only cost: this one tells who waits here. */
+  async function standBack(): Promise<void> {
+    await sleep(clock, standBackMs, stopping.signal)
+    let told = slowest(positions)
+    await reread()
+    const shown = slowest(positions).seq
+    standsBack = shown > told.seq
+    while (told.seq < shown && !stopping.signal.aborted) {
+      const read = await log.readFacts(partition, told, { recordsMax: factsMax, waitMs: 0 })
+      if (read.facts.length === 0) return
+      publish(decodeAll(read.facts).facts.filter((fact) => fact.seq <= shown))
+      told = read.cursor
+    }
   }
 
   async function reread(): Promise<void> {

@@ -31,6 +31,7 @@ export const capRoutes: readonly Route[] = [
     params: z.strictObject({ t: id, capId: id }),
     query: none,
     body: capBody,
+    example: { metric: 'money', limit: '250.00', period: 'month', scope: { capability: 'classify.sentiment' } },
     replies: { 200: capReply },
     codes: answerCodes,
     async handle({ params, body, caller, gone }, parts) {

@@ -25,6 +25,7 @@ export const estimateRoutes: readonly Route[] = [
     params: none,
     query: none,
     body: estimateBody,
+    example: { capability: 'classify.sentiment', input: { text: 'What a good day.' } },
     bodyBytesMax: jobBytesMax,
     replies: { 200: estimateReply },
     async handle({ body, who }, parts) {

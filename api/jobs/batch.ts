@@ -57,6 +57,12 @@ export const batchRoute: Route = route({
   params: none,
   query: none,
   body: batchBody,
+  example: {
+    jobs: [
+      { key: 'review-1', capability: 'classify.sentiment', input: { text: 'What a good day.' } },
+      { key: 'review-2', capability: 'classify.sentiment', input: { text: 'Nobody came.' }, priority: 1 },
+    ],
+  },
   bodyBytesMax: batchBytesMax,
   takesIdempotencyKey: true,
   replies: { 200: batchReply },

@@ -34,6 +34,7 @@ export const jobRoutes: readonly Route[] = [
     params: none,
     query: z.strictObject({ wait }),
     body: jobBody,
+    example: { capability: 'classify.sentiment', input: { text: 'What a good day.' }, maxCharge: '0.01' },
     bodyBytesMax: jobBytesMax,
     takesIdempotencyKey: true,
     replies: { 200: jobReply, 202: jobReply },

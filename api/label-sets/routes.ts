@@ -32,6 +32,13 @@ export const labelSetRoutes: readonly Route[] = [
     params: z.strictObject({ labelSetId: labelSetIdSchema }),
     query: none,
     body: labelSetSchema,
+    example: {
+      labels: ['praise', 'complaint'],
+      examples: [
+        { text: 'The bread was wonderful.', label: 'praise' },
+        { text: 'Nobody answered the telephone.', label: 'complaint' },
+      ],
+    },
     bodyBytesMax: labelSetBytesMax,
     replies: { 200: labelSetReply },
     codes: [...answerCodes, 'VAULT_KEY_GONE'],

@@ -20,6 +20,7 @@ export const memberRoutes: readonly Route[] = [
     params: z.strictObject({ t: id, memberId: id }),
     query: none,
     body: memberBody,
+    example: { kind: 'agent' },
     replies: { 200: memberReply },
     codes: answerCodes,
     async handle({ params, body, caller, gone }, parts) {

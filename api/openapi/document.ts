@@ -56,7 +56,7 @@ export const operationIdOf = ({ method, path }: Pick<Route, 'method' | 'path'>):
 const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1)
 
 function operationOf(route: Route): Json {
-  const { method, path, summary, roles, body, deprecated } = route
+  const { method, path, summary, roles, body, example, deprecated } = route
   return {
     operationId: operationIdOf({ method, path }),
     summary,
@@ -65,7 +65,7 @@ function operationOf(route: Route): Json {
     ...(roles === 'public' ? { security: [] } : { security: [{ bearer: [] }], 'x-roles': roles }),
     parameters: [...parametersIn('path', route.params), ...parametersIn('query', route.query), ...headersOf(route)],
     ...(body && {
-      requestBody: { required: true, content: { 'application/json': { schema: inputSchema(body) } } },
+      requestBody: { required: true, content: { 'application/json': { schema: inputSchema(body), example } } },
     }),
     responses: { ...repliesOf(route), default: { $ref: '#/components/responses/Problem' } },
   }

@@ -10,7 +10,7 @@ import { openApiOf } from './document.ts'
 
 const file = join(import.meta.dirname, '../../docs/reference/openapi.json')
 type Operation = { operationId: string; parameters: { name: string; in: string; schema: object }[]; responses: object }
-type Media = { schema: object }
+type Media = { schema: object; example?: unknown }
 const document = openApiOf(routeTable) as {
   paths: Record<string, Record<string, Operation & { requestBody?: { content: Record<string, Media> } }>>
 }
@@ -41,6 +41,20 @@ test('every route is an operation of its own, with every parameter of its path',
     const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
     expect(parameters.filter((one) => one.in === 'path').map(({ name }) => name)).toEqual(named)
   }
+})
+
+const withBody = operations.filter(({ requestBody }) => requestBody !== undefined)
+
+test.each(withBody)('the example of $name is accepted', async ({ name, path, requestBody }) => {
+  const { example } = requestBody?.content['application/json'] ?? {}
+  expect(example).toBeTypeOf('object')
+  const isRoots = /^post .v1.(tenants|price-books)$/.test(name)
+  const client = isRoots ? service.root : tenant.admin
+  const at = path.replace('{t}', 'harbor').replace(/\{\w+\}/, 'an-id')
+  const answer = name.startsWith('put') ? await client.put(at, example) : await client.post(at, example)
+  expect([200, 201, 202], answer.text).toContain(answer.status)
+  // Of a batch every item has an outcome of its own.
+  expect(answer.text).not.toContain('urn:pf3:problem')
 })
 
 test('every schema is sound JSON Schema', () => {

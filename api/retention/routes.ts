@@ -42,6 +42,7 @@ export const retentionRoutes: readonly Route[] = [
     params: z.strictObject({ t: id }),
     query: none,
     body: retentionBody,
+    example: { contentDays: 30 },
     replies: { 200: retentionReply },
     codes: answerCodes,
     async handle({ params, body, caller, gone }, parts) {

@@ -27,6 +27,7 @@ export const tenantRoutes: readonly Route[] = [
     params: none,
     query: none,
     body: tenantBody,
+    example: { id: 'harbor-bakery', level: 'client', name: 'Harbor Bakery', currency: 'USD', timeZone: 'Africa/Lagos' },
     replies: { 201: tenantReply },
     codes: answerCodes,
     tenantOf: ({ body }) => body.parentId,

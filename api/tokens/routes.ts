@@ -21,6 +21,7 @@ export const tokenRoutes: readonly Route[] = [
     params: z.strictObject({ t: id }),
     query: none,
     body: tokenBody,
+    example: { role: 'submitter' },
     replies: { 201: issuedReply },
     codes: answerCodes,
     async handle({ params, body, who, caller, gone }, parts) {

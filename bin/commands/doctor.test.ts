@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
-import { examine, type Finding } from './doctor.ts'
+import { examine } from './doctor.ts'
+import type { Finding } from './finding.ts'
 
 let dir: string
 beforeEach(async () => {

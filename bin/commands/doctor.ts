@@ -11,9 +11,8 @@ import { readCertificate } from '../certificate.ts'
 import { type Config, ConfigError, readConfig } from '../config.ts'
 import { printLine, toJson } from '../print.ts'
 import { redisAddress } from '../redis.ts'
+import type { Finding } from './finding.ts'
 
-/** `problem`: undefined when it is as it should be; then `found` says what that is. */
-export type Finding = { what: string; found: string } | { what: string; problem: string; remedy: string }
 type Examine = (config: Config) => Promise<Finding | undefined>
 
 const freeBytesMin = 1024 ** 3
@@ -22,6 +21,7 @@ const certificateDaysMin = 14
 const askMsMax = 5_000
 const postgresVersionMin = 15
 const redisVersionMin = 6
+const clockApartMsMax = 2_000
 
 /** Ends with 1 when something is wrong. */
 export async function doctor(given: { json?: boolean }): Promise<void> {
@@ -64,7 +64,9 @@ export async function examine(env: Readonly<Record<string, string | undefined>>)
     const finding = await check(config)
     if (finding) found.push(finding)
   }
-  return found
+  if (!config.kafka) return found
+  const { examineKafka } = await import('./doctor-kafka.ts')
+  return [...found, ...(await examineKafka(config.kafka, config.partitionCount))]
 }
 
 function runtime(): Finding {
@@ -108,9 +110,9 @@ const freeSpace: Examine = async ({ dataDir: dir }) => {
   return { what, problem: `${gib(free)} GiB are left, less than 1`, remedy }
 }
 
-const masterKey: Examine = async ({ dataDir: dir }) => {
+const masterKey: Examine = async ({ masterKeyFile }) => {
   const what = 'master key'
-  const path = resolve(dir, 'master.key')
+  const path = resolve(masterKeyFile)
   const about = await stat(path).catch(() => undefined)
   if (!about) return { what, found: 'not there yet; the first start makes it: keep a copy of it elsewhere' }
   if (!about.isFile() || about.size !== 32)
@@ -135,8 +137,19 @@ const postgres: Examine = async ({ postgresUrl, dataDir: dir }) => {
   try {
     const database = await openPostgres({ url: postgresUrl, poolMax: 1 })
     try {
-      const { rows } = await database.asOwner((tx) => tx.query<{ version: string }>('SHOW server_version'))
+      const { rows } = await database.asOwner((tx) =>
+        tx.query<{ version: string; ms: string }>(
+          `SELECT current_setting('server_version') AS version, floor(extract(epoch FROM clock_timestamp()) * 1000) AS ms`,
+        ),
+      )
       const version = rows[0]?.version ?? ''
+      const apartMs = Math.abs(Date.now() - Number(rows[0]?.ms))
+      if (apartMs > clockApartMsMax)
+        return {
+          what: 'clock',
+          problem: `${apartMs} ms apart from the database's`,
+          remedy: 'Let both machines follow the same time servers.',
+        }
       if (Number.parseInt(version, 10) >= postgresVersionMin) return { what, found: `PostgreSQL ${version}` }
       const remedy = 'Let PF3_POSTGRES_URL name a newer server.'
       return { what, problem: `PostgreSQL ${version} is too old: ${postgresVersionMin} is needed`, remedy }

@@ -16,7 +16,7 @@ export async function start(given: { roles: string; json?: boolean }): Promise<v
   const logger = serviceLogTo(2, config.logLevel)
   logOwnDeath(logger)
   // The database starts in a thread of its own while the rest of the code is loaded.
-  const opening = openFoundation(config)
+  const opening = openFoundation(config, (what) => logger('the brokers gave trouble', { doing: inLetters(what) }))
   opening.catch(() => undefined) // Reported where it is awaited.
   const { startService } = await import('../service.ts')
   const service = await startService(config, wanted, logger, opening).catch((error: unknown) => {
@@ -48,6 +48,9 @@ export async function start(given: { roles: string; json?: boolean }): Promise<v
   await service.stop()
   logger('stopped')
 }
+
+/** What the library says, in the form that a log may have it. */
+const inLetters = (what: string): string => what.replace(/[^A-Za-z0-9 _-]+/g, ' ').slice(0, 160)
 
 /** Otherwise Node.js would write error and warning as they are, with whatever their messages quote. */
 function logOwnDeath(logger: Logger): void {

@@ -1,4 +1,4 @@
-/** What every log adapter must do; run by simulated.test.ts, embedded.test.ts and embedded.pg.test.ts. */
+/** What every log adapter must do; run by simulated.test.ts, embedded.test.ts, embedded.pg.test.ts and kafka/kafka.kafka.test.ts. */
 import { afterEach, describe, expect, test } from 'vitest'
 import { type FactStream, factStreams, platformTenantId } from '../../schemas/streams.ts'
 import { type FactCursor, type FactRecord, type Log, type StoredFact, type StoredRequest, startOfFacts } from './log.ts'
@@ -10,6 +10,8 @@ export const contractRecordBytesMax = 10_000
 export type LogForTest = {
   /** Empty, with `contractPartitions` partitions and `contractRecordBytesMax`; 100 records may wait to be appended. */
   log: Log
+  /** Offsets of facts rise, but not by one: Kafka keeps its markers among them. */
+  offsetsHaveGaps?: boolean
   /** Another log on the same records, as another process has it. */
   another(): Promise<Log>
   /** While `run` runs, a commit reports LOG_COMMIT_UNKNOWN, whether it happens or not. */
@@ -147,7 +149,7 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
     })
 
     test('facts of all streams are merged by seq, without a gap, and replayed from any position', async () => {
-      const { log } = await openLog()
+      const { log, offsetsHaveGaps = false } = await openLog()
       const tenure = await log.acquire(platformPartition)
       const sizes = [1, 5, 13, 2]
       for (const size of sizes) {
@@ -162,7 +164,9 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       for (const fact of all) expect(text(fact.value)).toBe(`${fact.stream} ${fact.seq}`)
       for (const stream of factStreams) {
         const offsets = all.filter((fact) => fact.stream === stream).map(({ offset }) => offset)
-        expect(offsets).toEqual(offsets.map((_, index) => BigInt(index)))
+        expect(offsets).toEqual([...offsets].sort((a, b) => (a < b ? -1 : 1)))
+        expect(new Set(offsets).size).toBe(offsets.length)
+        if (!offsetsHaveGaps) expect(offsets).toEqual(offsets.map((_, index) => BigInt(index)))
       }
       for (const recordsMax of [1, 2, 4, 20])
         expect(await allFacts(log, platformPartition, startOfFacts, recordsMax)).toEqual(all)
@@ -199,7 +203,8 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       expect(tenure.committed).toEqual({ intakeOffset: 1n, seq: 2n })
       await tenure.commit([], 2n)
       const outside = await another()
-      expect(await outside.committed(otherPartition)).toEqual({ intakeOffset: 2n, seq: 2n })
+      // To be seen from outside may take a moment; the next owner knows at once.
+      await expect.poll(() => outside.committed(otherPartition)).toEqual({ intakeOffset: 2n, seq: 2n })
       expect((await outside.acquire(otherPartition)).committed).toEqual({ intakeOffset: 2n, seq: 2n })
     })
 
@@ -306,22 +311,26 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
     )
 
     test('the directory is read whole, by offset', async () => {
-      const { log, another } = await openLog()
+      const { log, another, offsetsHaveGaps = false } = await openLog()
       expect(await log.directoryEnd()).toBe(0n)
       expect(await log.readDirectory(0n, atOnce)).toEqual([])
       const tenure = await log.acquire(platformPartition)
       await tenure.commit(factsOf(platformPartition, 0n, ['directory', 'accounts', 'directory']), 0n)
       await tenure.commit(factsOf(platformPartition, 3n, ['jobs', 'directory']), 0n)
       const outside = await another()
-      expect(await outside.directoryEnd()).toBe(3n)
       const records = await outside.readDirectory(0n, atOnce)
-      expect(records.map(({ offset, seq, value }) => [offset, seq, text(value)])).toEqual([
-        [0n, 1n, 'directory 1'],
-        [1n, 3n, 'directory 3'],
-        [2n, 5n, 'directory 5'],
+      expect(records.map(({ seq, value }) => [seq, text(value)])).toEqual([
+        [1n, 'directory 1'],
+        [3n, 'directory 3'],
+        [5n, 'directory 5'],
       ])
-      expect(await outside.readDirectory(1n, { recordsMax: 1, waitMs: 0 })).toEqual(records.slice(1, 2))
-      expect(await outside.readDirectory(3n, atOnce)).toEqual([])
+      if (!offsetsHaveGaps) expect(records.map(({ offset }) => offset)).toEqual([0n, 1n, 2n])
+      const end = (records.at(-1)?.offset ?? 0n) + 1n
+      expect(await outside.directoryEnd()).toBe(end)
+      expect(await outside.readDirectory(records[1]?.offset ?? 0n, { recordsMax: 1, waitMs: 0 })).toEqual(
+        records.slice(1, 2),
+      )
+      expect(await outside.readDirectory(end, atOnce)).toEqual([])
     })
 
     test('readers that wait wake when something is written, here or elsewhere', async () => {
@@ -435,7 +444,7 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
         gained: (partition) => events.push(`+${partition}`),
         lost: (partition) => events.push(`-${partition}`),
       })
-      expect(events).toEqual(['+0', '+1', '+2'])
+      await expect.poll(() => events, { timeout: 20_000 }).toEqual(['+0', '+1', '+2'])
       await leave()
       await (await log.acquire(0)).release()
       expect(events.length).toBe(3)

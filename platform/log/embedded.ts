@@ -250,6 +250,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
 
   return {
     ...shape,
+    sharesPartitions: false,
     async append(records) {
       checkSizes(records, shape)
       if (records.length === 0) return []

@@ -51,10 +51,7 @@ export type Tenure = {
 }
 
 export type AssignmentListener = {
-  /**
-   * This instance may acquire the partition now. Whoever reports it reports `lost` before, also to an instance that slept
-   * through losing it: what that instance still holds belongs to a tenure that is over.
-   */
+  /** This instance may acquire the partition now; a tenure that it still holds of it is over. */
   gained(partition: number): void
   /** This instance must stop writing to the partition; a tenure it holds is or will be fenced. */
   lost(partition: number): void
@@ -62,6 +59,8 @@ export type AssignmentListener = {
 
 export type Log = {
   readonly partitionCount: number
+  /** Whether other processes may own partitions too: then a fenced owner is given its partition again, or another has it. */
+  readonly sharesPartitions: boolean
   /** Largest record value in bytes. */
   readonly recordBytesMax: number
   /**
@@ -85,7 +84,10 @@ export type Log = {
   committed(partition: number): Promise<Committed>
   /** Offset after the last request of the partition. */
   intakeEnd(partition: number): Promise<bigint>
-  /** Takes part in the sharing of partitions; the returned function leaves it, after which nothing is reported. */
+  /**
+   * Takes part in the sharing of partitions, and resolves once what falls to this instance has been reported, which may be
+   * nothing; the returned function leaves it, after which nothing is reported.
+   */
   join(listener: AssignmentListener): Promise<() => Promise<void>>
   /** Fences every earlier owner of the partition and settles what it left open; only then answers. */
   acquire(partition: number): Promise<Tenure>

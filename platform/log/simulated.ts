@@ -264,6 +264,7 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
 
   return {
     ...shape,
+    sharesPartitions: false,
     setFaults(changed) {
       faults = { ...faults, ...changed }
     },

@@ -32,6 +32,11 @@ export const messages = {
     level: 'fatal',
     means: 'Its log cannot be trusted, or another owner has taken it. The process ends.',
   },
+  'another process owns the partition': {
+    level: 'warn',
+    means: 'What was under way here for it is over. If it falls to this process again, it begins anew.',
+  },
+  'the brokers gave trouble': { level: 'warn', means: 'Kafka or the connection to it; it is tried again.' },
   'the owner met a fault': {
     level: 'error',
     means: 'A partition is acquired again, or a request was refused because it could not be decided.',

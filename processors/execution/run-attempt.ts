@@ -11,7 +11,7 @@ import {
 } from '../../capabilities/index.ts'
 import { batcher } from '../../platform/batcher.ts'
 import { type Clock, sleep } from '../../platform/clock.ts'
-import { failures } from '../../platform/errors.ts'
+import { failures, isFailure } from '../../platform/errors.ts'
 import type { PayloadReceipt, PayloadVault } from '../../platform/vault/vault.ts'
 import { isSoundUsage } from '../../pricing/index.ts'
 import { idFrom } from '../../schemas/ids.ts'
@@ -44,8 +44,10 @@ const waitingMax = 100_000
 const resourcesKeptMax = 8
 /** An adapter that does not end within this time after being told to is left behind. */
 const abortGraceMs = 2_000
-/** Tries to keep a result before the attempt counts as of unknown outcome. */
-const keepTriesMax = 8
+/** Between two tries to read what a job needs: nothing was asked of a provider yet, so only the deadline ends it. */
+const readWaitMs = 500
+/** Tries to keep a result before the attempt counts as of unknown outcome: with their waits, 52 s. */
+const keepTriesMax = 20
 const keepWaitMs = 250
 
 export function attemptRunner({
@@ -93,8 +95,8 @@ export function attemptRunner({
     if (!provider) return { ok: false, code: 'PROVIDER_UNAVAILABLE' }
     const { tenantId, jobId, submitted } = job
     const [stored, content] = await Promise.all([
-      fetch({ tenantId, ref: submitted.payloadRef }),
-      resourceRef === null ? undefined : resource(tenantId, resourceRef),
+      patiently(jobId, signal, () => fetch({ tenantId, ref: submitted.payloadRef })),
+      resourceRef === null ? undefined : patiently(jobId, signal, () => resource(tenantId, resourceRef)),
     ])
     if (!stored || (resourceRef !== null && !content)) return { ok: false, code: 'INPUT_UNREADABLE' }
     if (signal.aborted) return { ok: false, code: 'CANCELLED' }
@@ -115,6 +117,19 @@ export function attemptRunner({
       },
       signal,
     )
+  }
+
+  /** A vault that is away for a while costs time, not attempts. */
+  async function patiently<Read>(jobId: string, signal: AbortSignal, read: () => Promise<Read>): Promise<Read> {
+    for (;;) {
+      try {
+        return await read()
+      } catch (error) {
+        if (!isFailure(error) || !error.canRetry || signal.aborted) throw error
+        onFault(error, jobId)
+        await sleep(clock, readWaitMs, signal)
+      }
+    }
   }
 
   async function keepResult(job: OpenJob, attempt: OpenAttempt, result: unknown): Promise<PayloadReceipt | undefined> {

@@ -116,6 +116,20 @@ export function world({ seed = 1, clock = systemClock, faults = {}, options = {}
   }
   const onFault: OwnerParts['onFault'] = (problem) => void problems.push(problem)
   let requestNo = 0
+  const ownerOptions: OwnerOptions = {
+    limits: { places: { local: 8, remote: 8 }, attemptMsMax: 5_000, retryBaseMs: 2, retryMsMax: 20 },
+    routeFor: () => [local],
+    canRepeat: () => true,
+    weightOf: () => 1,
+    openJobsPerTenantMax: 10_000,
+    openJobsPerPartitionMax: 100_000,
+    attemptsMax: 4,
+    requestsPerBatchMax: 50,
+    snapshotEveryFacts: 1_000_000n,
+    drainMsMax: 2_000,
+    reacquireWaitMs: 2,
+    ...options,
+  }
 
   function start(more: Partial<OwnerOptions> = {}): Owner & { end(): Promise<void> } {
     const directory = directoryReader({ log, codec: testCodec, clock, onFault: () => {} })
@@ -135,21 +149,7 @@ export function world({ seed = 1, clock = systemClock, faults = {}, options = {}
       directory,
       snapshots,
       onFault,
-      options: {
-        limits: { places: { local: 8, remote: 8 }, attemptMsMax: 5_000, retryBaseMs: 2, retryMsMax: 20 },
-        routeFor: () => [local],
-        canRepeat: () => true,
-        weightOf: () => 1,
-        openJobsPerTenantMax: 10_000,
-        openJobsPerPartitionMax: 100_000,
-        attemptsMax: 4,
-        requestsPerBatchMax: 50,
-        snapshotEveryFacts: 1_000_000n,
-        drainMsMax: 2_000,
-        reacquireWaitMs: 2,
-        ...options,
-        ...more,
-      },
+      options: { ...ownerOptions, ...more },
     })
     return {
       health: owner.health,
@@ -233,7 +233,22 @@ export function world({ seed = 1, clock = systemClock, faults = {}, options = {}
     await until((all) => all.some((f) => f.type === 'PriceBookPublished'))
   }
 
-  return { log, vault, snapshots, problems, calls, start, ask, encode, facts, until, begin, submit, random }
+  return {
+    log,
+    vault,
+    snapshots,
+    problems,
+    calls,
+    ownerOptions,
+    start,
+    ask,
+    encode,
+    facts,
+    until,
+    begin,
+    submit,
+    random,
+  }
 }
 
 export const tally = (facts: readonly Fact[]): Record<string, number> => {

@@ -1,6 +1,6 @@
 /** What the runner must do on every database; run by runner.test.ts and runner.pg.test.ts. */
 import { describe, expect, test } from 'vitest'
-import { systemClock } from '../../platform/clock.ts'
+import { type Clock, systemClock } from '../../platform/clock.ts'
 import {
   answeredTopic,
   inProcessRelay,
@@ -58,8 +58,8 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
       const never = () => undefined
       const [one, two] = [faulty(on.database, never), faulty(other, never)]
       const both = await Promise.all([
-        on.start({ database: one.database, factsMax: 7 }),
-        on.start({ database: two.database, factsMax: 11 }),
+        on.start({ database: one.database, factsMax: 7, standBackMs: 0 }),
+        on.start({ database: two.database, factsMax: 11, standBackMs: 0 }),
       ])
       await writeHistory(on.log, past, 60)
       await Promise.all(both.map((projections) => on.caughtUp(projections, past)))
@@ -67,6 +67,33 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
       expect(one.seen.rolledBack + two.seen.rolledBack, 'they did meet').toBeGreaterThan(5)
       expect(on.failures).toEqual([])
       await Promise.all(both.map((projections) => projections.stop()))
+      await other.close()
+    })
+
+    test('while one process gets on with the views, another stands back, and takes over when that one has gone', async () => {
+      const past = history({ seed: 16, jobs: 200 })
+      const other = await on.another()
+      const second = faulty(other, () => undefined)
+      const heard = [new Set<string>(), new Set<string>()] as const
+      const hearing = (of: Set<string>): Relay => ({ ...inProcessRelay(), publish: (topic) => void of.add(topic) })
+      const [one, two] = await Promise.all([
+        on.start({ factsMax: 5, relay: hearing(heard[0]) }),
+        on.start({ database: second.database, factsMax: 5, relay: hearing(heard[1]) }),
+      ])
+      const half: History = { ...past, byPartition: past.byPartition.map((facts) => facts.slice(0, 400)) }
+      await writeHistory(on.log, half, 20)
+      await Promise.all([one, two].map((projections) => on.caughtUp(projections, half)))
+      expect(second.seen.rolledBack, 'now and then it looks whether it is needed').toBeLessThan(20)
+      // Those who wait are told in either process, whichever wrote the rows.
+      const jobs = half.byPartition
+        .flat()
+        .flatMap((fact) => ('jobId' in fact ? [jobChangedTopic(fact.tenantId, fact.jobId)] : []))
+      for (const topics of heard) await expect.poll(() => jobs.filter((topic) => !topics.has(topic))).toEqual([])
+      await one.stop()
+      await writeHistory(on.log, { ...past, byPartition: past.byPartition.map((facts) => facts.slice(400)) }, 20)
+      await on.caughtUp(two, past)
+      await on.expectViewsOf(past)
+      await two.stop()
       await other.close()
     })
 
@@ -82,13 +109,16 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
       const projections = await on.start({
         database: broken.database,
         factsMax: 40,
-        clock: { ...systemClock, after: (_, run) => systemClock.after(1, run) },
+        clock: hurried,
       })
       await untilSeq(projections, past)
       await on.expectViewsOf(past)
       expect(broken.seen.failed).toBeGreaterThan(5)
       expect(on.failures.every((failure) => !failure.isStopped)).toBe(true)
     })
+
+    /** Every wait is over at once. */
+    const hurried: Clock = { ...systemClock, after: (_, run) => systemClock.after(1, run) }
 
     /** As `caughtUp`, for a clock on which every wait is over at once. */
     async function untilSeq(projections: Projections, { byPartition }: Pick<History, 'byPartition'>): Promise<void> {

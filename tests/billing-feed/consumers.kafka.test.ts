@@ -10,7 +10,7 @@ import { ledgerReply } from '../../api/billing/convert.ts'
 import type { JobRated } from '../../schemas/events.generated.ts'
 import { brokers, registryUrl } from './kafka-of-the-run.ts'
 import { balancesOf, ratedFact, tenantsOf } from './rated-facts.ts'
-import { installPython, type Language, languages, runSample } from './run-sample.ts'
+import { installSample, type Language, languages, runSample } from './run-sample.ts'
 import { type FeedWriter, openFeedWriter, partitionCount } from './write-feed.ts'
 
 const newTopic = () => `t${randomUUID().slice(0, 8)}.billing`
@@ -62,7 +62,7 @@ async function writeFacts(tenants: readonly string[], from: number, to: number):
 }
 
 beforeAll(async () => {
-  installPython()
+  installSample()
   writer = await openFeedWriter(brokers(), registryUrl(), topic)
   await writeFacts(ofZero, 0, 60)
   await writeFacts(ofOne, 1_000, 1_060)

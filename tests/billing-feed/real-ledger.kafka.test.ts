@@ -7,7 +7,7 @@ import { memoryCodec } from '../../producers/testing/rig.ts'
 import type { JobRated } from '../../schemas/events.generated.ts'
 import { brokers, registryUrl } from './kafka-of-the-run.ts'
 import { ratedFact } from './rated-facts.ts'
-import { installPython, type Language, languages, runSample } from './run-sample.ts'
+import { installSample, type Language, languages, runSample } from './run-sample.ts'
 import { type FeedWriter, openFeedWriter } from './write-feed.ts'
 
 const topic = `t${randomUUID().slice(0, 8)}.billing`
@@ -17,7 +17,7 @@ let tenants: Awaited<ReturnType<typeof openTenant>>[]
 let rated: JobRated[]
 
 beforeAll(async () => {
-  installPython()
+  installSample()
   writer = await openFeedWriter(brokers(), registryUrl(), topic)
   service = await startService()
   service.scripted.play([{ promptHas: 'refuse this', status: 400 }])

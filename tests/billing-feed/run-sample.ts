@@ -1,8 +1,9 @@
 /** Runs the samples as a reader of the documentation would: as processes of their own. */
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { installPython } from '../machine/python.ts'
 
 const root = join(import.meta.dirname, '../..')
 const samples = join(root, 'samples/billing-consumer')
@@ -34,18 +35,4 @@ export function runSample(language: Language, args: readonly string[], env: Reco
 }
 
 /** Installs what the sample in Python asks for, from PyPI, when it is not there yet. */
-export function installPython(): void {
-  if (existsSync(join(home, 'installed'))) return
-  rmSync(home, { recursive: true, force: true })
-  mkdirSync(join(home, '..'), { recursive: true })
-  run('python3', ['-m', 'venv', home])
-  run(join(home, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', '-r', requirements])
-  mkdirSync(join(home, 'installed')) // Last, so that an installation that was cut short is begun again.
-}
-
-function run(command: string, args: readonly string[]): void {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' })
-  if (status === 0) return
-  const hint = 'This needs Python 3 with venv (apt-get install python3-venv) and PyPI.'
-  throw new Error(`${hint}\n${command} ${args.join(' ')}: ${error ?? ''}${stdout}${stderr}`)
-}
+export const installSample = (): void => installPython(home, ['-r', requirements])

@@ -7,16 +7,32 @@ import { onTestFinished } from 'vitest'
 import { type ApiClient, apiClient } from '../../bin/demo/api-client.ts'
 import { type ServiceProcess, startServiceProcess } from '../../bin/demo/service-process.ts'
 
-export type Stage = {
+export type Actors = {
+  /** A tenant below the platform; the token is its admin's. */
+  tenant(id: string): Promise<{ id: string; token: string }>
+  setCap(tenantId: string, capId: string, cap: object): Promise<void>
+}
+
+export function actors(client: ApiClient, rootToken: string): Actors {
+  const asRoot = <Body>(method: 'POST' | 'PUT', path: string, body: object) =>
+    client.mustAsk<Body>(rootToken, { method, path, body, headers: { 'X-PF3-Justification': 'set-up of a test' } })
+  return {
+    async tenant(id) {
+      await asRoot('POST', '/v1/tenants', { id, level: 'client', name: id, currency: 'USD', timeZone: 'Africa/Lagos' })
+      const { token } = await asRoot<{ token: string }>('POST', `/v1/tenants/${id}/tokens`, { role: 'tenant-admin' })
+      return { id, token }
+    },
+    setCap: async (tenantId, capId, cap) => void (await asRoot('PUT', `/v1/tenants/${tenantId}/caps/${capId}`, cap)),
+  }
+}
+
+export type Stage = Actors & {
   dataDir: string
   rootToken: string
   client: ApiClient
   service(): ServiceProcess
   /** SIGKILL, and a new process on the same data and port. */
   restart(): Promise<void>
-  /** A tenant below the platform; the token is its admin's. */
-  tenant(id: string): Promise<{ id: string; token: string }>
-  setCap(tenantId: string, capId: string, cap: object): Promise<void>
 }
 
 /** Everything is ended and removed when the test is over. */
@@ -38,8 +54,6 @@ export async function stage(options: {
     if (!service.hasEnded()) await service.stop() // Killed, it would leave the directory of its socket behind.
     await rm(dataDir, { recursive: true, force: true })
   })
-  const asRoot = <Body>(method: 'POST' | 'PUT', path: string, body: object) =>
-    client.mustAsk<Body>(rootToken, { method, path, body, headers: { 'X-PF3-Justification': 'set-up of a test' } })
   return {
     dataDir,
     rootToken,
@@ -52,11 +66,6 @@ export async function stage(options: {
       restarting = restarted
       return restarted
     },
-    async tenant(id) {
-      await asRoot('POST', '/v1/tenants', { id, level: 'client', name: id, currency: 'USD', timeZone: 'Africa/Lagos' })
-      const { token } = await asRoot<{ token: string }>('POST', `/v1/tenants/${id}/tokens`, { role: 'tenant-admin' })
-      return { id, token }
-    },
-    setCap: async (tenantId, capId, cap) => void (await asRoot('PUT', `/v1/tenants/${tenantId}/caps/${capId}`, cap)),
+    ...actors(client, rootToken),
   }
 }

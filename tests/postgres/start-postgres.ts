@@ -5,9 +5,9 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
+import { freePort } from '../machine/free-port.ts'
 
 const install = 'apt-get install postgresql'
 const startWaitMs = 30_000
@@ -133,19 +133,6 @@ function unprivilegedUser(): { uid: number; gid: number } | undefined {
       `PostgreSQL does not run as root, and there is no user postgres. Install it with:\n\n  ${install}\n`,
     )
   return { uid, gid }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
-      )
-    })
-  })
 }
 
 async function answering(url: string, isRunning: () => boolean): Promise<void> {

@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { limitDefaults, limits } from '../../api/limits/limits.ts'
 import { examine } from '../../bin/commands/doctor.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { redisRelay } from '../../platform/relay/redis-relay.ts'
 import { inProcessRelay } from '../../platform/relay/relay.ts'
-import { freePort } from '../stack/machine.ts'
+import { freePort } from '../machine/free-port.ts'
 import { makeCertificate } from '../transport/certificate.ts'
 import { type Client, clientAt, ownRedis } from './own-redis.ts'
 
@@ -43,7 +43,7 @@ const heardFrom = (publisher: ReturnType<typeof relayOn>, listener: ReturnType<t
 
 describe('relays', () => {
   test('tell each other, once, and those of another installation nothing', async () => {
-    const url = inject('stack').redisUrl
+    const url = process.env['PF3_TEST_REDIS_URL'] ?? ''
     const clients = [clientAt({ url }), clientAt({ url }), clientAt({ url })] as const
     await isUp(...clients)
     const prefix = newPrefix()
@@ -118,7 +118,7 @@ describe('limits', () => {
   const times = (count: number, answer: string) => Array<string>(count).fill(answer)
 
   test('are one count for all processes', async () => {
-    const url = inject('stack').redisUrl
+    const url = process.env['PF3_TEST_REDIS_URL'] ?? ''
     const clients = [clientAt({ url }), clientAt({ url })] as const
     await isUp(...clients)
     const prefix = newPrefix()

@@ -7,8 +7,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import { clientOf } from '../../api/testing/client.ts'
 import { startServiceProcess } from '../../bin/demo/service-process.ts'
 import { startScriptedProvider } from '../../providers/index.ts'
+import { freePort } from '../machine/free-port.ts'
 import { freshDatabase } from '../postgres/fresh-database.ts'
-import { freePort } from '../stack/machine.ts'
 import { ownRedis } from './own-redis.ts'
 
 const rootToken = `pf3_${randomBytes(32).toString('base64url')}`

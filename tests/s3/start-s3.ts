@@ -2,11 +2,11 @@
  * Object storage for one test run: moto's server in memory, on a free loopback port, gone afterwards. It is installed from
  * PyPI into node_modules/.cache when it is not there yet. Tests find it by `inject('s3Url')`.
  */
-import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { freePort } from '../machine/free-port.ts'
+import { installPython } from '../machine/python.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -35,7 +35,7 @@ export async function teardown(): Promise<void> {
 
 /** Throws, saying what pip said, when the server can be neither found nor installed. */
 async function startS3(): Promise<{ url: string; stop: () => Promise<void> }> {
-  install()
+  installPython(home, [`moto[server]==${version}`])
   const port = await freePort()
   const server = spawn(join(home, 'bin/moto_server'), ['-H', '127.0.0.1', '-p', String(port)], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -64,33 +64,4 @@ async function startS3(): Promise<{ url: string; stop: () => Promise<void> }> {
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
   return { url, stop }
-}
-
-function install(): void {
-  if (existsSync(join(home, 'installed'))) return
-  rmSync(home, { recursive: true, force: true })
-  mkdirSync(join(home, '..'), { recursive: true })
-  run('python3', ['-m', 'venv', home])
-  run(join(home, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', `moto[server]==${version}`])
-  mkdirSync(join(home, 'installed')) // Last, so that an installation that was cut short is begun again.
-}
-
-function run(command: string, args: readonly string[]): void {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' })
-  if (status === 0) return
-  const hint = 'These tests need Python 3 with venv (apt-get install python3-venv) and PyPI.'
-  throw new Error(`${hint}\n${command} ${args.join(' ')}: ${error ?? ''}${stdout}${stderr}`)
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
-      )
-    })
-  })
 }

@@ -94,8 +94,6 @@ export function cluster(parts: ClusterParts) {
     // Joining answers a moment after the process has started.
     const hand = () => {
       if (!to.listener) return void to.process.clock.after(1, hand)
-      // It may have slept through losing it: what it still has of it belongs to an owner that is gone.
-      to.listener.lost(partition)
       to.listener.gained(partition)
     }
     hand()

@@ -1,14 +1,13 @@
 /** Apache Kafka without Docker: one or three brokers in KRaft mode, each broker and controller in one, on free loopback ports. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { createConnection } from 'node:net'
 import { join } from 'node:path'
-import { answering, freePort, type Part, startPart } from './machine.ts'
+import { freePort } from '../machine/free-port.ts'
+import { answering, isOpen, type Part, startPart } from './machine.ts'
 
 export type Broker = {
   id: number
   address: string
-  part(): Part
   start(): Promise<void>
   stop(signal?: NodeJS.Signals): Promise<void>
 }
@@ -18,15 +17,13 @@ export type KafkaOptions = {
   jars: string
   dir: string
   brokerCount: 1 | 3
-  /** Further lines of `server.properties`. */
-  settings?: Readonly<Record<string, string>>
 }
 
 const startWaitMs = 90_000
 const clusterId = 'cGYzLXN0YWNrLWNsdXN0ZQ'
 const heap = ['-Xms256m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
-export async function startKafka({ jars, dir, brokerCount, settings = {} }: KafkaOptions): Promise<KafkaStack> {
+export async function startKafka({ jars, dir, brokerCount }: KafkaOptions): Promise<KafkaStack> {
   const ids = Array.from({ length: brokerCount }, (_, index) => index + 1)
   const ports = new Map<number, { client: number; controller: number }>()
   for (const id of ids) ports.set(id, { client: await freePort(), controller: await freePort() })
@@ -64,7 +61,6 @@ export async function startKafka({ jars, dir, brokerCount, settings = {} }: Kafk
       'group.initial.rebalance.delay.ms': '0',
       // A group that stands empty for longer than this loses its offsets; ours are what was taken of the intake.
       'offsets.retention.minutes': '5256000',
-      ...settings,
     }
     const file = join(home, 'server.properties')
     writeFileSync(
@@ -92,10 +88,6 @@ export async function startKafka({ jars, dir, brokerCount, settings = {} }: Kafk
     return {
       id,
       address: `127.0.0.1:${client}`,
-      part() {
-        if (!part) throw new Error(`Broker ${id} was not started.`)
-        return part
-      },
       async start() {
         part = startPart({
           name: `Kafka broker ${id}`,
@@ -121,16 +113,4 @@ export async function startKafka({ jars, dir, brokerCount, settings = {} }: Kafk
     throw error
   }
   return { brokers, addresses: brokers.map(({ address }) => address).join(','), stop }
-}
-
-/** Whether somebody accepts connections there. */
-export function isOpen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ host: '127.0.0.1', port })
-    const end = (isUp: boolean) => {
-      socket.destroy()
-      resolve(isUp)
-    }
-    socket.once('connect', () => end(true)).once('error', () => end(false))
-  })
 }

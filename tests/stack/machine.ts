@@ -1,7 +1,7 @@
 /** What every part of the stack is made of: a process that is watched until it answers, its log, and its end. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createConnection } from 'node:net'
 
 export type Part = {
   readonly name: string
@@ -14,19 +14,6 @@ export type Part = {
 
 const stopWaitMs = 20_000
 const lookMs = 50
-
-/** A port nobody listens on. Somebody may take it before it is used: whoever needs it fails then, and says so. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
-      )
-    })
-  })
-}
 
 export type Start = {
   name: string
@@ -53,8 +40,8 @@ export function startPart({ name, command, args, cwd, env = {}, logFile }: Start
   return {
     name,
     pid: child.pid,
-    isRunning: () => child.exitCode === null && child.signalCode === null,
     signal: (signal) => void child.kill(signal),
+    isRunning: () => child.exitCode === null && child.signalCode === null,
     async stop(signal = 'SIGTERM') {
       child.kill(signal)
       const giveUp = setTimeout(() => child.kill('SIGKILL'), stopWaitMs)
@@ -80,4 +67,16 @@ export async function answering(
     }
     await new Promise((resolve) => setTimeout(resolve, lookMs))
   }
+}
+
+/** Whether somebody accepts connections there. */
+export function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: '127.0.0.1', port })
+    const end = (isUp: boolean) => {
+      socket.destroy()
+      resolve(isUp)
+    }
+    socket.once('connect', () => end(true)).once('error', () => end(false))
+  })
 }

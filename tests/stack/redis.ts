@@ -1,10 +1,12 @@
 /** Redis from the system's packages, with its append-only file, on a free loopback port. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isOpen } from './kafka.ts'
-import { answering, freePort, type Part, startPart } from './machine.ts'
+import { freePort } from '../machine/free-port.ts'
+import { answering, isOpen, type Part, startPart } from './machine.ts'
 
 export type RedisStack = { url: string; part(): Part; start(): Promise<void>; stop(): Promise<void> }
+
+const startWaitMs = 20_000
 
 export type RedisOptions = {
   dir: string
@@ -29,7 +31,7 @@ export async function startRedis({ dir, tls, settings = [] }: RedisOptions): Pro
       cwd: home,
       logFile,
     })
-    await answering(running, logFile, 20_000, () => isOpen(port))
+    await answering(running, logFile, startWaitMs, () => isOpen(port))
   }
   await start()
   return {

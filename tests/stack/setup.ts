@@ -1,47 +1,19 @@
-/**
- * The stack of one test run: what the environment names, or one that is started here and gone afterwards. Tests find it
- * by `inject('stack')`.
- */
-import type { TestProject } from 'vitest/node'
+/** The stack of one test run: what the environment names, or one that is started here and gone afterwards. */
 import { type Stack, startStack } from './start-stack.ts'
-
-export type StackUrls = { brokers: string; registryUrl: string; postgresUrl: string; redisUrl: string }
-
-declare module 'vitest' {
-  export interface ProvidedContext {
-    stack: StackUrls
-  }
-}
-
-const names = {
-  brokers: 'PF3_TEST_KAFKA_BROKERS',
-  registryUrl: 'PF3_TEST_REGISTRY_URL',
-  postgresUrl: 'PF3_TEST_POSTGRES_URL',
-  redisUrl: 'PF3_TEST_REDIS_URL',
-} as const satisfies Record<keyof StackUrls, string>
 
 let started: Stack | undefined
 
+/** Every name of the stack's environment, as tests, helpers of other suites and processes that they start find it. */
+const testName = (name: string): string => name.replace('PF3_', 'PF3_TEST_')
+const names = ['PF3_KAFKA_BROKERS', 'PF3_REGISTRY_URL', 'PF3_POSTGRES_URL', 'PF3_REDIS_URL'].map(testName)
+
 /** Called by vitest before the first file. Throws when only some of the environment's variables are set. */
-export async function setup(project: TestProject): Promise<void> {
-  const given = Object.entries(names).map(([key, name]) => [key, process.env[name] ?? ''] as const)
-  const missing = given.filter(([, value]) => value === '').length
-  if (missing > 0 && missing < given.length)
-    throw new Error(`All of ${Object.values(names).join(', ')} or none of them must be set.`)
-  if (missing === 0) {
-    project.provide('stack', Object.fromEntries(given) as StackUrls)
-    return
-  }
+export async function setup(): Promise<void> {
+  const missing = names.filter((name) => !process.env[name])
+  if (missing.length === 0) return
+  if (missing.length < names.length) throw new Error(`All of ${names.join(', ')} or none of them must be set.`)
   started = await startStack()
-  const urls = {
-    brokers: started.kafka.addresses,
-    registryUrl: started.registry.url,
-    postgresUrl: started.postgresUrl,
-    redisUrl: started.redis.url,
-  }
-  // Helpers of other suites, and processes that tests start, find it by these.
-  for (const [key, name] of Object.entries(names)) process.env[name] = urls[key as keyof StackUrls]
-  project.provide('stack', urls)
+  for (const [name, value] of Object.entries(started.environment)) process.env[testName(name)] = value
 }
 
 /** Called by vitest after the last one. */

@@ -14,7 +14,7 @@ export type Stack = {
   registry: RegistryStack
   redis: RedisStack
   postgresUrl: string
-  /** What a service or a test needs to know, by name of the environment variable. */
+  /** Where everything is, by name of the service's option. */
   environment: Readonly<Record<string, string>>
   /** Ends every process and removes what they wrote. */
   stop(): Promise<void>

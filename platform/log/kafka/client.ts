@@ -1,0 +1,152 @@
+/**
+ * kafkajs as this log uses it. Producers, admin and group membership go by its public interface; reading goes by its
+ * cluster and broker classes, because its consumer cannot read partitions that are named to it. Both are of the pinned
+ * version; `client.test.ts` fails when a new one no longer has them.
+ */
+import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
+import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import { PlatformError } from '../../errors.ts'
+
+export type KafkaConnection = {
+  /** `host:port`. */
+  brokers: readonly string[]
+  /** PEM of the authority that signed the brokers' certificates; `true` for those the system trusts. */
+  tls?: { ca: string | true }
+  sasl?: { username: string; password: string }
+  /** How a connection is opened; kafkajs' own way unless a test comes between. */
+  socketFactory?: (given: { host: string; port: number; ssl?: object; onConnect: () => void }) => Socket
+  /** Is told what kafkajs warns of, and of errors that it does not mend by itself. */
+  onNotice?: (message: string, facts: Readonly<Record<string, unknown>>) => void
+}
+
+export type FetchedRecord = {
+  offset: string
+  key: Buffer | null
+  value: Buffer | null
+  headers: Record<string, Buffer | undefined>
+  isControlRecord: boolean
+  batchContext: { producerId: string; inTransaction: boolean }
+}
+
+export type FetchedPartition = {
+  partition: number
+  highWatermark: string
+  lastStableOffset: string
+  abortedTransactions: { producerId: string; firstOffset: string }[]
+  messages: FetchedRecord[]
+}
+
+export type BrokerClient = {
+  fetch(request: {
+    replicaId: number
+    isolationLevel: number
+    maxWaitTime: number
+    minBytes: number
+    maxBytes: number
+    topics: { topic: string; partitions: { partition: number; fetchOffset: string; maxBytes: number }[] }[]
+  }): Promise<{ responses: { topicName: string; partitions: FetchedPartition[] }[] }>
+  listOffsets(request: {
+    replicaId: number
+    isolationLevel: number
+    topics: { topic: string; partitions: { partition: number; timestamp: number }[] }[]
+  }): Promise<{ responses: { topic: string; partitions: { partition: number; offset: string }[] }[] }>
+}
+
+export type ClusterClient = {
+  connect(): Promise<void>
+  disconnect(): Promise<void>
+  isConnected(): boolean
+  addMultipleTargetTopics(topics: readonly string[]): Promise<void>
+  refreshMetadata(): Promise<void>
+  findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
+  findBroker(of: { nodeId: number | string }): Promise<BrokerClient>
+}
+
+/** kafkajs' numbers for what a read may see. */
+export const isolation = { uncommitted: 0, committed: 1 } as const
+export const consumerReplicaId = -1
+
+/**
+ * Transactions follow one another faster than a broker writes their end markers, and until then it answers
+ * CONCURRENT_TRANSACTIONS; kafkajs waits 300 ms before it asks again, which makes 5 transactions a second of 200.
+ */
+const retry = { initialRetryTime: 4, factor: 0.2, multiplier: 1.4, maxRetryTime: 250, retries: 60 }
+const connectionTimeoutMs = 3_000
+const requestTimeoutMs = 8_000
+
+const fromHere = createRequire(import.meta.url)
+// What one part of kafkajs takes no setting for: it reads its own defaults.
+Object.assign(fromHere('kafkajs/src/retry/defaults') as object, retry)
+// It counts back from a moment that never was, which Node.js says of every process once; the timer is right all the same.
+const { emitWarning } = process
+process.emitWarning = ((warning: string | Error, ...rest: never[]) => {
+  if (String(rest[0]) !== 'TimeoutNegativeWarning') emitWarning.call(process, warning, ...rest)
+}) as typeof process.emitWarning
+const Cluster = fromHere('kafkajs/src/cluster') as new (options: object) => ClusterClient
+const newSocketFactory = fromHere('kafkajs/src/network/socketFactory') as () => KafkaConfig['socketFactory']
+
+/** What kafkajs reports at every retry, though it mends it. */
+const mended = /CONCURRENT_TRANSACTIONS|concurrent transaction|Response Fetch|Response AddPartitionsToTxn|Restarting/i
+
+const noticesOf =
+  ({ onNotice }: KafkaConnection) =>
+  () =>
+  ({ log: { message, ...facts } }: { log: { message: string; [fact: string]: unknown } }) => {
+    const error = typeof facts.error === 'string' ? facts.error : ''
+    if (!mended.test(message) && !mended.test(error)) onNotice?.(message, facts)
+  }
+
+const configOf = (connection: KafkaConnection) => ({
+  clientId: 'pf3',
+  brokers: [...connection.brokers],
+  connectionTimeout: connectionTimeoutMs,
+  authenticationTimeout: connectionTimeoutMs,
+  requestTimeout: requestTimeoutMs,
+  retry,
+  logLevel: logLevel.WARN,
+  logCreator: noticesOf(connection),
+  ...(connection.tls
+    ? { ssl: { minVersion: 'TLSv1.3' as const, ...(connection.tls.ca === true ? {} : { ca: connection.tls.ca }) } }
+    : {}),
+  ...(connection.sasl ? { sasl: { mechanism: 'scram-sha-512', ...connection.sasl } as SASLOptions } : {}),
+  ...(connection.socketFactory ? { socketFactory: connection.socketFactory as KafkaConfig['socketFactory'] } : {}),
+})
+
+/** A client of its own for each purpose: those of one share what they believe to be committed. */
+export const kafkaClient = (connection: KafkaConnection): Kafka => new Kafka(configOf(connection) as KafkaConfig)
+
+/** Connections for reading, with nobody's group behind them. */
+export function clusterClient(connection: KafkaConnection): ClusterClient {
+  const { logLevel: _, logCreator: __, ...config } = configOf(connection)
+  return new Cluster({
+    ...config,
+    logger: kafkaClient(connection).logger(),
+    socketFactory: connection.socketFactory ?? newSocketFactory(),
+    enforceRequestTimeout: true,
+    metadataMaxAge: 300_000,
+    allowAutoTopicCreation: false,
+    maxInFlightRequests: null,
+    isolationLevel: isolation.committed,
+  })
+}
+
+/** The names of Kafka's own errors in `error` and in what caused it. */
+export function protocolErrors(error: unknown): string[] {
+  const found: string[] = []
+  for (let at = error, depth = 0; at instanceof Error && depth < 10; depth++) {
+    if ('type' in at && typeof at.type === 'string') found.push(at.type)
+    at = at.cause ?? ('originalError' in at ? at.originalError : undefined)
+  }
+  return found
+}
+
+export const isProtocolError = (error: unknown, ...types: readonly string[]): boolean =>
+  protocolErrors(error).some((type) => types.includes(type))
+
+/** For everything that may work again later. */
+export function unavailable(error: unknown, facts: Record<string, string | number> = {}): PlatformError {
+  if (error instanceof PlatformError) return error
+  const cause = error instanceof Error ? error.message : String(error)
+  return new PlatformError('LOG_UNAVAILABLE', { ...facts, cause }, { cause: error })
+}

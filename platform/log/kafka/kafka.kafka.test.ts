@@ -1,0 +1,128 @@
+import { createConnection, type Socket } from 'node:net'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { systemClock } from '../../clock.ts'
+import { contractPartitions, contractRecordBytesMax, factsOf, logContract } from '../contract.ts'
+import type { Log } from '../log.ts'
+import { type KafkaConnection, kafkaClient } from './client.ts'
+import { kafkaLog } from './kafka.ts'
+import { applyTopics, topicPlans } from './topics.ts'
+
+const brokers = (process.env['PF3_TEST_KAFKA_BROKERS'] ?? '').split(',')
+const admin = kafkaClient({ brokers }).admin()
+beforeAll(() => admin.connect())
+afterAll(() => admin.disconnect())
+
+const endTransaction = 26
+
+/** Connections that break at the end of a transaction: before the broker hears of it, or before it is heard. */
+function breakable() {
+  let breaks: 'before' | 'after' | undefined
+  const socketFactory: KafkaConnection['socketFactory'] = ({ host, port, onConnect }) => {
+    const socket: Socket = createConnection({ host, port }, onConnect)
+    const write = socket.write.bind(socket)
+    socket.write = ((frame: Buffer, ...rest: []) => {
+      if (breaks === undefined || frame.readInt16BE(4) !== endTransaction) return write(frame, ...rest)
+      if (breaks === 'before') socket.destroy()
+      else {
+        socket.removeAllListeners('data')
+        socket.once('data', () => socket.destroy())
+        write(frame, ...rest)
+      }
+      return true
+    }) as typeof socket.write
+    return socket
+  }
+  return {
+    socketFactory,
+    breakAt(at: typeof breaks) {
+      breaks = at
+    },
+  }
+}
+
+let opened = 0
+
+async function freshTopics(): Promise<string> {
+  opened += 1
+  const prefix = `contract-${process.pid}-${opened}.`
+  await applyTopics(
+    admin,
+    topicPlans({ prefix, partitionCount: contractPartitions, replicationFactor: 1 }),
+    systemClock,
+  )
+  return prefix
+}
+
+const openOn = (prefix: string, connection: KafkaConnection = { brokers }) =>
+  kafkaLog({
+    connection,
+    prefix,
+    partitionCount: contractPartitions,
+    clock: systemClock,
+    recordBytesMax: contractRecordBytesMax,
+    waitingRecordsMax: 100,
+  })
+
+logContract('the log on Kafka', async () => {
+  const prefix = await freshTopics()
+  const { socketFactory, breakAt } = breakable()
+  const log = await openOn(prefix, { brokers, socketFactory })
+  const logs = [log]
+  return {
+    log,
+    offsetsHaveGaps: true,
+    async another() {
+      const more = await openOn(prefix)
+      logs.push(more)
+      return more
+    },
+    async losingCommits(isDurable, run) {
+      breakAt(isDurable ? 'after' : 'before')
+      await run()
+      breakAt(undefined)
+    },
+    close: async () => void (await Promise.all(logs.map((one) => one.close()))),
+  }
+})
+
+/** What one instance believes to own, as it is told. */
+async function joined(log: Log) {
+  const owned = new Set<number>()
+  const leave = await log.join({
+    gained: (partition) => owned.add(partition),
+    lost: (partition) => owned.delete(partition),
+  })
+  return { owned, leave }
+}
+
+test('instances share the partitions: each has one owner, none moves without need, and who leaves is followed', async () => {
+  const prefix = await freshTopics()
+  const logs = [await openOn(prefix), await openOn(prefix), await openOn(prefix), await openOn(prefix)]
+  onTestFinished(async () => void (await Promise.all(logs.map((log) => log.close()))))
+  const members: Awaited<ReturnType<typeof joined>>[] = []
+  const shares = () => members.map(({ owned }) => [...owned].sort())
+  const isShared = () =>
+    shares().flat().sort().join() === '0,1,2' &&
+    Math.max(...shares().map(({ length }) => length)) <= Math.ceil(3 / members.length)
+  for (const log of logs) {
+    members.push(await joined(log))
+    await expect.poll(isShared, { timeout: 20_000 }).toBe(true)
+  }
+  const before = shares()
+  const index = before.findIndex(({ length }) => length === 1)
+  await members.splice(index, 1)[0]?.leave()
+  await expect.poll(isShared, { timeout: 20_000 }).toBe(true)
+  for (const [one, share] of before.toSpliced(index, 1).entries())
+    expect(shares()[one]).toEqual(expect.arrayContaining(share))
+})
+
+test('of two who acquire a partition in one process at once, the one that asked last is left', async () => {
+  const log = await openOn(await freshTopics())
+  onTestFinished(() => log.close())
+  for (let round = 0; round < 5; round++) {
+    const [first, last] = await Promise.all([log.acquire(0), log.acquire(0)])
+    const facts = factsOf(0, last.committed.seq, ['jobs'])
+    await expect(first.commit(facts, 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
+    await last.commit(facts, 0n)
+  }
+})

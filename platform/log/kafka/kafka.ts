@@ -1,0 +1,384 @@
+/**
+ * The log on Apache Kafka: one topic per stream, the same partition number for a tenant in all of them. Requests are
+ * appended by anyone, without transactions; facts only by the partition's owner, in transactions together with the offset
+ * of the intake. Offsets of facts rise, with gaps where Kafka keeps its markers; `seq` has none.
+ */
+import type { Producer, RecordMetadata } from 'kafkajs'
+import { type FactStream, factStreams, platformTenantId } from '../../../schemas/streams.ts'
+import { batcher } from '../../batcher.ts'
+import type { Clock } from '../../clock.ts'
+import { PlatformError } from '../../errors.ts'
+import { type BacklogLimits, backlog, backlogDefaults } from '../backlog.ts'
+import { advance, checkPartition, checkRead, checkSizes, recordBytesMaxDefault, type Shape } from '../checks.ts'
+import type { FactCursor, IntakeRecord, Log, Position, ReadOptions, StoredFact, Tenure } from '../log.ts'
+import { partitionOf } from '../partitioner.ts'
+import { type Assignment, joinOwners } from './assignment.ts'
+import type { TopicPartition } from './brokers.ts'
+import { type KafkaConnection, kafkaClient, unavailable } from './client.ts'
+import type { Lane, LaneRecord } from './lane.ts'
+import { openLanes } from './lanes.ts'
+import { acquireTenure, committedOf, type TenureParts } from './tenure.ts'
+import { topicOf } from './topics.ts'
+
+export type KafkaLogOptions = Partial<BacklogLimits> & {
+  connection: KafkaConnection
+  /** Before the name of every topic, group and transactional id. */
+  prefix: string
+  partitionCount: number
+  clock: Clock
+  recordBytesMax?: number
+  /** Awaited with the values of every read before it answers: whoever decodes them may have to learn their schemas. */
+  beforeDecoding?: (values: readonly Uint8Array[]) => Promise<void>
+}
+
+const appendRecordsMax = 2_000
+const appendBytesMax = 1_000_000
+const latest = 'latest'
+
+/** Throws LOG_UNAVAILABLE when no broker answers or a topic is missing, LOG_PARTITIONS_FIXED for another partition count. */
+export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
+  const { connection, prefix, partitionCount, clock, beforeDecoding = async () => undefined } = options
+  const shape: Shape = { partitionCount, recordBytesMax: options.recordBytesMax ?? recordBytesMaxDefault }
+  const limits: BacklogLimits = {
+    waitingRecordsMax: options.waitingRecordsMax ?? backlogDefaults.waitingRecordsMax,
+    waitingBytesMax: options.waitingBytesMax ?? backlogDefaults.waitingBytesMax,
+  }
+  const topic = (stream: FactStream | 'intake') => topicOf(prefix, stream)
+  const directoryHome = partitionOf(platformTenantId, partitionCount)
+  const admin = kafkaClient(connection).admin()
+  const lanes = openLanes(connection, clock)
+  let directorySeen = { end: 0n, afterLast: 0n }
+  /** By partition the offset after the last request that was read here. */
+  const intakeSeen = new Map<number, bigint>()
+  const tenures = new Set<Tenure>()
+  /** By partition the one acquired last: what becomes of those before it concerns nobody. */
+  const newest = new Map<number, Tenure>()
+  const acquiring = new Map<number, Promise<Tenure>>()
+  let assignment: Assignment | undefined
+  let isClosed = false
+  const checkOpen = () => {
+    if (isClosed) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'the log is closed' })
+  }
+
+  await openAdmin()
+
+  async function openAdmin(): Promise<void> {
+    try {
+      await admin.connect()
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic('intake'), ...factStreams.map(topic)] })
+      const found = topics.find(({ name }) => name === topic('intake'))?.partitions.length ?? 0
+      if (found !== partitionCount)
+        throw new PlatformError('LOG_PARTITIONS_FIXED', { found, wanted: partitionCount, topic: topic('intake') })
+    } catch (error) {
+      await admin.disconnect().catch(() => undefined)
+      throw unavailable(error, { problem: 'the topics cannot be read; pf3 topics apply makes them' })
+    }
+  }
+
+  // Appending: one request at a time, so that the order of a key is kept; what comes meanwhile goes with the next.
+  const waiting = backlog(limits)
+  const appendBatched = batcher(appendCalls, { itemsMax: appendRecordsMax, waitingMax: limits.waitingRecordsMax })
+  let producer: Promise<Producer> | undefined
+
+  function openProducer(): Promise<Producer> {
+    producer ??= (async () => {
+      const made = kafkaClient(connection).producer({
+        idempotent: true,
+        maxInFlightRequests: 1,
+        allowAutoTopicCreation: false,
+        createPartitioner:
+          () =>
+          ({ message }) =>
+            message.partition ?? 0,
+      })
+      await made.connect()
+      return made
+    })()
+    producer.catch(() => {
+      producer = undefined
+    })
+    return producer
+  }
+
+  async function appendCalls(calls: readonly (readonly IntakeRecord[])[]): Promise<Position[][]> {
+    const records = calls.flat()
+    const positions: Position[] = []
+    for (const chunk of chunks(records)) positions.push(...(await appendChunk(chunk)))
+    let at = 0
+    return calls.map((call) => {
+      const from = at
+      at += call.length
+      return positions.slice(from, at)
+    })
+  }
+
+  async function appendChunk(records: readonly IntakeRecord[]): Promise<Position[]> {
+    checkOpen()
+    const partitions = records.map(({ key }) => partitionOf(key, partitionCount))
+    let answers: RecordMetadata[]
+    try {
+      answers = await (await openProducer()).send({
+        topic: topic('intake'),
+        acks: -1,
+        messages: records.map(({ key, value }, index) => ({
+          key,
+          value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+          partition: partitions[index] ?? 0,
+        })),
+      })
+    } catch (error) {
+      // What of it was written nobody knows; a producer whose sequence is in doubt is not used again.
+      const doubtful = producer
+      producer = undefined
+      void doubtful?.then((one) => one.disconnect()).catch(() => undefined)
+      throw unavailable(error, { records: records.length })
+    }
+    const next = new Map(answers.map(({ partition, baseOffset }) => [partition, BigInt(baseOffset ?? '0')]))
+    return partitions.map((partition) => {
+      const offset = next.get(partition) ?? 0n
+      next.set(partition, offset + 1n)
+      return { partition, offset }
+    })
+  }
+
+  // Reading.
+  const intakePart = (partition: number): TopicPartition => ({ topic: topic('intake'), partition })
+  const factParts = (partition: number): TopicPartition[] =>
+    factStreams
+      .filter((stream) => stream !== 'directory' || partition === directoryHome)
+      .map((stream) => ({ topic: topic(stream), partition: stream === 'directory' ? 0 : partition }))
+  const directoryPart: TopicPartition = { topic: topic('directory'), partition: 0 }
+
+  /** Records of one topic from `offset` on. */
+  function readTopic(
+    part: TopicPartition,
+    offset: bigint,
+    { recordsMax, waitMs, signal }: ReadOptions,
+  ): Promise<LaneRecord[]> {
+    const of = part.topic
+    return lanes.during(
+      [part],
+      String(offset),
+      (lane) => lane.seek({ [of]: offset }),
+      async (lane) => {
+        await lane.fill(() => lane.buffered(of).length > 0, waitMs, signal)
+        const result = signal?.aborted ? [] : lane.buffered(of).splice(0, recordsMax)
+        await beforeDecoding(result.map(({ value }) => value))
+        return { result, at: String((result.at(-1)?.offset ?? offset - 1n) + 1n) }
+      },
+    )
+  }
+
+  /** Runs `use` on a lane that stands nowhere in particular. */
+  const glance = <Result>(parts: TopicPartition[], use: (lane: Lane) => Promise<Result>): Promise<Result> => {
+    checkOpen()
+    return lanes.during(
+      parts,
+      latest,
+      () => undefined,
+      async (lane) => ({ result: await use(lane), at: latest }),
+    )
+  }
+
+  /** Offset after the last record of one topic, with what is written and not committed. */
+  const endOf = (part: TopicPartition): Promise<bigint> =>
+    glance([part], async (lane) => (await lane.ends()).get(part.topic) ?? 0n)
+
+  const seqOf = ({ headers }: LaneRecord): bigint => BigInt(headers['seq']?.toString() ?? '-1')
+  const lastOf = ({ headers }: LaneRecord): bigint => BigInt(headers['last']?.toString() ?? '-1')
+
+  /** Facts that follow `seq` without a gap, whole commits only unless `recordsMax` ends inside one. */
+  function merged(lane: Lane, partition: number, afterSeq: bigint, recordsMax: number): StoredFact[] {
+    const heads = new Map(factParts(partition).map((part) => [part.topic, 0]))
+    const streamOf = new Map(factStreams.map((stream) => [topic(stream), stream]))
+    const found: StoredFact[] = []
+    let whole = 0
+    for (let seq = afterSeq + 1n; found.length < recordsMax; seq += 1n) {
+      let isThere = false
+      for (const [name, at] of heads) {
+        const buffered = lane.buffered(name)
+        let from = at
+        while (buffered[from] && seqOf(buffered[from] as LaneRecord) < seq) from += 1
+        heads.set(name, from)
+        const record = buffered[from]
+        const stream = streamOf.get(name)
+        if (!record || !stream || seqOf(record) !== seq) continue
+        found.push({ stream, key: record.key, value: record.value, seq, offset: record.offset })
+        if (lastOf(record) === seq) whole = found.length
+        heads.set(name, from + 1)
+        isThere = true
+        break
+      }
+      if (!isThere) break
+    }
+    return found.length >= recordsMax ? found : found.slice(0, whole)
+  }
+
+  async function readFacts(partition: number, cursor: FactCursor, readOptions: ReadOptions) {
+    const { recordsMax, waitMs, signal } = readOptions
+    const parts = factParts(partition)
+    return lanes.during(
+      parts,
+      String(cursor.seq),
+      (lane) => lane.seek(Object.fromEntries(factStreams.map((stream) => [topic(stream), cursor.offsets[stream]]))),
+      async (lane) => {
+        let facts: StoredFact[] = []
+        const isThere = () => {
+          facts = merged(lane, partition, cursor.seq, recordsMax)
+          return facts.length > 0
+        }
+        await lane.fill(isThere, waitMs, signal)
+        if (signal?.aborted) facts = []
+        const last = facts.at(-1)?.seq ?? cursor.seq
+        for (const part of parts) {
+          const buffered = lane.buffered(part.topic)
+          let taken = 0
+          while (buffered[taken] && seqOf(buffered[taken] as LaneRecord) <= last) taken += 1
+          buffered.splice(0, taken)
+        }
+        await beforeDecoding(facts.map(({ value }) => value))
+        return { result: { facts, cursor: advance(partition, cursor, facts) }, at: String(last) }
+      },
+    )
+  }
+
+  /** Offset after the last fact of the directory: markers behind it are none, so it is looked for backwards. */
+  const directoryEnd = (): Promise<bigint> =>
+    glance([directoryPart], async (lane) => {
+      const of = directoryPart.topic
+      const end = (await lane.ends()).get(of) ?? 0n
+      for (let back = 2n; end !== directorySeen.end; back *= 8n) {
+        const from = end > back ? end - back : 0n
+        lane.seek({ [of]: from })
+        await lane.fill(() => false, 0) // Never enough: all that is there is read.
+        const last = lane.buffered(of).at(-1)
+        if (last || from === 0n) directorySeen = { end, afterLast: last ? last.offset + 1n : 0n }
+      }
+      return directorySeen.afterLast
+    })
+
+  /** Whether a fact of the partition was ever committed. What was written and aborted is none. */
+  const hasFacts = (partition: number): Promise<boolean> =>
+    glance(factParts(partition), async (lane) => {
+      const isThere = () => factParts(partition).some((part) => lane.buffered(part.topic).length > 0)
+      lane.seek({})
+      await lane.fill(isThere, 0)
+      return isThere()
+    })
+
+  const tenureParts: TenureParts = {
+    connection,
+    prefix,
+    shape,
+    clock,
+    admin,
+    async hasIntake(partition, offset) {
+      if (offset <= (intakeSeen.get(partition) ?? 0n)) return true
+      return offset <= (await endOf(intakePart(partition)))
+    },
+    hasFacts,
+    onDead(tenure, why) {
+      tenures.delete(tenure)
+      if (newest.get(tenure.partition) !== tenure) return
+      if (why === 'LOG_FENCED') assignment?.fenced(tenure.partition)
+      else assignment?.doubted(tenure.partition)
+    },
+  }
+
+  async function acquireNext(partition: number, before: Promise<Tenure> | undefined): Promise<Tenure> {
+    await before?.catch(() => undefined)
+    await assignment?.confirmed(partition)
+    newest.delete(partition)
+    const tenure = await acquireTenure(partition, tenureParts)
+    tenures.add(tenure)
+    newest.set(partition, tenure)
+    return tenure
+  }
+
+  return {
+    ...shape,
+    sharesPartitions: true,
+    async append(records) {
+      checkSizes(records, shape)
+      if (records.length === 0) return []
+      checkOpen()
+      return waiting.during(records, () => appendBatched(records))
+    },
+    async readIntake(partition, offset, readOptions) {
+      checkPartition(partition, shape)
+      checkRead(readOptions)
+      const records = await readTopic(intakePart(partition), offset, readOptions)
+      records.forEach((record, index) => {
+        if (record.offset !== offset + BigInt(index))
+          throw new PlatformError('LOG_GAP', { partition, expected: offset + BigInt(index), found: record.offset })
+      })
+      const next = offset + BigInt(records.length)
+      if (next > (intakeSeen.get(partition) ?? 0n)) intakeSeen.set(partition, next)
+      return records.map(({ key, value, offset: at }) => ({ key, value, offset: at }))
+    },
+    async readFacts(partition, cursor, readOptions) {
+      checkPartition(partition, shape)
+      checkRead(readOptions)
+      return readFacts(partition, cursor, readOptions)
+    },
+    async readDirectory(offset, readOptions) {
+      checkRead(readOptions)
+      const records = await readTopic(directoryPart, offset, readOptions)
+      return records.map((record) => ({ offset: record.offset, value: record.value, seq: seqOf(record) }))
+    },
+    async directoryEnd() {
+      checkOpen()
+      return directoryEnd()
+    },
+    async committed(partition) {
+      checkPartition(partition, shape)
+      checkOpen()
+      return committedOf(partition, tenureParts)
+    },
+    async intakeEnd(partition) {
+      checkPartition(partition, shape)
+      return endOf(intakePart(partition))
+    },
+    async join(listener) {
+      checkOpen()
+      assignment = await joinOwners({ connection, prefix, partitionCount, clock }, listener)
+      return async () => {
+        await assignment?.leave()
+        assignment = undefined
+      }
+    },
+    async acquire(partition) {
+      checkPartition(partition, shape)
+      checkOpen()
+      // One after another, so that of two in this process the one that asked last is the one that is left.
+      const before = acquiring.get(partition)
+      const acquired = acquireNext(partition, before)
+      acquiring.set(partition, acquired)
+      return acquired
+    },
+    async close() {
+      isClosed = true
+      await lanes.close()
+      await assignment?.leave().catch(() => undefined)
+      await Promise.all([...tenures].map((tenure) => tenure.release()))
+      await producer?.then((one) => one.disconnect()).catch(() => undefined)
+      await admin.disconnect().catch(() => undefined)
+    },
+  }
+}
+
+/** In order, so that the records of a key keep theirs. */
+function* chunks(records: readonly IntakeRecord[]): Generator<IntakeRecord[]> {
+  let chunk: IntakeRecord[] = []
+  let bytes = 0
+  for (const record of records) {
+    if (chunk.length > 0 && (chunk.length >= appendRecordsMax || bytes + record.value.byteLength > appendBytesMax)) {
+      yield chunk
+      chunk = []
+      bytes = 0
+    }
+    chunk.push(record)
+    bytes += record.value.byteLength
+  }
+  yield chunk
+}

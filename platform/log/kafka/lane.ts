@@ -1,0 +1,185 @@
+/**
+ * One reader of some topics at one partition number: reads on from where it stands, waits at the broker for more, and
+ * keeps what came early. A lane serves one reader at a time; `lanes.ts` hands them out.
+ */
+import type { Clock } from '../../clock.ts'
+import { type Brokers, openBrokers, type TopicPartition } from './brokers.ts'
+import { consumerReplicaId, type FetchedPartition, isolation, type KafkaConnection } from './client.ts'
+
+export type LaneRecord = { offset: bigint; key: string; value: Buffer; headers: Record<string, Buffer | undefined> }
+
+export type Lane = {
+  /** Records read and not yet taken, by topic, in order. */
+  buffered(topic: string): LaneRecord[]
+  /** Begins anew at these offsets. */
+  seek(offsets: Readonly<Record<string, bigint>>): void
+  /**
+   * Reads until `isEnough`, at most for `waitMs`. With 0: until it is, or until everything is read that stood in the
+   * log, committed and acknowledged, when it was called. Throws LOG_UNAVAILABLE, LOG_GAP for an offset that is no longer kept.
+   */
+  fill(isEnough: () => boolean, waitMs: number, signal?: AbortSignal): Promise<void>
+  /** Offset after the last record of every topic, with what is written and not committed. Throws LOG_UNAVAILABLE. */
+  ends(): Promise<Map<string, bigint>>
+  close(): Promise<void>
+}
+
+const bytesPerFetchMax = 4 * 1024 * 1024
+const bytesBufferedMax = 8 * 1024 * 1024
+/** Longest that a request stands at the broker; closing waits for it. */
+const brokerWaitMsMax = 1_000
+/** A transaction whose owner died holds back what comes after it until the next owner fences it: nobody waits for that. */
+const stableWaitMsMax = 1_500
+const brokerWaitMsForStable = 50
+
+export function openLane(parts: readonly TopicPartition[], connection: KafkaConnection, clock: Clock): Lane {
+  const brokers: Brokers = openBrokers(parts, connection, clock)
+  const next = new Map<string, bigint>(parts.map(({ topic }) => [topic, 0n]))
+  const buffers = new Map<string, LaneRecord[]>(parts.map(({ topic }) => [topic, []]))
+  const buffer = (topic: string): LaneRecord[] => buffers.get(topic) ?? []
+  const bytes = new Map<string, number>()
+  /** By broker; what it answers goes into the buffers unless the lane was moved meanwhile. */
+  const underWay = new Map<number, Promise<void>>()
+  let generation = 0
+  /** What ends a wait under way. */
+  const enders = new Set<() => void>()
+  let isClosed = false
+
+  /** One request to every broker that has something to say and is not asked already. */
+  function ask(waitMs: number): void {
+    const wanted = parts.filter(({ topic }) => (bytes.get(topic) ?? 0) < bytesBufferedMax)
+    for (const [leader, of] of brokers.byLeader(wanted)) {
+      if (underWay.has(leader)) continue
+      const asked = fetchFrom(leader, of, waitMs).finally(() => underWay.delete(leader))
+      underWay.set(leader, asked)
+      asked.catch(() => undefined) // Whoever waits for it is told.
+    }
+  }
+
+  async function fetchFrom(leader: number, of: readonly TopicPartition[], waitMs: number): Promise<void> {
+    const begun = generation
+    const from = new Map(of.map(({ topic }) => [topic, next.get(topic) ?? 0n]))
+    const broker = await brokers.broker(leader)
+    const { responses } = await broker.fetch({
+      replicaId: consumerReplicaId,
+      isolationLevel: isolation.committed,
+      maxWaitTime: Math.ceil(waitMs),
+      minBytes: 1,
+      maxBytes: bytesPerFetchMax,
+      topics: of.map(({ topic, partition }) => ({
+        topic,
+        partitions: [{ partition, fetchOffset: String(from.get(topic)), maxBytes: bytesPerFetchMax }],
+      })),
+    })
+    if (begun !== generation) return
+    for (const { topicName, partitions } of responses)
+      for (const fetched of partitions) take(topicName, from.get(topicName) ?? 0n, fetched)
+  }
+
+  function take(topic: string, from: bigint, fetched: FetchedPartition): void {
+    const last = fetched.messages.at(-1)
+    if (!last) return
+    const kept = buffer(topic)
+    let size = bytes.get(topic) ?? 0
+    for (const record of committedOf(fetched)) {
+      const offset = BigInt(record.offset)
+      if (offset < from || record.value === null) continue // A batch is answered whole, also from its middle.
+      kept.push({ offset, key: record.key?.toString('utf8') ?? '', value: record.value, headers: record.headers })
+      size += record.value.byteLength
+    }
+    bytes.set(topic, size)
+    const after = BigInt(last.offset) + 1n
+    if (after > (next.get(topic) ?? 0n)) next.set(topic, after)
+  }
+
+  return {
+    buffered(topic) {
+      return buffer(topic)
+    },
+    seek(offsets) {
+      generation += 1
+      for (const { topic } of parts) {
+        next.set(topic, offsets[topic] ?? 0n)
+        buffers.set(topic, [])
+        bytes.set(topic, 0)
+      }
+    },
+    async fill(isEnough, waitMs, signal) {
+      for (const { topic } of parts)
+        bytes.set(
+          topic,
+          buffer(topic).reduce((sum, { value }) => sum + value.byteLength, 0),
+        )
+      const isOver = () => isEnough() || isClosed || signal?.aborted === true
+      let untilMs = clock.nowMs() + waitMs
+      let target: Map<string, bigint> | undefined
+      while (!isOver()) {
+        if (waitMs === 0 && !target) {
+          await brokers.trying(async () => {
+            target = await brokers.ends()
+            untilMs = clock.nowMs() + stableWaitMsMax
+          })
+          continue
+        }
+        const isRead = target && parts.every(({ topic }) => (next.get(topic) ?? 0n) >= (target?.get(topic) ?? 0n))
+        const leftMs = untilMs - clock.nowMs()
+        if (isRead || leftMs <= 0) return
+        await brokers.trying(async () => {
+          ask(Math.min(leftMs, waitMs === 0 ? brokerWaitMsForStable : brokerWaitMsMax))
+          await firstOf([...underWay.values()], leftMs, signal)
+        })
+      }
+    },
+    async ends() {
+      let found: Map<string, bigint> | undefined
+      while (!found)
+        await brokers.trying(async () => {
+          found = await brokers.ends()
+        })
+      return found
+    },
+    async close() {
+      isClosed = true
+      generation += 1
+      for (const end of enders) end()
+      await brokers.close()
+    },
+  }
+
+  /** Until one of them is done, the time is over, or the signal comes. Rejects with the first failure. */
+  async function firstOf(waiting: readonly Promise<void>[], leftMs: number, signal?: AbortSignal): Promise<void> {
+    const over = Promise.withResolvers<void>()
+    const end = () => over.resolve()
+    const cancel = clock.after(leftMs, end)
+    signal?.addEventListener('abort', end, { once: true })
+    enders.add(end)
+    try {
+      await Promise.race([...waiting, over.promise])
+    } finally {
+      cancel()
+      signal?.removeEventListener('abort', end)
+      enders.delete(end)
+    }
+  }
+}
+
+const abortMarkerType = 0
+
+/**
+ * Records of committed transactions, without the markers between them. kafkajs' own filter lets aborted ones through when
+ * two producers interleave and the read begins in the middle, and takes a key of four zero bytes for a marker.
+ */
+function* committedOf({ messages, abortedTransactions }: FetchedPartition) {
+  const aborted = [...(abortedTransactions ?? [])].sort((a, b) => Number(BigInt(a.firstOffset) - BigInt(b.firstOffset)))
+  const open = new Set<string>()
+  for (const message of messages) {
+    while (aborted[0] && BigInt(aborted[0].firstOffset) <= BigInt(message.offset)) {
+      open.add(aborted[0].producerId)
+      aborted.shift()
+    }
+    const { producerId, inTransaction } = message.batchContext
+    if (message.isControlRecord) {
+      // The key of a marker: version, then type, two bytes each.
+      if (message.key && message.key.readInt16BE(2) === abortMarkerType) open.delete(producerId)
+    } else if (!(inTransaction && open.has(producerId))) yield message
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * The right to write one partition's facts on Kafka: one transactional producer, whose id is the partition's. Whoever
+ * initialises that id next fences this one. Facts, and how far the intake was taken, are one transaction.
+ */
+import type { Admin, Producer, TopicMessages, Transaction } from 'kafkajs'
+import type { FactStream } from '../../../schemas/streams.ts'
+import type { Clock } from '../../clock.ts'
+import { sleep, within } from '../../clock.ts'
+import { isFailure, PlatformError } from '../../errors.ts'
+import { checkCommit, type Shape } from '../checks.ts'
+import type { Committed, FactRecord, Tenure } from '../log.ts'
+import { isProtocolError, type KafkaConnection, kafkaClient, unavailable } from './client.ts'
+import { groupOf, topicOf, transactionalIdOf } from './topics.ts'
+
+export type TenureParts = {
+  connection: KafkaConnection
+  prefix: string
+  shape: Shape
+  clock: Clock
+  admin: Admin
+  /** Whether the intake of the partition reaches up to `offset`, which is the one after its last request or less. */
+  hasIntake(partition: number, offset: bigint): Promise<boolean>
+  /** Whether facts of the partition stand in the log. */
+  hasFacts(partition: number): Promise<boolean>
+  /** Called once when the tenure has ended by itself: fenced, or not knowing what became of its commit. */
+  onDead(tenure: Tenure, why: 'LOG_FENCED' | 'LOG_COMMIT_UNKNOWN'): void
+}
+
+/** An owner that dies holds back its readers for this long, unless another one fences it before. */
+const transactionTimeoutMs = 15_000
+/** Of values in one request: well below what a topic takes in one batch. */
+const batchBytesMax = 1_000_000
+/** After this a broker has given a transaction up by itself. */
+const commitMsMax = transactionTimeoutMs
+const acquireMsMax = 20_000
+const retryMs = 50
+const failingMsMax = 20_000
+const concurrentRetryMs = 4
+const concurrentRetriesMax = 500
+
+const fenceErrors = ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING', 'UNKNOWN_PRODUCER_ID']
+
+export async function acquireTenure(partition: number, parts: TenureParts): Promise<Tenure> {
+  const { connection, prefix } = parts
+  const producer = kafkaClient(connection).producer({
+    transactionalId: transactionalIdOf(prefix, partition),
+    transactionTimeout: transactionTimeoutMs,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    createPartitioner:
+      () =>
+      ({ message }) =>
+        message.partition ?? 0,
+  })
+  async function fence(): Promise<Committed> {
+    await producer.connect()
+    // The first transaction initialises the id: that is the fence, and it settles what the last owner left open.
+    await (await producer.transaction()).abort()
+    // Only now is it settled what was committed.
+    return committedOf(partition, parts)
+  }
+  try {
+    const committed = await within(parts.clock, fence(), acquireMsMax, () => new Error('no broker lets it begin'))
+    return tenureOf(partition, committed, producer, parts)
+  } catch (error) {
+    await producer.disconnect().catch(() => undefined)
+    throw unavailable(error, { partition })
+  }
+}
+
+/** What the group's offset says: how far the intake was taken and, in its note, the `seq` that goes with it. */
+export async function committedOf(
+  partition: number,
+  { admin, prefix, clock, hasFacts }: Pick<TenureParts, 'admin' | 'prefix' | 'clock' | 'hasFacts'>,
+): Promise<Committed> {
+  const topic = topicOf(prefix, 'intake')
+  const [found] = await again(clock, () => admin.fetchOffsets({ groupId: groupOf(prefix), topics: [topic] }))
+  const row = found?.partitions.find((one) => one.partition === partition)
+  if (row && row.offset !== '-1' && /^\d+$/.test(row.metadata ?? ''))
+    return { intakeOffset: BigInt(row.offset), seq: BigInt(row.metadata ?? '0') }
+  if (await hasFacts(partition))
+    throw new PlatformError('LOG_GAP', {
+      partition,
+      problem: `there are facts, but the group ${groupOf(prefix)} no longer says how far the intake was taken`,
+    })
+  return { intakeOffset: 0n, seq: 0n }
+}
+
+/** Until it succeeds: groups move from broker to broker. Throws LOG_UNAVAILABLE when it fails for too long. */
+async function again<Result>(clock: Clock, run: () => Promise<Result>): Promise<Result> {
+  const untilMs = clock.nowMs() + failingMsMax
+  for (;;) {
+    try {
+      return await run()
+    } catch (error) {
+      if (clock.nowMs() > untilMs) throw unavailable(error)
+      await sleep(clock, retryMs)
+    }
+  }
+}
+
+function tenureOf(partition: number, begun: Committed, producer: Producer, parts: TenureParts): Tenure {
+  const { prefix, shape, clock } = parts
+  let committed = begun
+  let state: 'alive' | 'committing' | 'dead' = 'alive'
+
+  async function write(facts: readonly FactRecord[], intakeOffset: bigint): Promise<void> {
+    const transaction = await producer.transaction()
+    for (const topicMessages of batches(facts)) await transaction.sendBatch({ acks: -1, topicMessages })
+    await sendOffset(transaction, intakeOffset, facts.at(-1)?.seq ?? committed.seq)
+    await transaction.commit()
+  }
+
+  function* batches(facts: readonly FactRecord[]): Generator<TopicMessages[]> {
+    const last = facts.at(-1)?.seq ?? 0n
+    let batch = new Map<FactStream, TopicMessages>()
+    let bytes = 0
+    for (const { stream, key, value, seq } of facts) {
+      if (bytes > 0 && bytes + value.byteLength > batchBytesMax) {
+        yield [...batch.values()]
+        batch = new Map()
+        bytes = 0
+      }
+      const of = batch.get(stream) ?? { topic: topicOf(prefix, stream), messages: [] }
+      batch.set(stream, of)
+      of.messages.push({
+        partition: stream === 'directory' ? 0 : partition,
+        key,
+        value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+        headers: { seq: String(seq), last: String(last) },
+      })
+      bytes += value.byteLength
+    }
+    if (batch.size > 0) yield [...batch.values()]
+  }
+
+  /** kafkajs does not ask again for the offsets while the last transaction is being ended. */
+  async function sendOffset(transaction: Transaction, intakeOffset: bigint, seq: bigint): Promise<void> {
+    const partitions = [{ partition, offset: String(intakeOffset), metadata: String(seq) }]
+    for (let tries = 0; ; tries++) {
+      try {
+        await transaction.sendOffsets({
+          consumerGroupId: groupOf(prefix),
+          topics: [{ topic: topicOf(prefix, 'intake'), partitions }],
+        })
+        return
+      } catch (error) {
+        if (!isProtocolError(error, 'CONCURRENT_TRANSACTIONS') || tries >= concurrentRetriesMax) throw error
+        await sleep(clock, concurrentRetryMs)
+      }
+    }
+  }
+
+  /** A producer that met an error of any kind is not used again: the next one learns what became of it. */
+  function die(error: unknown): PlatformError {
+    const why = isProtocolError(error, ...fenceErrors) ? 'LOG_FENCED' : 'LOG_COMMIT_UNKNOWN'
+    state = 'dead'
+    void producer.disconnect().catch(() => undefined)
+    parts.onDead(tenure, why)
+    return new PlatformError(why, { partition }, { cause: error })
+  }
+
+  const tenure: Tenure = {
+    partition,
+    get committed() {
+      return committed
+    },
+    async commit(facts, intakeOffset) {
+      if (state === 'dead') throw new PlatformError('LOG_FENCED', { partition, problem: 'the tenure has ended' })
+      if (state === 'committing')
+        throw new PlatformError('INTERNAL', { partition, problem: 'a commit is under way already' })
+      checkCommit(partition, facts, intakeOffset, committed, shape)
+      state = 'committing'
+      try {
+        if (intakeOffset > committed.intakeOffset && !(await parts.hasIntake(partition, intakeOffset)))
+          throw new PlatformError('LOG_GAP', { partition, intakeOffset, problem: 'the intake does not reach that far' })
+        await within(clock, write(facts, intakeOffset), commitMsMax, () => new Error('no end in sight'))
+        committed = { intakeOffset, seq: facts.at(-1)?.seq ?? committed.seq }
+        if (state === 'committing') state = 'alive' // Not when it was released meanwhile.
+      } catch (error) {
+        if (isFailure(error, 'LOG_GAP')) {
+          if (state === 'committing') state = 'alive'
+          throw error
+        }
+        throw die(error)
+      }
+    },
+    async release() {
+      if (state === 'dead') return
+      state = 'dead'
+      await producer.disconnect().catch(() => undefined)
+    },
+  }
+  return tenure
+}

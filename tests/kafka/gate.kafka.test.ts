@@ -1,0 +1,254 @@
+/**
+ * Kafka's own crash gate, on real brokers, a real registry and a real PostgreSQL. CI runs a smaller one; all of it:
+ *
+ *     npm run gate
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { tenantFigures } from '../../bin/demo/figures.ts'
+import { hasEnded, jobClient } from '../../bin/demo/job-client.ts'
+import { startScriptedProvider } from '../../providers/scripted/scripted-provider.ts'
+import { expectNothingLost, exportedFacts } from '../e2e/checks.ts'
+import { sequence, startLoad } from '../e2e/load.ts'
+import { stackJars } from '../stack/jars.ts'
+import { startKafka } from '../stack/kafka.ts'
+import { type Fleet, startFleet } from './fleet.ts'
+
+const isFull = process.env['PF3_GATE'] === 'full'
+const kills = isFull ? 200 : 4
+const zombies = isFull ? 30 : 1
+const raceRounds = isFull ? 100 : 2
+const restartsEach = isFull ? 3 : 1
+const brokerKills = isFull ? 9 : 1
+
+const seed = 20_261_123
+const lanes = 24
+const partitionCount = 6
+/** Longer than a member may be silent: others own its partitions when it wakes. */
+const frozenMs = 9_000
+/** How long a part of the stack is away. */
+const awayMs = isFull ? 30_000 : 5_000
+const giveUpMs = 600_000
+
+/** A fleet under load: three tenants, each with caps of every metric that none of it reaches, and a moody provider. */
+async function underLoad(memberCount: number, brokers?: string) {
+  const random = sequence(seed)
+  const provider = await startScriptedProvider({
+    seed,
+    script: [
+      { share: 0.05, status: 500 },
+      { share: 0.05, status: 429, retryAfter: '0' },
+      { share: 0.4, latencyMs: 20 },
+      { share: 0.6, latencyMs: 120 },
+      { latencyMs: 400 },
+    ],
+  })
+  onTestFinished(() => provider.close())
+  const fleet = await startFleet({
+    memberCount,
+    partitionCount,
+    connectionsMax: 2 * lanes,
+    ...(brokers !== undefined && { brokers }),
+    env: {
+      PF3_LOCAL_THREADS: '1',
+      PF3_SCRIPTED_URL: provider.baseUrl,
+      PF3_SNAPSHOT_EVERY_FACTS: '500',
+      PF3_RETRY_BASE_MS: '5',
+      PF3_ATTEMPTS_MAX: '20',
+      PF3_SHUTDOWN_WAIT_MS: '5000',
+    },
+  })
+  const tenants: { id: string; token: string }[] = []
+  for (const name of ['left', 'right', 'middle', 'upper', 'lower']) {
+    const tenant = await fleet.tenant(name)
+    await fleet.setCap(tenant.id, 'requests', { metric: 'requests', limit: 1_000_000, period: 'total' })
+    await fleet.setCap(tenant.id, 'tokens', { metric: 'tokens', limit: 1_000_000_000, period: 'month' })
+    await fleet.setCap(tenant.id, 'money', { metric: 'money', limit: '1000000', period: 'month' })
+    tenants.push(tenant)
+  }
+  const tokens = tenants.map(({ token }) => token)
+  const load = startLoad(fleet.client, tokens, random, { lanes, giveUpMs })
+  return {
+    random,
+    fleet,
+    load,
+    /** Lets everything come to its end, and looks at all of it. */
+    async check() {
+      const { acknowledged, ends } = await load.finish()
+      const facts = await exportedFacts(fleet.env)
+      await expectNothingLost({ client: fleet.client, facts, acknowledged, ends, tenants, provider })
+      const unknown = facts.filter((fact) => fact.type === 'AttemptFailed' && fact.indeterminate).length
+      console.log(`${ends.size} jobs, ${facts.length} facts, ${unknown} calls whose outcome nobody knows`)
+      return { jobs: ends.size, unknown }
+    },
+  }
+}
+
+const pick = <One>(random: () => number, from: readonly One[]): One => {
+  const one = from[Math.floor(random() * from.length)]
+  if (one === undefined) throw new Error('There is nothing to pick from.')
+  return one
+}
+
+function quantiles(values: readonly number[]): string {
+  const ascending = values.toSorted((a, b) => a - b)
+  const at = (share: number) =>
+    Math.round(ascending[Math.min(ascending.length - 1, Math.floor(share * ascending.length))] ?? 0)
+  return `median ${at(0.5)} ms, 90 % ${at(0.9)} ms, at most ${at(1)} ms`
+}
+
+test(`${kills} processes killed at random points: nothing lost, nothing charged twice, nothing held`, async () => {
+  const { random, fleet, load, check } = await underLoad(2)
+  const recoveries: number[] = []
+  let inTheMiddle = 0
+  for (let kill = 1; kill <= kills; kill++) {
+    await load.goesOn()
+    await sleep(random() * 600)
+    const victim = pick(random, fleet.members)
+    const [submissions, before] = [load.unanswered(), await callsUnderWay(fleet)]
+    await victim.kill()
+    if (submissions > 0 || before > 0) inTheMiddle += 1
+    const recoveredMs = await fleet.untilServed()
+    recoveries.push(recoveredMs)
+    console.log(
+      `kill ${kill}: ${victim.name}, ${submissions} submissions and ${before} calls under way; served again after ${recoveredMs.toFixed(0)} ms`,
+    )
+    await victim.start()
+  }
+  console.log(
+    `${inTheMiddle} of ${kills} in the middle of a call or a transaction; served again: ${quantiles(recoveries)}`,
+  )
+  expect(inTheMiddle).toBeGreaterThanOrEqual(kills * 0.8)
+  await check()
+}, 7_200_000)
+
+async function callsUnderWay({ client }: Fleet): Promise<number> {
+  const reply = await client.ask('', { method: 'GET', path: '/metrics' }).catch(() => undefined)
+  return [...String(reply?.body ?? '').matchAll(/^pf3_owner_running\{[^}]*\} (\d+)$/gm)].reduce(
+    (sum, [, one]) => sum + Number(one),
+    0,
+  )
+}
+
+test(`${zombies} processes that stand still past their session: nothing that they write afterwards is ever seen`, async () => {
+  const { random, fleet, load, check } = await underLoad(2)
+  for (let zombie = 1; zombie <= zombies; zombie++) {
+    await load.goesOn()
+    await fleet.untilServed()
+    const victim = pick(random, fleet.members)
+    const owned = await victim.serves()
+    victim.signal('SIGSTOP')
+    await sleep(frozenMs)
+    const tookMs = await fleet.untilServed()
+    victim.signal('SIGCONT')
+    console.log(
+      `zombie ${zombie}: ${victim.name} owned ${owned.length}; others served them ${tookMs.toFixed(0)} ms after it was looked for`,
+    )
+    expect(owned.length).toBeGreaterThan(0)
+    await sleep(2_000)
+    expect(victim.service().hasEnded(), 'it goes on, as one that owns nothing until it is given something').toBe(false)
+  }
+  await check()
+}, 3_600_000)
+
+test(`every process restarted ${restartsEach} times, one after another, in good order: nothing fails`, async () => {
+  const { fleet, load, check } = await underLoad(2)
+  for (let round = 0; round < restartsEach; round++)
+    for (const member of fleet.members) {
+      await load.goesOn()
+      expect(await member.stop()).toBe(0)
+      const servedMs = await fleet.untilServed()
+      await member.start()
+      await fleet.untilServed()
+      console.log(`${member.name} left; its partitions were served ${servedMs.toFixed(0)} ms later`)
+    }
+  await check()
+}, 3_600_000)
+
+test(`one of three brokers killed, ${brokerKills} times: every job ends, in order, charged once`, async () => {
+  const kafka = await ownBrokers()
+  const { fleet, load, check } = await underLoad(2, kafka.addresses)
+  for (let kill = 0; kill < brokerKills; kill++) {
+    const broker = kafka.brokers[kill % kafka.brokers.length]
+    await load.goesOn()
+    const before = load.ended()
+    await broker?.stop('SIGKILL')
+    const servedMs = await fleet.untilServed()
+    await sleep(awayMs)
+    await broker?.start()
+    console.log(
+      `broker ${broker?.id} was away: ${load.ended() - before} jobs ended meanwhile, served again after ${servedMs.toFixed(0)} ms`,
+    )
+  }
+  await load.goesOn()
+  await check()
+}, 7_200_000)
+
+/** Three of them, replication 3, of which two must have what is acknowledged. */
+async function ownBrokers() {
+  const dir = await mkdtemp(join(tmpdir(), 'pf3-brokers-'))
+  const kafka = await startKafka({ jars: stackJars().kafka, dir, brokerCount: 3 })
+  onTestFinished(async () => {
+    await kafka.stop()
+    await rm(dir, { recursive: true, force: true })
+  })
+  return kafka
+}
+
+test.each(['registry', 'postgres'] as const)(
+  '%s away under load: accepted jobs survive, and all goes on when it is back',
+  async (part) => {
+    const { fleet, load, check } = await underLoad(2)
+    for (let index = 0; index < 20; index++) await load.goesOn()
+    await fleet.doors[part].shut()
+    const before = load.ended()
+    await sleep(awayMs)
+    const meanwhile = load.ended() - before
+    await fleet.doors[part].open()
+    if (part === 'registry') expect(meanwhile, 'nobody needs the registry').toBeGreaterThan(0)
+    const backMs = performance.now()
+    await load.goesOn()
+    console.log(
+      `${part} away: ${meanwhile} jobs ended meanwhile, the next one was taken ${(performance.now() - backMs).toFixed(0)} ms after it was back`,
+    )
+    for (const member of fleet.members) expect(member.service().hasEnded()).toBe(false)
+    await check()
+  },
+  600_000,
+)
+
+test(`three replicas, 1,000 submissions at once, ${raceRounds} rounds: exactly as many are admitted as the cap allows`, async () => {
+  const submissions = 1_000
+  const random = sequence(seed)
+  const fleet = await startFleet({
+    memberCount: 3,
+    partitionCount,
+    connectionsMax: 300,
+    env: { PF3_LOCAL_THREADS: '1' },
+  })
+  const jobs = jobClient(fleet.client)
+  for (let round = 0; round < raceRounds; round++) {
+    const limit = pick(random, [0, 1, 137, 500, 999])
+    const { id, token } = await fleet.tenant(`race-${round}`)
+    await fleet.setCap(id, 'tight', { metric: 'requests', limit, period: 'total' })
+    const wanted = Array.from({ length: submissions }, (_, index) => ({
+      token,
+      key: `job-${index}`,
+      body: { capability: 'classify.sentiment', input: { text: `A good day, number ${index}.` } },
+    }))
+    const taken = await Promise.all(wanted.map((one) => jobs.submit(one)))
+    const ends = await Promise.all(wanted.map((one, index) => jobs.end(one, taken[index]?.id ?? '')))
+    expect(ends.every(hasEnded)).toBe(true)
+    const figures = await tenantFigures(fleet.client, token, id, new Date().toISOString().slice(0, 10))
+    expect({ round, ...figures.jobs }).toEqual({
+      round,
+      ...(limit > 0 && { succeeded: limit }),
+      ...(limit < submissions && { refused: submissions - limit }),
+    })
+    expect(figures.caps).toEqual([{ id: 'tight', held: '0', isOver: false }])
+    expect(figures.ledgerJobs).toBe(limit)
+  }
+}, 7_200_000)
