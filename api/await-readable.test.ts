@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Clock } from '../platform/clock.ts'
 import { inProcessRelay } from '../platform/relay/relay.ts'
-import { awaitReadable } from './await-readable.ts'
+import { awaitReadable, lookAgainMsMax, lookAgainMsMaxDeaf, lookAgainMsMin } from './await-readable.ts'
 
 /** A clock that moves only when it is told to; `naps` are the timers that wait. */
 function handClock() {
@@ -32,8 +32,8 @@ function handClock() {
   }
 }
 
-function scene(more: { waitMs?: number; signal?: AbortSignal } = {}) {
-  const relay = inProcessRelay()
+function scene(more: { waitMs?: number; signal?: AbortSignal; hearsAll?: boolean } = {}) {
+  const relay = inProcessRelay({ hearsAll: more.hearsAll ?? true })
   const hand = handClock()
   let looks = 0
   let value = 'not yet'
@@ -104,10 +104,30 @@ test('a lost wake-up costs one look', async () => {
   const waiting = start()
   await settle()
   set('there')
-  await move(inProcessRelay().lookAgainMs - 1)
+  await move(lookAgainMsMin - 1)
   expect(looks()).toBe(1)
   await move(1)
   expect(await waiting).toBe('there')
+})
+
+test.each([
+  ['all wake-ups come, seldom', true, lookAgainMsMax, [0, 250, 500, 1_000, 2_000, 4_000, 6_000, 8_000]],
+  ['wake-ups of others do not, often', false, lookAgainMsMaxDeaf, [0, 250, 500, 1_000, 1_500, 2_000, 2_500, 3_000]],
+])('without any wake-up it looks by itself: where %s', async (_, hearsAll, napMsMax, expected) => {
+  const { start, settle, move, set, clock, wish, naps } = scene({ hearsAll })
+  const lookedAtMs: number[] = []
+  const { look } = wish
+  wish.look = async () => {
+    lookedAtMs.push(clock.nowMs())
+    return look()
+  }
+  const waiting = start()
+  await settle()
+  for (let step = 0; lookedAtMs.length < expected.length && step < 100; step++) await move(lookAgainMsMin)
+  expect(lookedAtMs).toEqual(expected)
+  set('there')
+  await move(napMsMax)
+  expect([await waiting, naps()]).toEqual(['there', 0])
 })
 
 test('the wait ends at its bound, and when nobody waits any more, with what was found last', async () => {

@@ -17,6 +17,13 @@ export type Wish<Found> = {
   cause?(): Promise<{ mayBeThere: boolean }>
 }
 
+/** The first nap of a wait, in milliseconds: a lost wake-up costs no more than this, or than as long as it was waited before. */
+export const lookAgainMsMin = 250
+/** The longest nap where wake-ups come. It is there for those that get lost, which is rare. */
+export const lookAgainMsMax = 2_000
+/** The longest nap where the wake-ups of other processes do not come, so that looking is the only way to learn. */
+export const lookAgainMsMaxDeaf = 500
+
 /** What the last look found, whether or not it is what was waited for. */
 export async function awaitReadable<Found>(parts: { relay: Relay; clock: Clock }, wish: Wish<Found>): Promise<Found> {
   const { relay, clock } = parts
@@ -33,12 +40,15 @@ export async function awaitReadable<Found>(parts: { relay: Relay; clock: Clock }
       const { mayBeThere } = await wish.cause()
       isAwake ||= mayBeThere
     }
-    const untilMs = clock.nowMs() + wish.waitMs
+    const sinceMs = clock.nowMs()
+    const untilMs = sinceMs + wish.waitMs
     for (;;) {
       const leftMs = untilMs - clock.nowMs()
       if (!isAwake && leftMs > 0 && !signal.aborted) {
         wish.rest?.()
-        await nap(Math.min(leftMs, relay.lookAgainMs))
+        // As long again as it was waited already: most answers take milliseconds, and few waits look often.
+        const asLongAgainMs = Math.max(clock.nowMs() - sinceMs, lookAgainMsMin)
+        await nap(Math.min(leftMs, asLongAgainMs, relay.hearsAll() ? lookAgainMsMax : lookAgainMsMaxDeaf))
       }
       isAwake = false
       const found = await look()

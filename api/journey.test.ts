@@ -272,7 +272,7 @@ test('health, readiness and figures need no token and name no tenant', async () 
   await openTenant(service, 'unseen')
   const nobody = service.as('')
   expect((await nobody.get('/healthz')).expect(200)).toEqual({ status: 'ok' })
-  expect((await nobody.get('/readyz')).expect(200)).toEqual({ status: 'ready' })
+  expect((await nobody.get('/readyz')).expect(200)).toEqual({ status: 'ready', degraded: [] })
   const metrics = await nobody.get('/metrics')
   metrics.expect(200)
   expect(metrics.text).toMatch(

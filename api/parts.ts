@@ -22,8 +22,15 @@ export type Calendar = {
   isAnchorDate(text: string): boolean
 }
 
-/** Whether every role of the process does its work, and if not, which do not. */
-export type Readiness = { isReady: boolean; waitingFor: readonly string[] }
+/** What the process can do without, though not as well. */
+export const optionalParts = ['redis'] as const
+
+/** Whether every role of the process does its work, and if not, which do not; and which optional parts are away. */
+export type Readiness = {
+  isReady: boolean
+  waitingFor: readonly string[]
+  degraded: readonly (typeof optionalParts)[number][]
+}
 
 export type Parts = {
   database: Database

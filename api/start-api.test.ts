@@ -89,10 +89,25 @@ test('a caller that leaves ends its wait', async () => {
   ;(await tenant.submitter.delete(`/v1/jobs/${id}?wait=30`)).expect(200)
 })
 
-test('a door whose wake-ups are lost finds the end of a job all the same', async () => {
-  const { api, url } = await service.openDoor({ relay: inProcessRelay() })
-  const answer = await clientOf(url, tenant.tokens.submitter).post('/v1/jobs?wait=30', job)
-  expect(answer.expect(200)).toMatchObject({ status: 'succeeded' })
+test.each([
+  ['and who knows it', false],
+  ['and who does not know it', true],
+])('a door that hears nobody %s finds ends of jobs, answers and events all the same, and soon', async (_, hearsAll) => {
+  // Nobody publishes on this one: as in a process with no role but this, or where Redis loses everything.
+  const { api, url } = await service.openDoor({ relay: inProcessRelay({ hearsAll }) })
+  const [admin, submitter] = [clientOf(url, tenant.tokens.admin), clientOf(url, tenant.tokens.submitter)]
+  const sinceMs = performance.now()
+  const done = (await submitter.post('/v1/jobs?wait=30', job)).expect(200)
+  expect(done).toMatchObject({ status: 'succeeded' })
+  const cap = { metric: 'requests', limit: 1_000, period: 'day' }
+  ;(await admin.put('/v1/tenants/harbor/caps/heard', cap)).expect(200)
+  const { id } = (await submitter.post('/v1/jobs', job)).expect(202)
+  const events = await fetch(`${url}/v1/jobs/${id}/events`, {
+    headers: { Authorization: `Bearer ${tenant.tokens.submitter}` },
+  })
+  expect(await events.text()).toMatch(/event: rated\n.*"status":"succeeded"/)
+  // Three waits for what takes milliseconds; with naps of the longest kind alone it would be six seconds and more.
+  expect(performance.now() - sinceMs).toBeLessThan(5_000)
   await api.stop()
 })
 
@@ -157,10 +172,20 @@ test('a database that is away is 503 for whoever needs it, and the process lives
 })
 
 test('readiness says which roles are missing', async () => {
-  const { api, url } = await service.openDoor({ readiness: () => ({ isReady: false, waitingFor: ['owner', 'views'] }) })
+  const { api, url } = await service.openDoor({
+    readiness: () => ({ isReady: false, waitingFor: ['owner', 'views'], degraded: [] }),
+  })
   expect((await clientOf(url, undefined).get('/readyz')).problem(503, 'NOT_READY')).toMatchObject({
     waitingFor: 'owner, views',
   })
+  await api.stop()
+})
+
+test('a service that goes on without an optional part is ready, and says what is away', async () => {
+  const { api, url } = await service.openDoor({
+    readiness: () => ({ isReady: true, waitingFor: [], degraded: ['redis'] }),
+  })
+  expect((await clientOf(url, undefined).get('/readyz')).expect(200)).toEqual({ status: 'ready', degraded: ['redis'] })
   await api.stop()
 })
 

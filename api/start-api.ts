@@ -17,7 +17,7 @@ import type { Codec } from '../schemas/codec.ts'
 import { type OidcOptions, oidcVerifier } from './auth/oidc.ts'
 import { type Certificate, type Listener, listener, type Wire } from './http/listener.ts'
 import { Problem } from './http/problem.ts'
-import { type LimitOptions, limitDefaults, limits } from './limits/limits.ts'
+import { type LimitOptions, limitDefaults, limits, type SharedCounts } from './limits/limits.ts'
 import { apiMetrics } from './metrics.ts'
 import type { Calendar, Parts, Readiness } from './parts.ts'
 import type { Route } from './route.ts'
@@ -52,6 +52,8 @@ export type ApiOptions = {
   routes?: readonly Route[]
   /** How much is let in; default `limitDefaults`. */
   limits?: LimitOptions
+  /** Where limits are counted together with other processes; left out, this one counts for itself. */
+  sharedCounts?: SharedCounts | undefined
   /** Where the door's figures go, beside those of other roles; default a registry of its own. */
   registry?: Registry
   /** Days that content of a tenant is kept which has not said how long; default 30. */
@@ -108,7 +110,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     tokenUse: uses,
     providers: options.providers,
     calendar: options.calendar,
-    readiness: () => (isStopping ? { isReady: false, waitingFor: ['stopping'] } : options.readiness()),
+    readiness: () => (isStopping ? { isReady: false, waitingFor: ['stopping'], degraded: [] } : options.readiness()),
     metricsText: () => metrics.registry.metrics(),
     contentDaysDefault: options.contentDaysDefault ?? contentDaysDefault,
     quoteKey: await options.masterKey.derive('quote'),
@@ -127,7 +129,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     underWay,
     rootTokenHash: options.rootTokenHash,
     oidc: options.oidc ? oidcVerifier(options.oidc, { clock, onFault: noteIssuer }) : null,
-    limits: limits(options.limits ?? limitDefaults),
+    limits: limits(options.limits ?? limitDefaults, options.sharedCounts),
     bodyBudget: { bytes: 0, bytesMax: bodyBytesInMemoryMax },
     isStopping: () => isStopping,
   })

@@ -35,6 +35,7 @@ test('without anything set, everything has its default', () => {
     port: 8080,
     dataDir: '.pf3',
     postgresUrl: undefined,
+    redis: undefined,
     partitionCount: 4,
     rootToken: undefined,
     places: { local: 32, remote: 64 },
@@ -164,6 +165,19 @@ const complaints = [
   [
     { PF3_POSTGRES_URL: 'postgres://u:p@db.example/pf3?sslmode=require' },
     'PF3_POSTGRES_URL: outside loopback sslmode=verify-full was expected, and sslrootcert=<file> where the system does not know the authority',
+  ],
+  [
+    { PF3_REDIS_URL: 'redis://u:p@redis.example' },
+    'PF3_REDIS_URL: outside loopback rediss:// was expected, and PF3_REDIS_CA_FILE where the system does not know the authority',
+  ],
+  [
+    { PF3_REDIS_URL: 'localhost:6379' },
+    'PF3_REDIS_URL: redis://user:password@host:port/database was expected, or rediss:// for TLS, without a query',
+  ],
+  [{ PF3_REDIS_CA_FILE: 'ca.pem' }, 'PF3_REDIS_CA_FILE: goes with PF3_REDIS_URL, which is not set'],
+  [
+    { PF3_REDIS_URL: 'redis://localhost', PF3_REDIS_CA_FILE: 'ca.pem' },
+    'PF3_REDIS_CA_FILE: goes with rediss://, which PF3_REDIS_URL does not begin with',
   ],
   [{ PF3_PROT: '1' }, 'PF3_PROT: there is no such option; see docs/reference/config.md'],
 ] as const

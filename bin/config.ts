@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { postgresUrlComplaint } from '../platform/postgres/connection.ts'
+import { isTlsUrl, redisUrlComplaint } from '../platform/redis/connection.ts'
 import { isSafeUrl } from '../platform/safe-url.ts'
 import { isLoopback } from '../platform/tls.ts'
 import { type KafkaConfig, kafkaFrom } from './kafka-config.ts'
@@ -16,6 +17,7 @@ export type Config = {
   tls: { certFile: string; keyFile: string } | 'terminated' | undefined
   dataDir: string
   postgresUrl: string | undefined
+  redis: { url: string; caFile: string | undefined } | undefined
   /** Undefined on the embedded profile. */
   kafka: KafkaConfig | undefined
   masterKeyFile: string
@@ -100,6 +102,7 @@ export function readConfig(env: Env): Config {
     ),
     dataDir: text('PF3_DATA_DIR'),
     postgresUrl: maybe('PF3_POSTGRES_URL'),
+    redis: redisFrom(maybe('PF3_REDIS_URL'), maybe('PF3_REDIS_CA_FILE'), wrong),
     kafka: kafkaFrom(text('PF3_PROFILE') === 'kafka', maybe, wrong),
     masterKeyFile: maybe('PF3_MASTER_KEY_FILE') ?? join(text('PF3_DATA_DIR'), 'master.key'),
     partitionCount: whole('PF3_PARTITIONS'),
@@ -212,6 +215,18 @@ function tlsFrom({ host, certFile, keyFile, isTerminated }: TlsGiven, wrong: str
     )
   if (isTerminated) return 'terminated'
   return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile }
+}
+
+function redisFrom(url: string | undefined, caFile: string | undefined, wrong: string[]): Config['redis'] {
+  if (url === undefined) {
+    if (caFile !== undefined) wrong.push('PF3_REDIS_CA_FILE: goes with PF3_REDIS_URL, which is not set')
+    return undefined
+  }
+  const complaint = redisUrlComplaint(url)
+  if (complaint !== undefined) wrong.push(`PF3_REDIS_URL: ${complaint}`)
+  else if (caFile !== undefined && !isTlsUrl(url))
+    wrong.push('PF3_REDIS_CA_FILE: goes with rediss://, which PF3_REDIS_URL does not begin with')
+  return { url, caFile }
 }
 
 type OidcGiven = {

@@ -27,8 +27,6 @@ export type Foundation = {
 const postgresPoolMax = 10
 /** Everything that writes is in this process and tells the readers; looking besides is for commands in other processes. */
 const pollMs = 250
-/** A process that keeps no views is woken by nobody when another one has written them. */
-const lookAgainOnKafkaMs = 500
 
 /** Is told of trouble that the machine has with brokers, and mends. */
 type OnNotice = (what: string) => void
@@ -61,7 +59,7 @@ async function build(
   onNotice: OnNotice = () => {},
 ): Promise<Foundation> {
   try {
-    const relay = config.kafka ? inProcessRelay(lookAgainOnKafkaMs) : inProcessRelay()
+    const relay = inProcessRelay()
     const { log, codec } = config.kafka
       ? await onKafka(config, config.kafka, onNotice)
       : await onDatabase(config, database, relay)

@@ -1,12 +1,18 @@
 /** What /metrics shows. No tenant in any label: their number has no bound, and their names are nobody else's business. */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { RedisHealth } from '../platform/redis/redis.ts'
 import type { OwnerHealth } from '../processors/index.ts'
 import type { ProjectionHealth } from '../projections/runner.ts'
 
-export type MetricSources = { owners(): readonly OwnerHealth[]; views(): readonly ProjectionHealth[] }
+export type MetricSources = {
+  owners(): readonly OwnerHealth[]
+  views(): readonly ProjectionHealth[]
+  /** Left out where there is none: a figure that is always 0 would raise an alarm. */
+  redis?: (() => RedisHealth) | undefined
+}
 
 /** Read from the parts when somebody asks, so nothing is counted twice and nothing has to be kept in step. */
-export function metricsRegistry({ owners, views }: MetricSources): Registry {
+export function metricsRegistry({ owners, views, redis }: MetricSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const gauge = (name: string, help: string, rows: () => readonly (readonly [partition: number, value: number])[]) =>
@@ -43,5 +49,15 @@ export function metricsRegistry({ owners, views }: MetricSources): Registry {
   gauge('pf3_views_lag_facts', 'Committed facts the views do not show yet.', () =>
     views().map((v) => [v.partition, Number(v.lagFacts)]),
   )
+  if (redis) {
+    new Gauge({
+      name: 'pf3_redis_up',
+      help: '1 while Redis answers; at 0 processes look for what they are not told, and count limits by themselves.',
+      registers: [registry],
+      collect() {
+        this.set(redis().state === 'up' ? 1 : 0)
+      },
+    })
+  }
   return registry
 }

@@ -133,6 +133,19 @@ export const options = [
       'File of the master key, 32 bytes, mode 600; without it `master.key` in the data directory. All processes of an installation need the same; made when it is not there.',
   },
   {
+    name: 'PF3_REDIS_URL',
+    fallback: null,
+    form: 'secret',
+    means:
+      'A Redis server that processes tell each other by what has become readable, and count limits in; without it, or while it is away, they [go on](../reliability.md#what-goes-on-without-a-part). `redis://` on loopback, elsewhere `rediss://` (TLS 1.3).',
+  },
+  {
+    name: 'PF3_REDIS_CA_FILE',
+    fallback: null,
+    form: 'text',
+    means: 'Authority of its certificate where the system does not know it, PEM.',
+  },
+  {
     name: 'PF3_PARTITIONS',
     fallback: '4',
     form: 'whole',

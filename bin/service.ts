@@ -1,9 +1,10 @@
 /** The composition root: puts the parts of the service together, by roles, and takes them apart in reverse order. */
-import { startApi } from '../api/index.ts'
+import { type Readiness, startApi } from '../api/index.ts'
 import { capabilityNamed, type Provider } from '../capabilities/index.ts'
 import { systemClock as clock, systemRandom as random, sleep } from '../platform/clock.ts'
 import { isFailure, PlatformError } from '../platform/errors.ts'
 import { migrate } from '../platform/postgres/migrate.ts'
+import type { Relay } from '../platform/relay/relay.ts'
 import { snapshotMigrations, snapshotStore } from '../platform/snapshots/snapshots.ts'
 import type { Logger } from '../platform/telemetry/service-log.ts'
 import { tokenUseMigrations } from '../platform/token-use/token-use.ts'
@@ -22,6 +23,7 @@ import type { Config } from './config.ts'
 import type { Foundation } from './foundation.ts'
 import { type Keeper, startKeeper } from './keeper.ts'
 import { metricsRegistry } from './metrics.ts'
+import { type SharedRedis, sharedRedis } from './redis.ts'
 import type { RoleName } from './roles.ts'
 import { rootToken } from './root-token.ts'
 
@@ -97,7 +99,7 @@ async function startRoles(
   loss: Loss,
   started: (() => Promise<void>)[],
 ) {
-  const { database, log, codec, relay } = foundation
+  const { database, log, codec } = foundation
   await migrate(database, [
     ...vaultMigrations,
     ...snapshotMigrations,
@@ -109,6 +111,9 @@ async function startRoles(
     rootToken(config.rootToken, config.dataDir, random),
     localMasterKeyFile(config.masterKeyFile),
   ])
+  const redis = await sharedRedis(config.redis, { masterKey, clock, random, logger })
+  if (redis) started.push(redis.server.close)
+  const relay = relayOf(foundation, wanted, redis)
   const vault = payloadVault({ database, masterKey, clock, random })
   const providers = providersFor(config)
   started.push(async () => void (await Promise.all(providers.map((provider) => provider.close()))))
@@ -117,7 +122,9 @@ async function startRoles(
     ? await ownerRole(config, foundation, vault, providers, logger, loss)
     : undefined
   if (owner) started.push(owner.stop)
-  const views = wanted.includes('projections') ? await projectionRole(foundation, logger, loss) : undefined
+  const views = wanted.includes('projections')
+    ? await projectionRole({ ...foundation, relay }, logger, loss)
+    : undefined
   if (views) started.push(views.stop)
   await until(() => {
     loss.throwIfAny()
@@ -143,12 +150,17 @@ async function startRoles(
     rootTokenHash: token.hash,
     oidc: config.oidc,
     limits: config.limits,
+    sharedCounts: redis && { commands: redis.server.commands, prefix: redis.prefix },
     contentDaysDefault: config.contentDaysDefault,
     masterKey,
     calendar: { periodAt, isTimeZone, isAnchorDate },
     logger,
-    readiness: () => readiness(owner, views),
-    registry: metricsRegistry({ owners: () => owner?.health() ?? [], views: () => views?.health() ?? [] }),
+    readiness: () => readiness(owner, views, redis),
+    registry: metricsRegistry({
+      owners: () => owner?.health() ?? [],
+      views: () => views?.health() ?? [],
+      redis: redis?.server.health,
+    }),
   })
   started.push(api.stop)
   return {
@@ -158,6 +170,12 @@ async function startRoles(
       if (typeof tls === 'object') api.renewCertificate(readCertificate(tls))
     },
   }
+}
+
+/** Views tell of what they show: a process without them hears of it from others, by Redis or not at all. */
+function relayOf({ relay }: Foundation, wanted: readonly RoleName[], redis: SharedRedis | undefined): Relay {
+  const local: Relay = wanted.includes('projections') ? relay : { ...relay, hearsAll: () => false }
+  return redis ? redis.relay(local) : local
 }
 
 type Vault = ReturnType<typeof payloadVault>
@@ -256,12 +274,17 @@ async function publishStarterBook({ database, log, codec }: Foundation, isShownH
   if (isShownHere) await until(isThere, 'the starter price book')
 }
 
-function readiness(owner: OwnerRole | undefined, views: Projections | undefined) {
+function readiness(
+  owner: OwnerRole | undefined,
+  views: Projections | undefined,
+  redis: SharedRedis | undefined,
+): Readiness {
   const waitingFor = [
     ...(owner && !owner.isReady() ? ['owner'] : []),
     ...(views?.health().some((view) => view.phase !== 'running') ? ['projections'] : []),
   ]
-  return { isReady: waitingFor.length === 0, waitingFor }
+  const degraded = redis?.server.health().state === 'down' ? (['redis'] as const) : []
+  return { isReady: waitingFor.length === 0, waitingFor, degraded }
 }
 
 async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {

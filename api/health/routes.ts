@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { none } from '../http/forms.ts'
 import { Problem } from '../http/problem.ts'
+import { optionalParts } from '../parts.ts'
 import { publicRoute, type Route } from '../route.ts'
 
 export const healthRoutes: readonly Route[] = [
@@ -17,15 +18,16 @@ export const healthRoutes: readonly Route[] = [
   publicRoute({
     method: 'get',
     path: '/readyz',
-    summary: 'Every role of the process does its work; 503 while one does not.',
+    summary:
+      'Every role of the process does its work; 503 while one does not. What it goes on without is told as degraded.',
     params: none,
     query: none,
-    replies: { 200: z.strictObject({ status: z.literal('ready') }) },
+    replies: { 200: z.strictObject({ status: z.literal('ready'), degraded: z.array(z.enum(optionalParts)) }) },
     codes: ['NOT_READY'],
     async handle({ readiness }) {
-      const { isReady, waitingFor } = readiness()
+      const { isReady, waitingFor, degraded } = readiness()
       if (!isReady) throw new Problem('NOT_READY', { members: { waitingFor: waitingFor.join(', ') } })
-      return { status: 200, body: { status: 'ready' } }
+      return { status: 200, body: { status: 'ready', degraded: [...degraded] } }
     },
   }),
   publicRoute({

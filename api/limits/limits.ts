@@ -1,8 +1,10 @@
 /**
  * How much is let in at all, so that what is let in is answered in time: requests that work at once, requests of a tenant
- * in a while and at once, failed credentials of an address. Counted in this process, before anything is read or looked up.
+ * in a while and at once, failed credentials of an address. Counted before anything is read or looked up: what is under
+ * way in this process, what adds up over time for all processes together where they share a Redis.
  */
-import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
+import type { RedisServer } from '../../platform/redis/redis.ts'
 import { Problem } from '../http/problem.ts'
 import { networkOf } from './network-of.ts'
 
@@ -27,6 +29,13 @@ export const limitDefaults: LimitOptions = {
   failuresPerAddressMax: 100,
 }
 
+/** Where processes count together. Keys hold tenant ids and addresses, and are gone after their window. */
+export type SharedCounts = {
+  commands: RedisServer['commands']
+  /** Begins every key. */
+  prefix: string
+}
+
 /** The window that `perTenantMax` is counted in, in seconds. */
 export const windowS = 10
 const failureWindowS = 60
@@ -48,13 +57,17 @@ export type Limits = {
   ofTenant(tenantId: string): Promise<{ headers: Record<string, string>; leave(): void }>
 }
 
-export function limits(options: LimitOptions): Limits {
+/**
+ * `shared`: counts of time windows are kept there. While it does not answer, each process counts in its own memory, from
+ * nothing: what is let in grows to the limit times the number of processes, and nobody is turned away for that.
+ */
+export function limits(options: LimitOptions, shared?: SharedCounts): Limits {
   const { workingMax, openMax, perTenantMax, openPerTenantMax, failuresPerAddressMax } = options
-  const perTenant = new RateLimiterMemory({ points: perTenantMax, duration: windowS })
+  const perTenant = counter('tenant', { points: perTenantMax, duration: windowS }, shared)
   const perAddress =
     failuresPerAddressMax === null
       ? null
-      : new RateLimiterMemory({ points: failuresPerAddressMax, duration: failureWindowS })
+      : counter('address', { points: failuresPerAddressMax, duration: failureWindowS }, shared)
   const openOf = new Map<string, number>()
   let working = 0
   let open = 0
@@ -109,6 +122,22 @@ export function limits(options: LimitOptions): Limits {
       }
     },
   }
+}
+
+type Window = { points: number; duration: number }
+
+function counter(of: string, window: Window, shared: SharedCounts | undefined): RateLimiterAbstract {
+  const inMemory = new RateLimiterMemory(window)
+  if (!shared) return inMemory
+  return new RateLimiterRedis({
+    ...window,
+    storeClient: shared.commands,
+    keyPrefix: `${shared.prefix}${of}`,
+    insuranceLimiter: inMemory,
+    rejectIfRedisNotReady: true,
+    // Whoever has used everything up is turned away without asking again, so that a flood ends here.
+    inMemoryBlockOnConsumed: window.points,
+  })
 }
 
 async function consume(limiter: RateLimiterAbstract, key: string) {

@@ -119,7 +119,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
       logger: (message, context = {}) => note(messages[message].level, message, context),
       calendar: { periodAt, isTimeZone, isAnchorDate },
       limits: { ...limitDefaults, workingMax: 10_000, perTenantMax: 1_000_000, failuresPerAddressMax: null },
-      readiness: () => ({ isReady: owner.isReady(), waitingFor: owner.isReady() ? [] : ['owner'] }),
+      readiness: () => ({ isReady: owner.isReady(), waitingFor: owner.isReady() ? [] : ['owner'], degraded: [] }),
       ...options,
       ...more,
     })

@@ -73,12 +73,13 @@ test('a port that another program has; one that a service has is fine', async ()
 test('what cannot be reached, without a word of a password', async () => {
   const findings = await ask({
     PF3_POSTGRES_URL: 'postgres://pf3:very-secret@127.0.0.1:1/pf3',
+    PF3_REDIS_URL: 'redis://:very-secret@127.0.0.1:1',
     PF3_OIDC_ISSUER: 'http://127.0.0.1:1',
     PF3_OIDC_AUDIENCE: 'pf3',
     PF3_SCRIPTED_URL: 'http://127.0.0.1:1',
     PF3_SCRIPTED_KEY: 'very-secret-too',
   })
-  expect(wrong(findings).map(([what]) => what)).toEqual(['database', 'issuer of JWTs', 'provider scripted'])
+  expect(wrong(findings).map(([what]) => what)).toEqual(['database', 'Redis', 'issuer of JWTs', 'provider scripted'])
   for (const finding of findings) if ('problem' in finding) expect(finding.remedy).toMatch(/\.$/)
   expect(JSON.stringify(findings)).not.toContain('very-secret')
 })

@@ -6,9 +6,11 @@ import { availableParallelism, tmpdir, totalmem } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { connectToRunning } from '../../platform/postgres/embedded.ts'
 import { openPostgres } from '../../platform/postgres/postgres.ts'
+import { askRedis } from '../../platform/redis/redis.ts'
 import { readCertificate } from '../certificate.ts'
 import { type Config, ConfigError, readConfig } from '../config.ts'
 import { printLine, toJson } from '../print.ts'
+import { redisAddress } from '../redis.ts'
 import type { Finding } from './finding.ts'
 
 type Examine = (config: Config) => Promise<Finding | undefined>
@@ -18,6 +20,7 @@ const memoryBytesMin = 2 * 1024 ** 3
 const certificateDaysMin = 14
 const askMsMax = 5_000
 const postgresVersionMin = 15
+const redisVersionMin = 6
 const clockApartMsMax = 2_000
 
 /** Ends with 1 when something is wrong. */
@@ -44,7 +47,18 @@ export async function examine(env: Readonly<Record<string, string | undefined>>)
     const remedy = 'Correct these options in the environment, or in the file that PF3_CONFIG_FILE names.'
     return [...first, { what: 'configuration', problem: error.message, remedy }]
   }
-  const checks: Examine[] = [dataDir, freeSpace, masterKey, leftovers, postgres, port, certificate, issuer, scripted]
+  const checks: Examine[] = [
+    dataDir,
+    freeSpace,
+    masterKey,
+    leftovers,
+    postgres,
+    redis,
+    port,
+    certificate,
+    issuer,
+    scripted,
+  ]
   const found: Finding[] = [...first, { what: 'configuration', found: 'sound' }]
   for (const check of checks) {
     const finding = await check(config)
@@ -149,6 +163,22 @@ const postgres: Examine = async ({ postgresUrl, dataDir: dir }) => {
   }
 }
 
+const redis: Examine = async ({ redis: given }) => {
+  if (!given) return undefined
+  const what = 'Redis'
+  try {
+    const { version, tls } = await askRedis(redisAddress(given))
+    if (Number.parseInt(version, 10) >= redisVersionMin)
+      return { what, found: `Redis ${version}, by ${tls ?? 'plain text on loopback'}` }
+    const remedy = 'Let PF3_REDIS_URL name a newer server.'
+    return { what, problem: `Redis ${version} is too old: ${redisVersionMin} is needed`, remedy }
+  } catch (error) {
+    const remedy =
+      'See that the server runs, that PF3_REDIS_URL and PF3_REDIS_CA_FILE are right, and that its user may do what docs/reliability.md lists. Until then the service goes on without it.'
+    return { what, problem: withoutSecrets(error, given.url), remedy }
+  }
+}
+
 const port: Examine = async ({ host, port: wanted, tls }) => {
   const what = 'port'
   if (wanted === 0) return { what, found: 'any free one' }
@@ -228,7 +258,9 @@ const causeOf = (error: unknown): string => {
   const cause = error instanceof Error ? error.cause : undefined
   return cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : messageOf(error)
 }
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+/** Several addresses of one name that do not answer have a code in common and no message. */
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message || ((error as NodeJS.ErrnoException).code ?? error.name) : String(error)
 const gib = (bytes: number): string => (bytes / 1024 ** 3).toFixed(1)
 
 function withoutSecrets(error: unknown, url: string): string {

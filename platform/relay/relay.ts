@@ -1,21 +1,18 @@
 /** Wakes those who wait for something to become readable. Losing a wake-up costs latency, never correctness. */
 
 export type Relay = {
-  /** A lost wake-up costs at most this: who waits looks by himself as often. */
-  readonly lookAgainMs: number
   /** Tells all listeners of `topic`. */
   publish(topic: string, message: unknown): void
   /** The returned function stops listening. */
   listen(topic: string, hear: (message: unknown) => void): () => void
+  /** Whether what is published in any process is heard here; where not, whoever waits looks more often. */
+  hearsAll(): boolean
 }
 
-const lookAgainMsDefault = 2_000
-
-/** Reaches listeners of this process. Where others publish too, they are found out by looking: then more often. */
-export function inProcessRelay(lookAgainMs = lookAgainMsDefault): Relay {
+/** `hearsAll`: whether everything that is waited for is published in this process; default true. */
+export function inProcessRelay({ hearsAll = true } = {}): Relay {
   const listeners = new Map<string, Set<(message: unknown) => void>>()
   return {
-    lookAgainMs,
     publish(topic, message) {
       for (const hear of [...(listeners.get(topic) ?? [])]) hear(message)
     },
@@ -27,6 +24,7 @@ export function inProcessRelay(lookAgainMs = lookAgainMsDefault): Relay {
         if (set.size === 0 && listeners.get(topic) === set) listeners.delete(topic)
       }
     },
+    hearsAll: () => hearsAll,
   }
 }
 

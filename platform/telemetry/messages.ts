@@ -17,6 +17,11 @@ export const messages = {
     level: 'fatal',
     means: 'A fault of PF-3 that left the process in a state nobody knows. It ends with 3 and is to be started anew.',
   },
+  'Redis is away': {
+    level: 'warn',
+    means: 'Until it is back, waits look for what they would be told, and each process counts limits by itself.',
+  },
+  'Redis is back': { level: 'info', means: 'Wake-ups and limits reach across processes again.' },
   'the runtime warns': { level: 'warn', means: 'Node.js sees something unhealthy, such as a leak of listeners.' },
   'the certificate was read again': { level: 'info', means: 'New connections are given it from now on.' },
   'the certificate could not be read again': {

@@ -8,6 +8,7 @@ export type Part = {
   readonly pid: number
   /** Ends it and waits; with SIGKILL at once, otherwise after it had its time. */
   stop(signal?: NodeJS.Signals): Promise<void>
+  signal(signal: NodeJS.Signals): void
   isRunning(): boolean
 }
 
@@ -39,6 +40,7 @@ export function startPart({ name, command, args, cwd, env = {}, logFile }: Start
   return {
     name,
     pid: child.pid,
+    signal: (signal) => void child.kill(signal),
     isRunning: () => child.exitCode === null && child.signalCode === null,
     async stop(signal = 'SIGTERM') {
       child.kill(signal)
