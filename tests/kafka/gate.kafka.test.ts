@@ -3,9 +3,6 @@
  *
  *     npm run gate
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { tenantFigures } from '../../bin/demo/figures.ts'
@@ -14,8 +11,7 @@ import { sequence } from '../../providers/local/seeded-order.ts'
 import { startScriptedProvider } from '../../providers/scripted/scripted-provider.ts'
 import { expectNothingLost, exportedFacts } from '../e2e/checks.ts'
 import { moody, setWideCaps, startLoad, submitAtOnce } from '../e2e/load.ts'
-import { stackJars } from '../stack/jars.ts'
-import { startKafka } from '../stack/kafka.ts'
+import { startOwnKafka } from '../stack/kafka.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 
 const isFull = process.env['PF3_GATE'] === 'full'
@@ -162,13 +158,14 @@ test(`every process restarted ${restartsEach} times, one after another, in good 
 }, 3_600_000)
 
 test(`one of three brokers killed, ${brokerKills} times: every job ends, in order, charged once`, async () => {
-  const kafka = await ownBrokers()
+  const kafka = await startOwnKafka({ brokerCount: 3 })
+  onTestFinished(() => kafka.stop())
   const { fleet, load, check } = await underLoad(2, kafka.addresses)
   for (let kill = 0; kill < brokerKills; kill++) {
     const broker = kafka.brokers[kill % kafka.brokers.length]
     await load.goesOn()
     const before = load.ended()
-    await broker?.stop('SIGKILL')
+    await broker?.kill()
     const servedMs = await fleet.untilServed()
     await sleep(awayMs)
     await broker?.start()
@@ -179,17 +176,6 @@ test(`one of three brokers killed, ${brokerKills} times: every job ends, in orde
   await load.goesOn()
   await check()
 }, 7_200_000)
-
-/** Three of them, replication 3, of which two must have what is acknowledged. */
-async function ownBrokers() {
-  const dir = await mkdtemp(join(tmpdir(), 'pf3-brokers-'))
-  const kafka = await startKafka({ jars: stackJars().kafka, dir, brokerCount: 3 })
-  onTestFinished(async () => {
-    await kafka.stop()
-    await rm(dir, { recursive: true, force: true })
-  })
-  return kafka
-}
 
 test.each(['registry', 'postgres'] as const)(
   '%s away under load: accepted jobs survive, and all goes on when it is back',

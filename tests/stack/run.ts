@@ -2,9 +2,11 @@
  *     npm run stack                 one broker
  *     npm run stack -- --brokers 3  three, replication 3, two of them in sync
  *
- * Prints where everything is, and ends everything on Ctrl-C.
+ * Prints where everything is, for a shell to source that starts a service, and in a comment the command by which tests
+ * run on it; into a file with `npm run --silent`, or npm's own words are sourced too. Ends everything on Ctrl-C.
  */
 import { parseArgs } from 'node:util'
+import { forTests } from './environment.ts'
 import { startStack } from './start-stack.ts'
 
 const { values } = parseArgs({ options: { brokers: { type: 'string', default: '1' } } })
@@ -17,7 +19,10 @@ const stack = await startStack({
   onUp: (what, afterMs) => void process.stderr.write(`${(afterMs / 1_000).toFixed(1)} s: ${what}\n`),
 })
 process.stderr.write(`Logs in ${stack.dir}. Ctrl-C ends it.\n`)
-for (const [name, value] of Object.entries(stack.environment)) process.stdout.write(`export ${name}='${value}'\n`)
+const assignment = ([name, value]: readonly [string, string]): string => `${name}='${value}'`
+for (const one of Object.entries(stack.environment)) process.stdout.write(`export ${assignment(one)}\n`)
+// Not exported: a service refuses options that it does not know.
+process.stdout.write(`# Tests: ${forTests(stack.environment).map(assignment).join(' ')} npm run test:kafka\n`)
 const waiting = setInterval(() => {}, 60_000)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {

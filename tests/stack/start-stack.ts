@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startPostgres } from '../postgres/start-postgres.ts'
+import type { StackEnvironment } from './environment.ts'
 import { stackJars } from './jars.ts'
 import { type KafkaStack, startKafka } from './kafka.ts'
 import { type RedisStack, startRedis } from './redis.ts'
@@ -14,8 +15,7 @@ export type Stack = {
   registry: RegistryStack
   redis: RedisStack
   postgresUrl: string
-  /** Where everything is, by name of the service's option. */
-  environment: Readonly<Record<string, string>>
+  environment: StackEnvironment
   /** Ends every process and removes what they wrote. */
   stop(): Promise<void>
 }
