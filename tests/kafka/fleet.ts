@@ -40,7 +40,7 @@ export type Fleet = Actors & {
 }
 
 /** What stands between the processes and a part of the stack; shut, that part is away for all of them. */
-export type Doors = { registry: Door; postgres: Door }
+export type Doors = { registry: Door; postgres: Door; redis: Door }
 
 export type FleetOptions = {
   memberCount: number
@@ -67,12 +67,18 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const database = await freshDatabase()
   const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
   const registryUrl = needed('PF3_TEST_REGISTRY_URL')
-  const doors: Doors = { registry: await startDoor(registryUrl), postgres: await startDoor(database.url, 5432) }
+  const redisUrl = needed('PF3_TEST_REDIS_URL')
+  const doors: Doors = {
+    registry: await startDoor(registryUrl),
+    postgres: await startDoor(database.url, 5432),
+    redis: await startDoor(redisUrl, 6379),
+  }
   const env = {
     PF3_PROFILE: 'kafka',
     PF3_KAFKA_BROKERS: options.brokers ?? needed('PF3_TEST_KAFKA_BROKERS'),
     PF3_REGISTRY_URL: through(registryUrl, doors.registry),
     PF3_POSTGRES_URL: through(database.url, doors.postgres),
+    PF3_REDIS_URL: through(redisUrl, doors.redis),
     PF3_TOPIC_PREFIX: `fleet-${randomBytes(4).toString('hex')}.`,
     PF3_PARTITIONS: String(partitionCount),
     PF3_MASTER_KEY_FILE: join(dir, 'master.key'),
@@ -95,7 +101,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     client.close()
     for (const member of members) member.signal('SIGCONT')
     await Promise.all(members.map((member) => (member.service().hasEnded() ? undefined : member.stop())))
-    await Promise.all([doors.registry.shut(), doors.postgres.shut()])
+    await Promise.all(Object.values(doors).map((door) => door.shut()))
     await database.drop()
     await rm(dir, { recursive: true, force: true })
   })
