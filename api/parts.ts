@@ -23,13 +23,15 @@ export type Calendar = {
 }
 
 /** What the process can do without, though not as well. */
-export const optionalParts = ['redis'] as const
+export const optionalParts = ['redis', 'registry'] as const
 
 /** Whether every role of the process does its work, and if not, which do not; and which optional parts are away. */
 export type Readiness = {
   isReady: boolean
   waitingFor: readonly string[]
   degraded: readonly (typeof optionalParts)[number][]
+  /** Facts that owners which begin have still to read. */
+  restoringFacts?: number
 }
 
 export type Parts = {

@@ -33,6 +33,7 @@ export type ServeParts = {
   /** Of every request that is being answered, so that a stop can end their waits. */
   underWay: Set<AbortController>
   isStopping(): boolean
+  isOpen(): boolean
 }
 
 /** What figures call a request whose caller did not wait for the answer; never sent. */
@@ -107,6 +108,7 @@ async function answer(
   const { parts, bodyBudget, limits } = serveParts
   const { headers } = request
   checkHead(request)
+  if (route.roles !== 'public' && !serveParts.isOpen()) throw new Problem('NOT_READY')
   // Whether the process lives must be known also when it has more than enough to do.
   const place = route.roles === 'public' ? undefined : limits.enter()
   if (place) given.push(place.leave)

@@ -48,6 +48,8 @@ export type ApiOptions = {
   providers: readonly Provider[]
   calendar: Calendar
   readiness(): Readiness
+  /** While it says no, only public routes are answered, and all others with NOT_READY; default at once. */
+  isOpen?: () => boolean
   /** What is served; default the table of routes. */
   routes?: readonly Route[]
   /** How much is let in; default `limitDefaults`. */
@@ -132,6 +134,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     limits: limits(options.limits ?? limitDefaults, options.sharedCounts),
     bodyBudget: { bytes: 0, bytesMax: bodyBytesInMemoryMax },
     isStopping: () => isStopping,
+    isOpen: options.isOpen ?? (() => true),
   })
   const port = await listen(server, options.port, host).catch(async (error: unknown) => {
     await uses.stop()

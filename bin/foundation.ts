@@ -13,12 +13,15 @@ import { readEveryVersion, readOwnSchemas } from '../schemas/own-schemas.ts'
 import { schemaRegistryFile } from '../schemas/registry-file.ts'
 import type { Config } from './config.ts'
 import type { KafkaConfig } from './kafka-config.ts'
+import type { Watched } from './watch.ts'
 
 export type Foundation = {
   database: Database
   log: Log
   codec: Codec
   relay: Relay
+  /** What is reached over a network, besides the brokers, and how to find out whether it answers. */
+  outside: readonly Watched[]
   /** Rejects never; resolves with the reason when the database has died by itself. */
   lost: Promise<Error>
   close(): Promise<void>
@@ -60,14 +63,22 @@ async function build(
 ): Promise<Foundation> {
   try {
     const relay = inProcessRelay()
-    const { log, codec } = config.kafka
-      ? await onKafka(config, config.kafka, onNotice)
-      : await onDatabase(config, database, relay)
+    const {
+      log,
+      codec,
+      outside = [],
+    } = config.kafka ? await onKafka(config, config.kafka, onNotice) : await onDatabase(config, database, relay)
     return {
       database,
       log,
       codec,
       relay,
+      outside: [
+        ...(config.postgresUrl === undefined
+          ? []
+          : [{ name: 'postgres' as const, look: () => database.asService((tx) => tx.query('SELECT 1')) }]),
+        ...outside,
+      ],
       lost,
       async close() {
         await log.close()
@@ -80,7 +91,7 @@ async function build(
   }
 }
 
-type LogAndCodec = { log: Log; codec: Codec }
+type LogAndCodec = { log: Log; codec: Codec; outside?: readonly Watched[] }
 
 async function onDatabase({ dataDir, partitionCount }: Config, database: Database, relay: Relay): Promise<LogAndCodec> {
   const ownSchemas = readOwnSchemas()
@@ -111,5 +122,5 @@ async function onKafka(
     clock: systemClock,
     beforeDecoding: (values) => registry.learn(values),
   })
-  return { log, codec: codecFor(registry, own) }
+  return { log, codec: codecFor(registry, own), outside: [{ name: 'registry', look: registry.check }] }
 }

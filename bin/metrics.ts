@@ -1,29 +1,37 @@
 /** What /metrics shows. No tenant in any label: their number has no bound, and their names are nobody else's business. */
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { systemClock, within } from '../platform/clock.ts'
 import type { RedisHealth } from '../platform/redis/redis.ts'
 import type { OwnerHealth } from '../processors/index.ts'
 import type { ProjectionHealth } from '../projections/runner.ts'
+import type { Watch, WatchedName } from './watch.ts'
+
+type Rows = readonly (readonly [partition: number, value: number])[]
 
 export type MetricSources = {
   owners(): readonly OwnerHealth[]
+  /** Offset after the last request of a partition. */
+  intakeEnd(partition: number): Promise<bigint>
   views(): readonly ProjectionHealth[]
   /** Left out where there is none: a figure that is always 0 would raise an alarm. */
   redis?: (() => RedisHealth) | undefined
+  watches: readonly Watch[]
 }
 
 /** Read from the parts when somebody asks, so nothing is counted twice and nothing has to be kept in step. */
-export function metricsRegistry({ owners, views, redis }: MetricSources): Registry {
+export function metricsRegistry({ owners, intakeEnd, views, redis, watches }: MetricSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  const gauge = (name: string, help: string, rows: () => readonly (readonly [partition: number, value: number])[]) =>
+  const gauge = (name: string, help: string, rows: () => Rows | Promise<Rows>) =>
     new Gauge({
       name,
       help,
       labelNames: ['partition'],
       registers: [registry],
-      collect() {
+      async collect() {
+        const found = await rows()
         this.reset()
-        for (const [partition, value] of rows()) this.set({ partition: String(partition) }, value)
+        for (const [partition, value] of found) this.set({ partition: String(partition) }, value)
       },
     })
   gauge('pf3_owner_serving', '1 while the owner serves the partition.', () =>
@@ -42,6 +50,12 @@ export function metricsRegistry({ owners, views, redis }: MetricSources): Regist
   gauge('pf3_owner_restored_facts', 'Facts read at the last restore.', () =>
     owners().map((o) => [o.partition, o.restoredFacts]),
   )
+  gauge('pf3_owner_restoring_facts', 'Facts that a restore under way has still to read.', () =>
+    owners().map((o) => [o.partition, o.restoringFacts]),
+  )
+  gauge('pf3_owner_lag_requests', 'Requests that the owner has not taken yet; left out while the log cannot say.', () =>
+    lagOf(owners(), intakeEnd),
+  )
   gauge('pf3_owner_indeterminate', 'Calls the last restore found under way.', () =>
     owners().map((o) => [o.partition, o.indeterminate]),
   )
@@ -59,5 +73,35 @@ export function metricsRegistry({ owners, views, redis }: MetricSources): Regist
       },
     })
   }
+  for (const { name, isUp } of watches) {
+    new Gauge({
+      name: `pf3_${name}_up`,
+      help: upMeans[name],
+      registers: [registry],
+      collect() {
+        this.set(isUp() ? 1 : 0)
+      },
+    })
+  }
   return registry
+}
+
+const upMeans: Readonly<Record<WatchedName, string>> = {
+  postgres: '1 while PostgreSQL answers; at 0 nothing can be asked, and jobs wait for their content.',
+  registry: '1 while the schema registry answers; at 0 all goes on with the schemas that are known.',
+}
+
+const lagMsMax = 1_000
+
+/** Waits no longer than somebody who collects figures does. */
+async function lagOf(owners: readonly OwnerHealth[], intakeEnd: MetricSources['intakeEnd']): Promise<Rows> {
+  const serving = owners.filter(({ phase }) => phase === 'serving')
+  const rows = await Promise.all(
+    serving.map(async ({ partition, intakeOffset }): Promise<Rows> => {
+      const late = () => new Error('late')
+      const end = await within(systemClock, intakeEnd(partition), lagMsMax, late).catch(() => undefined)
+      return end === undefined ? [] : [[partition, Number(end > intakeOffset ? end - intakeOffset : 0n)]]
+    }),
+  )
+  return rows.flat()
 }

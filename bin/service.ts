@@ -1,5 +1,5 @@
 /** The composition root: puts the parts of the service together, by roles, and takes them apart in reverse order. */
-import { type Readiness, startApi } from '../api/index.ts'
+import { healthRoutes, type Readiness, startApi } from '../api/index.ts'
 import { capabilityNamed, type Provider } from '../capabilities/index.ts'
 import { systemClock as clock, systemRandom as random, sleep } from '../platform/clock.ts'
 import { isFailure, PlatformError } from '../platform/errors.ts'
@@ -26,10 +26,11 @@ import { metricsRegistry } from './metrics.ts'
 import { type SharedRedis, sharedRedis } from './redis.ts'
 import type { RoleName } from './roles.ts'
 import { rootToken } from './root-token.ts'
+import { type Watch, type WatchedName, watch } from './watch.ts'
 
 export type Service = {
-  /** Where the API answers; undefined without that role. */
-  url: string | undefined
+  /** Where it answers: the API, or without that role whether the process lives, is ready, and its figures. */
+  url: string
   /** The root token, when it was made just now. */
   shownOnce: string | undefined
   /** Resolves with the reason when a part stands still that only a new process brings back: database, owner or views. */
@@ -111,6 +112,8 @@ async function startRoles(
     rootToken(config.rootToken, config.dataDir, random),
     localMasterKeyFile(config.masterKeyFile),
   ])
+  const watches = foundation.outside.map((one) => watch(one, clock, noteChange(logger)))
+  for (const { stop } of watches) started.push(stop)
   const redis = await sharedRedis(config.redis, { masterKey, clock, random, logger })
   if (redis) started.push(redis.server.close)
   const relay = relayOf(foundation, wanted, redis)
@@ -118,22 +121,7 @@ async function startRoles(
   const providers = providersFor(config)
   started.push(async () => void (await Promise.all(providers.map((provider) => provider.close()))))
 
-  const owner = wanted.includes('owner')
-    ? await ownerRole(config, foundation, vault, providers, logger, loss)
-    : undefined
-  if (owner) started.push(owner.stop)
-  const views = wanted.includes('projections')
-    ? await projectionRole({ ...foundation, relay }, logger, loss)
-    : undefined
-  if (views) started.push(views.stop)
-  await until(() => {
-    loss.throwIfAny()
-    return owner?.isReady() ?? true
-  }, 'the owner')
-  if (owner) await publishStarterBook(foundation, views !== undefined)
-  if (owner) started.push(keeperRole(config, foundation, vault, logger).stop)
-
-  if (!wanted.includes('api')) return { url: undefined, shownOnce: token.shownOnce, renewCertificate: () => {} }
+  const running: Running = { isOpen: false, redis, watches }
   const { tls } = config
   const api = await startApi({
     host: config.host,
@@ -155,13 +143,41 @@ async function startRoles(
     masterKey,
     calendar: { periodAt, isTimeZone, isAnchorDate },
     logger,
-    readiness: () => readiness(owner, views, redis),
+    ...(wanted.includes('api') ? {} : { routes: healthRoutes }),
+    isOpen: () => running.isOpen,
+    readiness: () => readiness(running),
     registry: metricsRegistry({
-      owners: () => owner?.health() ?? [],
-      views: () => views?.health() ?? [],
+      owners: () => running.owner?.health() ?? [],
+      intakeEnd: log.intakeEnd,
+      views: () => running.views?.health() ?? [],
       redis: redis?.server.health,
+      watches,
     }),
   })
+  // Answers from now on how far the start is; stopped first all the same, when it comes that far.
+  started.push(api.stop)
+
+  const owner = wanted.includes('owner')
+    ? await ownerRole(config, foundation, vault, providers, logger, loss)
+    : undefined
+  if (owner) started.push(owner.stop)
+  if (owner) running.owner = owner
+  const views = wanted.includes('projections')
+    ? await projectionRole({ ...foundation, relay }, logger, loss)
+    : undefined
+  if (views) started.push(views.stop)
+  if (views) running.views = views
+  await until(
+    () => {
+      loss.throwIfAny()
+      return owner?.isReady() ?? true
+    },
+    'the owner',
+    () => restoringFacts(owner),
+  )
+  if (owner) await publishStarterBook(foundation, views !== undefined)
+  if (owner) started.push(keeperRole(config, foundation, vault, logger).stop)
+  running.isOpen = true
   started.push(api.stop)
   return {
     url: `${typeof tls === 'object' ? 'https' : 'http'}://${config.host}:${api.port}`,
@@ -274,22 +290,45 @@ async function publishStarterBook({ database, log, codec }: Foundation, isShownH
   if (isShownHere) await until(isThere, 'the starter price book')
 }
 
-function readiness(
-  owner: OwnerRole | undefined,
-  views: Projections | undefined,
-  redis: SharedRedis | undefined,
-): Readiness {
+type Running = {
+  /** Everything has been started. */
+  isOpen: boolean
+  owner?: OwnerRole
+  views?: Projections
+  redis: SharedRedis | undefined
+  watches: readonly Watch[]
+}
+
+function readiness({ isOpen, owner, views, redis, watches }: Running): Readiness {
+  const isAway = (name: WatchedName) => watches.some((one) => one.name === name && !one.isUp())
   const waitingFor = [
+    ...(isAway('postgres') ? ['postgres'] : []),
     ...(owner && !owner.isReady() ? ['owner'] : []),
     ...(views?.health().some((view) => view.phase !== 'running') ? ['projections'] : []),
   ]
-  const degraded = redis?.server.health().state === 'down' ? (['redis'] as const) : []
-  return { isReady: waitingFor.length === 0, waitingFor, degraded }
+  if (!isOpen && waitingFor.length === 0) waitingFor.push('start')
+  const degraded: Readiness['degraded'] = [
+    ...(redis?.server.health().state === 'down' ? (['redis'] as const) : []),
+    ...(isAway('registry') ? (['registry'] as const) : []),
+  ]
+  return { isReady: waitingFor.length === 0, waitingFor, degraded, restoringFacts: restoringFacts(owner) }
 }
 
-async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = clock.nowMs() + readyWaitMs
+const restoringFacts = (owner: OwnerRole | undefined): number =>
+  owner?.health().reduce((sum, one) => sum + one.restoringFacts, 0) ?? 0
+
+const noteChange =
+  (logger: Logger) =>
+  (name: WatchedName, isUp: boolean, error?: unknown): void => {
+    if (name === 'postgres') logger(isUp ? 'PostgreSQL is back' : 'PostgreSQL is away', { error })
+    else logger(isUp ? 'the registry is back' : 'the registry is away', { error })
+  }
+
+/** Throws NOT_READY when it is not so after `readyWaitMs` in which `progress` stood still. */
+async function until(isSo: () => boolean | Promise<boolean>, what: string, progress = () => 0): Promise<void> {
+  let [end, seen] = [clock.nowMs() + readyWaitMs, progress()]
   while (!(await isSo())) {
+    if (progress() !== seen) [end, seen] = [clock.nowMs() + readyWaitMs, progress()]
     if (clock.nowMs() > end) throw new PlatformError('NOT_READY', { waitingFor: what, waitedMs: readyWaitMs })
     await sleep(clock, readyLookMs)
   }

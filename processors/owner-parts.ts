@@ -48,6 +48,8 @@ export type OwnerHealth = {
   queued: number
   /** Facts taken in by the last restore. */
   restoredFacts: number
+  /** Facts that the restore under way has still to read; 0 when none is. */
+  restoringFacts: number
   /** Calls that were under way when the last owner died, settled by this one. */
   indeterminate: number
   problem?: string

@@ -26,6 +26,7 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
     running: 0,
     queued: 0,
     restoredFacts: 0,
+    restoringFacts: 0,
     indeterminate: 0,
   }
   const done = own()
@@ -54,7 +55,9 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
   async function begin(): Promise<Session> {
     const tenure = await log.acquire(partition)
     health.phase = 'restoring'
-    const restored = await restore(tenure, parts)
+    const restored = await restore(tenure, parts, (left) => (health.restoringFacts = left)).finally(
+      () => (health.restoringFacts = 0),
+    )
     health.restoredFacts = restored.facts
     return session(tenure, restored, parts, stopping.signal, health)
   }

@@ -14,12 +14,13 @@ export type Restored = { state: PartitionState; cursor: FactCursor; facts: numbe
 const restoreRecordsMax = 2_000
 
 /**
- * `facts` counts those read after the snapshot. Throws LOG_GAP when log and last commit do not agree, LOG_FENCED when
+ * Tells `onProgress` how many facts are left to read. `facts` counts those read after the snapshot. Throws LOG_GAP when log and last commit do not agree, LOG_FENCED when
  * another owner has written since the tenure began.
  */
 export async function restore(
   tenure: Tenure,
   parts: Pick<OwnerParts, 'log' | 'codec' | 'directory' | 'snapshots'>,
+  onProgress: (factsLeft: number) => void = () => {},
 ): Promise<Restored> {
   const { log, codec, directory } = parts
   const { partition } = tenure
@@ -28,6 +29,7 @@ export async function restore(
   let { state, cursor } = await fromSnapshots(partition, seq, parts.snapshots)
   const from = state.seq
   while (state.seq < seq) {
+    onProgress(Number(seq - state.seq))
     const read = await log.readFacts(partition, cursor, { recordsMax: restoreRecordsMax, waitMs: 0 })
     if (read.facts.length === 0) throw new PlatformError('LOG_GAP', { partition, committed: seq, found: state.seq })
     for (const { value } of read.facts) {

@@ -25,8 +25,11 @@ export const healthRoutes: readonly Route[] = [
     replies: { 200: z.strictObject({ status: z.literal('ready'), degraded: z.array(z.enum(optionalParts)) }) },
     codes: ['NOT_READY'],
     async handle({ readiness }) {
-      const { isReady, waitingFor, degraded } = readiness()
-      if (!isReady) throw new Problem('NOT_READY', { members: { waitingFor: waitingFor.join(', ') } })
+      const { isReady, waitingFor, degraded, restoringFacts } = readiness()
+      if (!isReady) {
+        const members = { waitingFor: waitingFor.join(', '), ...(restoringFacts && { restoringFacts }) }
+        throw new Problem('NOT_READY', { members })
+      }
       return { status: 200, body: { status: 'ready', degraded: [...degraded] } }
     },
   }),

@@ -28,6 +28,7 @@ const guarded = [
   'TOO_MANY_AT_ONCE',
   'TOO_MANY_FAILURES',
   'OVERLOADED',
+  'NOT_READY',
   'DATABASE_UNAVAILABLE',
 ] as const satisfies readonly FailureCode[]
 /** A reason that cannot be put on record in time is LOG_UNAVAILABLE. */

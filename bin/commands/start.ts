@@ -86,7 +86,7 @@ function rolesFrom(text: string): RoleName[] {
 }
 
 function announce(
-  service: { url: string | undefined; shownOnce: string | undefined },
+  service: { url: string; shownOnce: string | undefined },
   wanted: readonly RoleName[],
   dataDir: string,
   isJson: boolean,
@@ -98,8 +98,6 @@ function announce(
     )
     return
   }
-  process.stdout.write(
-    `PF-3 is ready${url === undefined ? '' : ` at ${url}`} (${wanted.join(', ')}; data in ${dataDir}).\n`,
-  )
+  process.stdout.write(`PF-3 is ready at ${url} (${wanted.join(', ')}; data in ${dataDir}).\n`)
   if (shownOnce !== undefined) process.stdout.write(`Root token, shown only this once: ${shownOnce}\n`)
 }

@@ -33,6 +33,8 @@ export type LearningRegistry = SchemaRegistry & {
    * registry does not answer; an id that it does not know either stays unknown.
    */
   learn(values: readonly Uint8Array[]): Promise<void>
+  /** Asks for one of this build's schemas. Throws REGISTRY_UNAVAILABLE. */
+  check(): Promise<void>
 }
 
 const askMsMax = 5_000
@@ -199,6 +201,10 @@ export async function openRegistry(
       return id
     },
     schemaOf: (id) => byId.get(id),
+    async check() {
+      const [name, schema] = own.entries().next().value ?? []
+      if (name && schema !== undefined) await idOf(client, subjectFor(prefix, name, schema), schema)
+    },
     async learn(values) {
       const ids = new Set<number>()
       for (const value of values)

@@ -22,6 +22,17 @@ export const messages = {
     means: 'Until it is back, waits look for what they would be told, and each process counts limits by itself.',
   },
   'Redis is back': { level: 'info', means: 'Wake-ups and limits reach across processes again.' },
+  'PostgreSQL is away': {
+    level: 'error',
+    means:
+      'Jobs that were accepted go on where they can; what needs the views or the vault waits or is refused until it is back.',
+  },
+  'PostgreSQL is back': { level: 'info', means: 'Views catch up with the log by themselves.' },
+  'the registry is away': {
+    level: 'warn',
+    means: 'Everything goes on with the schemas that are known; a start with new ones would fail.',
+  },
+  'the registry is back': { level: 'info', means: 'New schemas can be looked up again.' },
   'the runtime warns': { level: 'warn', means: 'Node.js sees something unhealthy, such as a leak of listeners.' },
   'the certificate was read again': { level: 'info', means: 'New connections are given it from now on.' },
   'the certificate could not be read again': {

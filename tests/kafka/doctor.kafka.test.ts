@@ -9,7 +9,7 @@ import { startFleet } from './fleet.ts'
 
 test('what a fleet needs is in order; a topic that was changed, and brokers and a registry that are away, are found', async () => {
   const fleet = await startFleet({
-    memberCount: 1,
+    members: ['api,owner,projections'],
     partitionCount: 2,
     connectionsMax: 2,
     env: { PF3_LOCAL_THREADS: '1' },

@@ -23,8 +23,11 @@ export type Member = {
   /** A new process on the same data directory and port; resolves when it is ready. */
   start(): Promise<void>
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void
+  roles: string
   /** Partitions it serves, from its /metrics; none when it does not answer. */
   serves(): Promise<number[]>
+  /** One of its figures, by partition; none when it does not answer. */
+  figure(name: string): Promise<Map<number, number>>
 }
 
 export type Fleet = Actors & {
@@ -43,7 +46,8 @@ export type Fleet = Actors & {
 export type Doors = { registry: Door; postgres: Door; redis: Door }
 
 export type FleetOptions = {
-  memberCount: number
+  /** Roles of each; there is one with `api` and one with `owner`. */
+  members: readonly string[]
   partitionCount: number
   connectionsMax: number
   env?: Readonly<Record<string, string>>
@@ -62,7 +66,7 @@ const needed = (name: string): string => {
 
 /** Everything is ended and removed when the test is over, but topics stay: the stack of a run goes as a whole. */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
-  const { memberCount, partitionCount, connectionsMax } = options
+  const { partitionCount, connectionsMax } = options
   const dir = await mkdtemp(join(tmpdir(), 'pf3-fleet-'))
   const database = await freshDatabase()
   const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
@@ -92,7 +96,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const isUp = new Set<Member>()
   let turn = 0
   const client = apiClient(() => {
-    const up = [...isUp]
+    const up = [...isUp].filter(({ roles }) => roles.includes('api'))
     turn += 1
     return (up[turn % up.length] ?? members[0])?.service().url ?? ''
   }, connectionsMax)
@@ -106,15 +110,16 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     await rm(dir, { recursive: true, force: true })
   })
 
-  async function newMember(index: number): Promise<Member> {
+  async function newMember(roles: string, index: number): Promise<Member> {
     const dataDir = join(dir, `member-${index}`)
-    const begin = (port: number) => startServiceProcess({ dataDir, port, rootToken, env })
+    const begin = (port: number) => startServiceProcess({ dataDir, port, rootToken, env, roles })
     let service = await begin(0)
     const port = Number(new URL(service.url).port)
     const own = apiClient(() => service.url, 4)
     onTestFinished(() => own.close())
     const member: Member = {
-      name: `member ${index}`,
+      name: `member ${index} (${roles})`,
+      roles,
       service: () => service,
       async kill() {
         isUp.delete(member)
@@ -134,10 +139,14 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
         if (!service.hasEnded()) process.kill(service.pid, signal)
       },
       async serves() {
-        const reply = await own.ask('', { method: 'GET', path: '/metrics' }).catch(() => undefined)
-        return [...String(reply?.body ?? '').matchAll(/^pf3_owner_serving\{partition="(\d+)"\} 1$/gm)].map(([, one]) =>
-          Number(one),
+        return [...(await member.figure('pf3_owner_serving'))].flatMap(([partition, one]) =>
+          one === 1 ? [partition] : [],
         )
+      },
+      async figure(name) {
+        const reply = await own.ask('', { method: 'GET', path: '/metrics' }).catch(() => undefined)
+        const rows = String(reply?.body ?? '').matchAll(new RegExp(`^${name}\\{partition="(\\d+)"\\} (\\d+)$`, 'gm'))
+        return new Map([...rows].map(([, partition, value]) => [Number(partition), Number(value)]))
       },
     }
     members.push(member)
@@ -145,7 +154,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     return member
   }
 
-  for (let index = 0; index < memberCount; index++) await newMember(index)
+  for (const [index, roles] of options.members.entries()) await newMember(roles, index)
   return {
     ...actors(client, rootToken),
     members,

@@ -26,12 +26,16 @@ const lanes = 24
 const partitionCount = 6
 /** Longer than a member may be silent: others own its partitions when it wakes. */
 const frozenMs = 9_000
+/** Of the kills that hit a broker. */
+const brokerShare = 0.1
 /** How long a part of the stack is away. */
 const awayMs = isFull ? 30_000 : 5_000
 const giveUpMs = 600_000
+/** Roles of a process that does everything. */
+const whole = 'api,owner,projections'
 
 /** A fleet under load: five tenants, each with caps of every metric that none of it reaches, and a moody provider. */
-async function underLoad(memberCount: number, brokers?: string) {
+async function underLoad(members: readonly string[], brokers?: string) {
   const random = sequence(seed)
   const provider = await startScriptedProvider({
     seed,
@@ -39,7 +43,7 @@ async function underLoad(memberCount: number, brokers?: string) {
   })
   onTestFinished(() => provider.close())
   const fleet = await startFleet({
-    memberCount,
+    members,
     partitionCount,
     connectionsMax: 2 * lanes,
     ...(brokers !== undefined && { brokers }),
@@ -89,21 +93,31 @@ function quantiles(values: readonly number[]): string {
   return `median ${at(0.5)} ms, 90 % ${at(0.9)} ms, at most ${at(1)} ms`
 }
 
-test(`${kills} processes killed at random points: nothing lost, nothing charged twice, nothing held`, async () => {
-  const { random, fleet, load, check } = await underLoad(2)
+test(`${kills} kills at random points, of owners, projectors and brokers: nothing lost, nothing charged twice, nothing held`, async () => {
+  const kafka = await startOwnKafka({ brokerCount: 3 })
+  onTestFinished(() => kafka.stop())
+  const { random, fleet, load, check } = await underLoad(
+    ['api,owner', 'api,owner', 'projections', 'projections'],
+    kafka.addresses,
+  )
   const recoveries: number[] = []
   let inTheMiddle = 0
   for (let kill = 1; kill <= kills; kill++) {
     await load.goesOn()
     await sleep(random() * 600)
-    const victim = pick(random, fleet.members)
-    const [submissions, before] = [load.unanswered(), await callsUnderWay(fleet)]
+    const victim = random() < brokerShare ? pick(random, kafka.brokers) : pick(random, fleet.members)
+    const [submissions, before, at] = [
+      load.unanswered(),
+      await sum(fleet, 'pf3_owner_running'),
+      await sum(fleet, 'pf3_owner_seq'),
+    ]
     await victim.kill()
     if (submissions > 0 || before > 0) inTheMiddle += 1
+    await load.goesOn()
     const recoveredMs = await fleet.untilServed()
     recoveries.push(recoveredMs)
     console.log(
-      `kill ${kill}: ${victim.name}, ${submissions} submissions and ${before} calls under way; served again after ${recoveredMs.toFixed(0)} ms`,
+      `kill ${kill}: ${victim.name} after ${at} facts, ${submissions} submissions and ${before} calls under way; served again after ${recoveredMs.toFixed(0)} ms`,
     )
     await victim.start()
   }
@@ -114,16 +128,14 @@ test(`${kills} processes killed at random points: nothing lost, nothing charged 
   await check()
 }, 7_200_000)
 
-async function callsUnderWay({ client }: Fleet): Promise<number> {
-  const reply = await client.ask('', { method: 'GET', path: '/metrics' }).catch(() => undefined)
-  return [...String(reply?.body ?? '').matchAll(/^pf3_owner_running\{[^}]*\} (\d+)$/gm)].reduce(
-    (sum, [, one]) => sum + Number(one),
-    0,
-  )
+/** A figure of all partitions and processes. */
+async function sum({ members }: Fleet, figure: string): Promise<number> {
+  const rows = await Promise.all(members.map((member) => member.figure(figure)))
+  return rows.flatMap((row) => [...row.values()]).reduce((total, one) => total + one, 0)
 }
 
 test(`${zombies} processes that stand still past their session: nothing that they write afterwards is ever seen`, async () => {
-  const { random, fleet, load, check } = await underLoad(2)
+  const { random, fleet, load, check } = await underLoad([whole, whole])
   for (let zombie = 1; zombie <= zombies; zombie++) {
     await load.goesOn()
     await fleet.untilServed()
@@ -144,7 +156,7 @@ test(`${zombies} processes that stand still past their session: nothing that the
 }, 3_600_000)
 
 test(`every process restarted ${restartsEach} times, one after another, in good order: nothing fails`, async () => {
-  const { fleet, load, check } = await underLoad(2)
+  const { fleet, load, check } = await underLoad([whole, whole])
   for (let round = 0; round < restartsEach; round++)
     for (const member of fleet.members) {
       await load.goesOn()
@@ -160,7 +172,7 @@ test(`every process restarted ${restartsEach} times, one after another, in good 
 test(`one of three brokers killed, ${brokerKills} times: every job ends, in order, charged once`, async () => {
   const kafka = await startOwnKafka({ brokerCount: 3 })
   onTestFinished(() => kafka.stop())
-  const { fleet, load, check } = await underLoad(2, kafka.addresses)
+  const { fleet, load, check } = await underLoad([whole, whole], kafka.addresses)
   for (let kill = 0; kill < brokerKills; kill++) {
     const broker = kafka.brokers[kill % kafka.brokers.length]
     await load.goesOn()
@@ -180,14 +192,20 @@ test(`one of three brokers killed, ${brokerKills} times: every job ends, in orde
 test.each(['registry', 'postgres', 'redis'] as const)(
   '%s away under load: accepted jobs survive, and all goes on when it is back',
   async (part) => {
-    const { fleet, load, check } = await underLoad(2)
+    const { fleet, load, check } = await underLoad([whole, whole])
     for (let index = 0; index < 20; index++) await load.goesOn()
     await fleet.doors[part].shut()
     const before = load.ended()
     await sleep(awayMs)
     const meanwhile = load.ended() - before
+    const said = await fleet.client.ask('', { method: 'GET', path: '/readyz' })
     await fleet.doors[part].open()
     if (part !== 'postgres') expect(meanwhile, `nobody needs the ${part}`).toBeGreaterThan(0)
+    expect(said).toMatchObject(
+      part === 'postgres'
+        ? { status: 503, body: { waitingFor: expect.stringContaining(part) } }
+        : { status: 200, body: { degraded: [part] } },
+    )
     const backMs = performance.now()
     await load.goesOn()
     console.log(
@@ -203,7 +221,7 @@ test(`three replicas, 1,000 submissions at once, ${raceRounds} rounds: exactly a
   const submissions = 1_000
   const random = sequence(seed)
   const fleet = await startFleet({
-    memberCount: 3,
+    members: [whole, whole, whole],
     partitionCount,
     connectionsMax: 300,
     env: { PF3_LOCAL_THREADS: '1' },

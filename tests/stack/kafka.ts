@@ -12,6 +12,7 @@ import { answering, isOpen, type Part, startPart } from './machine.ts'
 
 export type Broker = {
   id: number
+  name: string
   address: string
   /** Begins it, again on the same ports and data, and waits until the cluster counts on it. */
   start(): Promise<void>
@@ -108,8 +109,10 @@ type BrokerProcess = { id: number; port: number; home: string; args: readonly st
 function newBroker({ id, port, home, args, connection }: BrokerProcess): Broker {
   const logFile = join(home, 'broker.log')
   let part: Part | undefined
+  const name = `broker ${id}`
   return {
     id,
+    name,
     address: connection.brokers.join(','),
     async start() {
       if (part?.isRunning()) throw new Error(`Broker ${id} runs already.`)
