@@ -13,7 +13,7 @@ FROM node:24.21.0-bookworm-slim
 ENV NODE_ENV=production PF3_DATA_DIR=/var/lib/pf3
 WORKDIR /app
 # The two places it writes to; the rest may be read-only, with a /tmp in memory.
-RUN install -d -o 1000 -g 1000 -m 0700 /var/lib/pf3 /run/pf3
+RUN install -d -o 1000 -g 1000 -m 0700 /var/lib/pf3
 COPY --from=packages /app/node_modules ./node_modules
 COPY package.json ./
 COPY api ./api

@@ -181,6 +181,22 @@ test('readiness says which roles are missing', async () => {
   await api.stop()
 })
 
+test('a service that is starting says how far it is, and answers nothing else yet', async () => {
+  let isOpen = false
+  const { api, url } = await service.openDoor({
+    isOpen: () => isOpen,
+    readiness: () => ({ isReady: isOpen, waitingFor: ['owner'], degraded: [], restoringFacts: 120_000 }),
+  })
+  const [nobody, reader] = [clientOf(url, undefined), clientOf(url, tenant.tokens.reader)]
+  expect((await nobody.get('/readyz')).problem(503, 'NOT_READY')).toMatchObject({ restoringFacts: 120_000 })
+  ;(await nobody.get('/healthz')).expect(200)
+  ;(await reader.get('/v1/jobs')).problem(503, 'NOT_READY')
+  isOpen = true
+  ;(await reader.get('/v1/jobs')).expect(200)
+  ;(await nobody.get('/readyz')).expect(200)
+  await api.stop()
+})
+
 test('a service that goes on without an optional part is ready, and says what is away', async () => {
   const { api, url } = await service.openDoor({
     readiness: () => ({ isReady: true, waitingFor: [], degraded: ['redis'] }),

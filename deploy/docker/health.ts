@@ -1,13 +1,14 @@
-/** Asks the service of the same container whether it lives; exit code 1 when it does not. For HEALTHCHECK in the Dockerfile. */
+/** Asks the service of the same container whether it lives, or what the path given as argument tells; exit code 1 when not. */
 import http from 'node:http'
 import https from 'node:https'
 
 const { PF3_PORT = '8080', PF3_TLS_CERT_FILE = '' } = process.env
 const askMsMax = 4_000
+const [, , path = '/healthz'] = process.argv
 const [scheme, transport] = PF3_TLS_CERT_FILE === '' ? ['http', http] : ['https', https]
 
 const asked = transport.get(
-  `${scheme}://127.0.0.1:${PF3_PORT}/healthz`,
+  `${scheme}://127.0.0.1:${PF3_PORT}${path}`,
   // Its certificate names whatever clients call it. This goes to our own loopback and says nothing to keep secret.
   { rejectUnauthorized: false, timeout: askMsMax },
   (answer) => {

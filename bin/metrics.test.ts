@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import type { OwnerHealth } from '../processors/index.ts'
+import { metricsRegistry } from './metrics.ts'
+
+const owner = (partition: number, more: Partial<OwnerHealth> = {}): OwnerHealth => ({
+  partition,
+  phase: 'serving',
+  seq: 40n,
+  intakeOffset: 10n,
+  openJobs: 0,
+  running: 0,
+  queued: 0,
+  restoredFacts: 0,
+  restoringFacts: 0,
+  indeterminate: 0,
+  ...more,
+})
+
+test('shows what waits to be taken and to be restored, and leaves out what nobody can say now', async () => {
+  const text = await metricsRegistry({
+    owners: () => [owner(0), owner(1), owner(2, { phase: 'restoring', restoringFacts: 7_000 }), owner(3)],
+    intakeEnd: async (partition) => {
+      if (partition === 1) throw new Error('no broker')
+      if (partition === 3) return new Promise<never>(() => {})
+      return 15n
+    },
+    views: () => [],
+    watches: [{ name: 'postgres', isUp: () => false, stop: async () => {} }],
+  }).metrics()
+  const rows = (name: string) =>
+    text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+  expect(rows('pf3_owner_lag_requests')).toEqual(['pf3_owner_lag_requests{partition="0"} 5'])
+  expect(rows('pf3_owner_restoring_facts')).toContain('pf3_owner_restoring_facts{partition="2"} 7000')
+  expect(rows('pf3_postgres_up')).toEqual(['pf3_postgres_up 0'])
+})
