@@ -112,7 +112,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
 
   async function newMember(roles: string, index: number): Promise<Member> {
     const dataDir = join(dir, `member-${index}`)
-    const begin = (port: number) => startServiceProcess({ dataDir, port, rootToken, env, roles })
+    const begin = (port: number) =>
+      startServiceProcess({ dataDir, port, rootToken, env: { ...env, PF3_DATA_DIR: dataDir }, roles })
     let service = await begin(0)
     const port = Number(new URL(service.url).port)
     const own = apiClient(() => service.url, 4)

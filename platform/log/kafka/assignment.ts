@@ -6,7 +6,7 @@ import type { Consumer } from 'kafkajs'
 import { type Clock, sleep, within } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
 import type { AssignmentListener } from '../log.ts'
-import { type KafkaConnection, kafkaClient, unavailable } from './client.ts'
+import { answered, farewell, type KafkaConnection, kafkaClient, unavailable } from './client.ts'
 import { stickyAssigner } from './sticky-assigner.ts'
 import { groupOf, topicOf } from './topics.ts'
 
@@ -32,6 +32,9 @@ const idleFetchMs = 100
 const joinMsMax = 40_000
 const signMsMax = 2 * sessionTimeoutMs
 const anewMs = 500
+/** A member that hears nothing for this long is none any more, whatever kafkajs believes. */
+const silenceMsMax = 30_000
+const watchEveryMs = 1_000
 
 const silence = (problem: string, waitedMs: number) => () => new PlatformError('LOG_UNAVAILABLE', { problem, waitedMs })
 
@@ -54,6 +57,8 @@ export async function joinOwners(
   const joined = Promise.withResolvers<void>()
   let signs = Promise.withResolvers<void>()
   let isLeaving = false
+  let isBeginning = false
+  let signedMs = clock.nowMs()
   let consumer: Consumer | undefined
 
   const open = (): Consumer => {
@@ -70,7 +75,7 @@ export async function joinOwners(
       heartbeatInterval: heartbeatMs,
       maxWaitTimeInMs: idleFetchMs,
       allowAutoTopicCreation: false,
-      retry: { restartOnFailure: async () => !isLeaving },
+      retry: { restartOnFailure: async () => made === consumer && !isLeaving },
     })
     made.on(made.events.GROUP_JOIN, ({ payload }) => {
       if (made !== consumer) return
@@ -81,7 +86,9 @@ export async function joinOwners(
     })
     // A thawed process whose session is over hears so at its next heartbeat, and only a member's heartbeat counts: two
     // that fenced each other at once would go on doing so.
-    made.on(made.events.HEARTBEAT, sign)
+    made.on(made.events.HEARTBEAT, () => {
+      if (made === consumer) sign()
+    })
     made.on(made.events.CRASH, ({ payload }) => {
       if (made === consumer && !payload.restart && !isLeaving) void beginAnew()
     })
@@ -107,6 +114,7 @@ export async function joinOwners(
   }
 
   function sign(): void {
+    signedMs = clock.nowMs()
     const given = [...toGive].filter((partition) => owned.has(partition))
     toGive.clear()
     inDoubt.clear()
@@ -120,29 +128,48 @@ export async function joinOwners(
     consumer = made
     await made.connect()
     await made.subscribe({ topics: [topic], fromBeginning: true })
-    await made.run({ autoCommit: false, eachBatch: async () => undefined })
+    if (made === consumer && !isLeaving) await made.run({ autoCommit: false, eachBatch: async () => undefined })
+    // Given up while it was on its way: as a member that nobody listens to it would keep its partitions from others.
+    if (made !== consumer || isLeaving) await farewell(clock, made)
   }
 
-  /** Of what kafkajs does not mend by itself it only says so, and its membership is over for good. */
+  /**
+   * Of what kafkajs does not mend by itself it only says so, or it says nothing and waits for an answer that never comes;
+   * its membership is over for good.
+   */
   async function beginAnew(): Promise<void> {
+    if (isBeginning) return
+    isBeginning = true
     for (const partition of owned) listener.lost(partition)
     owned = new Set()
     for (let isIn = false; !isIn && !isLeaving; ) {
-      await consumer?.disconnect().catch(() => undefined)
+      const over = consumer
+      consumer = undefined
+      await farewell(clock, over)
       await sleep(clock, anewMs)
-      isIn = await begin().then(
+      if (isLeaving) break
+      isIn = await answered(clock, begin(), joinMsMax).then(
         () => true,
         () => false,
       )
     }
+    signedMs = clock.nowMs()
+    isBeginning = false
+  }
+
+  let stopWatching = clock.after(watchEveryMs, watchSigns)
+  function watchSigns(): void {
+    if (isLeaving) return
+    if (clock.nowMs() - signedMs > silenceMsMax) void beginAnew()
+    stopWatching = clock.after(watchEveryMs, watchSigns)
   }
 
   try {
-    await begin()
+    await answered(clock, begin(), joinMsMax)
     await within(clock, joined.promise, joinMsMax, silence('the group of owners has not formed', joinMsMax))
   } catch (error) {
     isLeaving = true
-    await consumer?.disconnect().catch(() => undefined)
+    await farewell(clock, consumer)
     throw unavailable(error)
   }
   return {
@@ -155,7 +182,8 @@ export async function joinOwners(
     },
     async leave() {
       isLeaving = true
-      await consumer?.disconnect()
+      stopWatching()
+      await farewell(clock, consumer)
     },
   }
 }

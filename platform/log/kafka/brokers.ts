@@ -6,10 +6,13 @@ import type { Clock } from '../../clock.ts'
 import { sleep } from '../../clock.ts'
 import { isFailure, PlatformError } from '../../errors.ts'
 import {
+  answered,
+  answerMsMax,
   type BrokerClient,
   type ClusterClient,
   clusterClient,
   consumerReplicaId,
+  farewell,
   isolation,
   isProtocolError,
   type KafkaConnection,
@@ -21,14 +24,16 @@ export type TopicPartition = { topic: string; partition: number }
 export type Brokers = {
   /** Of the same leader together. Throws LOG_UNAVAILABLE for a partition without one. */
   byLeader(parts: readonly TopicPartition[]): Map<number, TopicPartition[]>
-  broker(nodeId: number): Promise<BrokerClient>
+  /** Asks a broker for something, and waits `waitMs` longer for it than for other answers. */
+  ask<Result>(nodeId: number, request: (broker: BrokerClient) => Promise<Result>, waitMs: number): Promise<Result>
   /** Offset after the last record of every topic, with what is written and not committed. */
   ends(): Promise<Map<string, bigint>>
   /**
-   * Runs `run` once, connected. When it fails, waits a moment and learns anew who leads what; the caller goes on as before.
+   * Runs `run` once, connected. When it fails, waits a moment, connects and learns anew who leads what; the caller goes on
+   * as before, and what it had asked for is not to be counted on. Answers whether it succeeded.
    * Throws LOG_UNAVAILABLE once it has failed for 20 s without a success between, LOG_GAP for offsets that are not kept.
    */
-  trying(run: () => Promise<void>): Promise<void>
+  trying(run: () => Promise<void>): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -39,23 +44,40 @@ const latestOffset = -1
 
 /** Connects when it is first used. `parts`: all that will be asked for, one partition of each topic. */
 export function openBrokers(parts: readonly TopicPartition[], connection: KafkaConnection, clock: Clock): Brokers {
-  const cluster: ClusterClient = clusterClient(connection)
-  let connecting: Promise<void> | undefined
+  let connecting: Promise<ClusterClient> | undefined
+  let cluster: ClusterClient | undefined
   let failingSinceMs: number | undefined
   let isClosed = false
 
   async function connect(): Promise<void> {
     connecting ??= (async () => {
-      await cluster.connect()
-      await cluster.addMultipleTargetTopics([...new Set(parts.map(({ topic }) => topic))])
+      const made = clusterClient(connection)
+      cluster = made
+      await made.connect()
+      await made.addMultipleTargetTopics([...new Set(parts.map(({ topic }) => topic))])
+      return made
     })()
-    await connecting
+    await answered(clock, connecting)
+  }
+
+  function connected(): ClusterClient {
+    if (!cluster) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'no broker is connected' })
+    return cluster
+  }
+
+  async function ask<Result>(
+    nodeId: number,
+    request: (broker: BrokerClient) => Promise<Result>,
+    waitMs: number,
+  ): Promise<Result> {
+    const asked = connected().findBroker({ nodeId }).then(request)
+    return answered(clock, asked, answerMsMax + waitMs)
   }
 
   function byLeader(of: readonly TopicPartition[]): Map<number, TopicPartition[]> {
     const found = new Map<number, TopicPartition[]>()
     for (const part of of) {
-      const leader = cluster
+      const leader = connected()
         .findTopicPartitionMetadata(part.topic)
         .find(({ partitionId }) => partitionId === part.partition)?.leader
       if (leader === undefined || leader < 0)
@@ -70,23 +92,26 @@ export function openBrokers(parts: readonly TopicPartition[], connection: KafkaC
       throw new PlatformError('LOG_GAP', { problem: 'the log no longer keeps what is asked for' }, { cause: error })
     failingSinceMs ??= clock.nowMs()
     if (isClosed || clock.nowMs() - failingSinceMs > failingMsMax) throw unavailable(error)
+    // Anew from the beginning, whatever it was: half of a client that has failed may never answer again.
+    void farewell(clock, cluster)
+    cluster = undefined
     connecting = undefined
     await sleep(clock, retryMs)
-    await cluster.refreshMetadata().catch(() => undefined)
   }
 
   return {
     byLeader,
-    broker: (nodeId) => cluster.findBroker({ nodeId }),
+    ask,
     async ends() {
       const found = new Map<string, bigint>()
       await Promise.all(
         [...byLeader(parts)].map(async ([leader, of]) => {
-          const { responses } = await (await cluster.findBroker({ nodeId: leader })).listOffsets({
-            replicaId: consumerReplicaId,
-            isolationLevel: isolation.uncommitted,
-            topics: of.map(({ topic, partition }) => ({ topic, partitions: [{ partition, timestamp: latestOffset }] })),
-          })
+          const topics = of.map(({ topic, partition }) => ({
+            topic,
+            partitions: [{ partition, timestamp: latestOffset }],
+          }))
+          const request = { replicaId: consumerReplicaId, isolationLevel: isolation.uncommitted, topics }
+          const { responses } = await ask(leader, (broker) => broker.listOffsets(request), 0)
           for (const { topic, partitions } of responses)
             for (const { offset } of partitions) found.set(topic, BigInt(offset))
         }),
@@ -98,14 +123,16 @@ export function openBrokers(parts: readonly TopicPartition[], connection: KafkaC
         await connect()
         await run()
         failingSinceMs = undefined
+        return true
       } catch (error) {
         if (isFailure(error, 'LOG_GAP')) throw error
         await mend(error)
+        return false
       }
     },
     async close() {
       isClosed = true
-      await cluster.disconnect().catch(() => undefined)
+      await farewell(clock, cluster)
     },
   }
 }

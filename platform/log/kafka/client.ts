@@ -6,6 +6,7 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { Kafka, type KafkaConfig, logLevel, type ProducerConfig, type SASLOptions } from 'kafkajs'
+import { type Clock, within } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
 
 export type KafkaConnection = {
@@ -56,9 +57,7 @@ export type BrokerClient = {
 export type ClusterClient = {
   connect(): Promise<void>
   disconnect(): Promise<void>
-  isConnected(): boolean
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>
-  refreshMetadata(): Promise<void>
   findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
   findBroker(of: { nodeId: number | string }): Promise<BrokerClient>
 }
@@ -139,6 +138,23 @@ export function clusterClient(connection: KafkaConnection): ClusterClient {
     maxInFlightRequests: null,
     isolationLevel: isolation.committed,
   })
+}
+
+/** More than kafkajs itself gives a request, and what it does around it. */
+export const answerMsMax = requestTimeoutMs + 2_000
+const farewellMsMax = 2_000
+
+/**
+ * What `asked` comes to. A connection that kafkajs takes down while a request is on it is watched by nobody: neither an
+ * answer nor its own time limit ends such a request, and what waits for it waits for ever. So nothing of kafkajs is waited
+ * for without an end, and a client that was late is not used again. Rejects after `msMax`.
+ */
+export const answered = <Result>(clock: Clock, asked: Promise<Result>, msMax = answerMsMax): Promise<Result> =>
+  within(clock, asked, msMax, () => new Error(`there was no answer within ${msMax} ms`))
+
+/** Ends a client of kafkajs, which waits for all it has asked; not for longer than 2 s, and never rejects. */
+export async function farewell(clock: Clock, client: { disconnect(): Promise<unknown> } | undefined): Promise<void> {
+  if (client) await answered(clock, client.disconnect(), farewellMsMax).catch(() => undefined)
 }
 
 /** The names of Kafka's own errors in `error` and in what caused it. */

@@ -13,9 +13,10 @@ import { type BacklogLimits, backlog, backlogDefaults } from '../backlog.ts'
 import { advance, checkPartition, checkRead, checkSizes, recordBytesMaxDefault, type Shape } from '../checks.ts'
 import type { FactCursor, IntakeRecord, Log, Position, ReadOptions, StoredFact, Tenure } from '../log.ts'
 import { partitionOf } from '../partitioner.ts'
+import { openAdmins } from './admins.ts'
 import { type Assignment, joinOwners } from './assignment.ts'
 import type { TopicPartition } from './brokers.ts'
-import { type KafkaConnection, kafkaClient, producerSettings, unavailable } from './client.ts'
+import { answered, farewell, type KafkaConnection, kafkaClient, producerSettings, unavailable } from './client.ts'
 import type { Lane, LaneRecord } from './lane.ts'
 import { openLanes } from './lanes.ts'
 import { acquireTenure, committedOf, type TenureParts } from './tenure.ts'
@@ -34,6 +35,8 @@ export type KafkaLogOptions = Partial<BacklogLimits> & {
 
 const appendRecordsMax = 2_000
 const appendBytesMax = 1_000_000
+/** Brokers that restart are away for seconds; after this the caller is told that nobody knows. */
+const appendMsMax = 30_000
 const latest = 'latest'
 
 /** Throws LOG_UNAVAILABLE when no broker answers or a topic is missing, LOG_PARTITIONS_FIXED for another partition count. */
@@ -46,7 +49,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
   }
   const topic = (stream: FactStream | 'intake') => topicOf(prefix, stream)
   const directoryHome = partitionOf(platformTenantId, partitionCount)
-  const admin = kafkaClient(connection).admin()
+  const admins = openAdmins(connection, clock)
   const lanes = openLanes(connection, clock)
   let directorySeen = { end: 0n, afterLast: 0n }
   /** By partition the offset after the last request that was read here. */
@@ -61,17 +64,17 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     if (isClosed) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'the log is closed' })
   }
 
-  await openAdmin()
+  await checkTopics()
 
-  async function openAdmin(): Promise<void> {
+  async function checkTopics(): Promise<void> {
     try {
-      await admin.connect()
-      const { topics } = await admin.fetchTopicMetadata({ topics: [topic('intake'), ...factStreams.map(topic)] })
+      const names = [topic('intake'), ...factStreams.map(topic)]
+      const { topics } = await admins.ask((admin) => admin.fetchTopicMetadata({ topics: names }))
       const found = topics.find(({ name }) => name === topic('intake'))?.partitions.length ?? 0
       if (found !== partitionCount)
         throw new PlatformError('LOG_PARTITIONS_FIXED', { found, wanted: partitionCount, topic: topic('intake') })
     } catch (error) {
-      await admin.disconnect().catch(() => undefined)
+      await admins.close()
       throw unavailable(error, { problem: 'the topics cannot be read; pf3 topics apply makes them' })
     }
   }
@@ -104,20 +107,18 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     const partitions = records.map(({ key }) => partitionOf(key, partitionCount))
     let answers: RecordMetadata[]
     try {
-      answers = await (await openProducer()).send({
-        topic: topic('intake'),
-        acks: -1,
-        messages: records.map(({ key, value }, index) => ({
-          key,
-          value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
-          partition: partitions[index] ?? 0,
-        })),
-      })
+      const messages = records.map(({ key, value }, index) => ({
+        key,
+        value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+        partition: partitions[index] ?? 0,
+      }))
+      const sent = openProducer().then((one) => one.send({ topic: topic('intake'), acks: -1, messages }))
+      answers = await answered(clock, sent, appendMsMax)
     } catch (error) {
       // What of it was written nobody knows; a producer whose sequence is in doubt is not used again.
       const doubtful = producer
       producer = undefined
-      void doubtful?.then((one) => one.disconnect()).catch(() => undefined)
+      void doubtful?.then((one) => farewell(clock, one)).catch(() => undefined)
       throw unavailable(error, { records: records.length })
     }
     const next = new Map(answers.map(({ partition, baseOffset }) => [partition, BigInt(baseOffset ?? '0')]))
@@ -258,7 +259,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     prefix,
     shape,
     clock,
-    admin,
+    admins,
     async hasIntake(partition, offset) {
       if (offset <= (intakeSeen.get(partition) ?? 0n)) return true
       return offset <= (await endOf(intakePart(partition)))
@@ -348,8 +349,8 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       await lanes.close()
       await assignment?.leave().catch(() => undefined)
       await Promise.all([...tenures].map((tenure) => tenure.release()))
-      await producer?.then((one) => one.disconnect()).catch(() => undefined)
-      await admin.disconnect().catch(() => undefined)
+      await producer?.then((one) => farewell(clock, one)).catch(() => undefined)
+      await admins.close()
     },
   }
 }

@@ -37,7 +37,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
   const buffers = new Map<string, LaneRecord[]>(parts.map(({ topic }) => [topic, []]))
   const buffer = (topic: string): LaneRecord[] => buffers.get(topic) ?? []
   const bytes = new Map<string, number>()
-  /** By broker; what it answers goes into the buffers unless the lane was moved meanwhile. */
+  /** By broker; what it answers goes into the buffers unless the lane was moved, or connected anew, meanwhile. */
   const underWay = new Map<number, Promise<void>>()
   let generation = 0
   /** What ends a wait under way. */
@@ -49,7 +49,9 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     const wanted = parts.filter(({ topic }) => (bytes.get(topic) ?? 0) < bytesBufferedMax)
     for (const [leader, of] of brokers.byLeader(wanted)) {
       if (underWay.has(leader)) continue
-      const asked = fetchFrom(leader, of, waitMs).finally(() => underWay.delete(leader))
+      const asked = fetchFrom(leader, of, waitMs).finally(() => {
+        if (underWay.get(leader) === asked) underWay.delete(leader)
+      })
       underWay.set(leader, asked)
       asked.catch(() => undefined) // Whoever waits for it is told.
     }
@@ -58,8 +60,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
   async function fetchFrom(leader: number, of: readonly TopicPartition[], waitMs: number): Promise<void> {
     const begun = generation
     const from = new Map(of.map(({ topic }) => [topic, next.get(topic) ?? 0n]))
-    const broker = await brokers.broker(leader)
-    const { responses } = await broker.fetch({
+    const request = {
       replicaId: consumerReplicaId,
       isolationLevel: isolation.committed,
       maxWaitTime: Math.ceil(waitMs),
@@ -69,10 +70,18 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
         topic,
         partitions: [{ partition, fetchOffset: String(from.get(topic)), maxBytes: bytesPerFetchMax }],
       })),
-    })
+    }
+    const { responses } = await brokers.ask(leader, (broker) => broker.fetch(request), waitMs)
     if (begun !== generation) return
     for (const { topicName, partitions } of responses)
       for (const fetched of partitions) take(topicName, from.get(topicName) ?? 0n, fetched)
+  }
+
+  /** After a failure nothing of what was asked for is waited for, and what still comes of it is dropped. */
+  async function trying(run: () => Promise<void>): Promise<void> {
+    if (await brokers.trying(run)) return
+    generation += 1
+    underWay.clear()
   }
 
   function take(topic: string, from: bigint, fetched: FetchedPartition): void {
@@ -114,7 +123,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
       let target: Map<string, bigint> | undefined
       while (!isOver()) {
         if (waitMs === 0 && !target) {
-          await brokers.trying(async () => {
+          await trying(async () => {
             target = await brokers.ends()
             untilMs = clock.nowMs() + stableWaitMsMax
           })
@@ -123,7 +132,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
         const isRead = target && parts.every(({ topic }) => (next.get(topic) ?? 0n) >= (target?.get(topic) ?? 0n))
         const leftMs = untilMs - clock.nowMs()
         if (isRead || leftMs <= 0) return
-        await brokers.trying(async () => {
+        await trying(async () => {
           ask(Math.min(leftMs, waitMs === 0 ? brokerWaitMsForStable : brokerWaitMsMax))
           await firstOf([...underWay.values()], leftMs, signal)
         })
@@ -132,7 +141,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     async ends() {
       let found: Map<string, bigint> | undefined
       while (!found)
-        await brokers.trying(async () => {
+        await trying(async () => {
           found = await brokers.ends()
         })
       return found

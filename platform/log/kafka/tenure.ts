@@ -2,14 +2,22 @@
  * The right to write one partition's facts on Kafka: one transactional producer, whose id is the partition's. Whoever
  * initialises that id next fences this one. Facts, and how far the intake was taken, are one transaction.
  */
-import type { Admin, Producer, TopicMessages, Transaction } from 'kafkajs'
+import type { Producer, TopicMessages, Transaction } from 'kafkajs'
 import type { FactStream } from '../../../schemas/streams.ts'
 import type { Clock } from '../../clock.ts'
 import { sleep, within } from '../../clock.ts'
 import { isFailure, PlatformError } from '../../errors.ts'
 import { checkCommit, type Shape } from '../checks.ts'
 import type { Committed, FactRecord, Tenure } from '../log.ts'
-import { isProtocolError, type KafkaConnection, kafkaClient, producerSettings, unavailable } from './client.ts'
+import type { Admins } from './admins.ts'
+import {
+  farewell,
+  isProtocolError,
+  type KafkaConnection,
+  kafkaClient,
+  producerSettings,
+  unavailable,
+} from './client.ts'
 import { groupOf, topicOf, transactionalIdOf } from './topics.ts'
 
 export type TenureParts = {
@@ -17,7 +25,7 @@ export type TenureParts = {
   prefix: string
   shape: Shape
   clock: Clock
-  admin: Admin
+  admins: Admins
   /** Whether the intake of the partition reaches up to `offset`, which is the one after its last request or less. */
   hasIntake(partition: number, offset: bigint): Promise<boolean>
   /** Whether facts of the partition stand in the log. */
@@ -58,7 +66,7 @@ export async function acquireTenure(partition: number, parts: TenureParts): Prom
     const committed = await within(parts.clock, fence(), acquireMsMax, () => new Error('no broker lets it begin'))
     return tenureOf(partition, committed, producer, parts)
   } catch (error) {
-    await producer.disconnect().catch(() => undefined)
+    void farewell(parts.clock, producer)
     throw unavailable(error, { partition })
   }
 }
@@ -66,10 +74,11 @@ export async function acquireTenure(partition: number, parts: TenureParts): Prom
 /** What the group's offset says: how far the intake was taken and, in its note, the `seq` that goes with it. */
 export async function committedOf(
   partition: number,
-  { admin, prefix, clock, hasFacts }: Pick<TenureParts, 'admin' | 'prefix' | 'clock' | 'hasFacts'>,
+  { admins, prefix, clock, hasFacts }: Pick<TenureParts, 'admins' | 'prefix' | 'clock' | 'hasFacts'>,
 ): Promise<Committed> {
   const topic = topicOf(prefix, 'intake')
-  const [found] = await again(clock, () => admin.fetchOffsets({ groupId: groupOf(prefix), topics: [topic] }))
+  const wanted = { groupId: groupOf(prefix), topics: [topic] }
+  const [found] = await again(clock, () => admins.ask((admin) => admin.fetchOffsets(wanted)))
   const row = found?.partitions.find((one) => one.partition === partition)
   if (row && row.offset !== '-1' && /^\d+$/.test(row.metadata ?? ''))
     return { intakeOffset: BigInt(row.offset), seq: BigInt(row.metadata ?? '0') }
@@ -150,7 +159,7 @@ function tenureOf(partition: number, begun: Committed, producer: Producer, parts
   function die(error: unknown): PlatformError {
     const why = isProtocolError(error, ...fenceErrors) ? 'LOG_FENCED' : 'LOG_COMMIT_UNKNOWN'
     state = 'dead'
-    void producer.disconnect().catch(() => undefined)
+    void farewell(clock, producer)
     parts.onDead(tenure, why)
     return new PlatformError(why, { partition }, { cause: error })
   }
@@ -183,7 +192,7 @@ function tenureOf(partition: number, begun: Committed, producer: Producer, parts
     async release() {
       if (state === 'dead') return
       state = 'dead'
-      await producer.disconnect().catch(() => undefined)
+      await farewell(clock, producer)
     },
   }
   return tenure

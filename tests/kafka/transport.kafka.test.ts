@@ -1,0 +1,162 @@
+/** The whole profile by TLS 1.3 and password: brokers that take nothing else, and a registry behind a door that does not either. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { createServer } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect } from 'node:tls'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { hasEnded, jobClient } from '../../bin/demo/job-client.ts'
+import { cleanEnv, pf3Path } from '../../bin/demo/service-process.ts'
+import { freePort } from '../machine/free-port.ts'
+import { type KafkaStack, startOwnKafka } from '../stack/kafka.ts'
+import { makeCertificate } from '../transport/certificate.ts'
+import { startFleet } from './fleet.ts'
+
+const certificate = makeCertificate(['localhost'])
+const login = { username: 'pf3', password: 'correcthorse' }
+const dir = mkdtempSync(join(tmpdir(), 'pf3-transport-'))
+const files = { ca: join(dir, 'ca.pem'), otherCa: join(dir, 'other.pem') }
+writeFileSync(files.ca, certificate.cert)
+writeFileSync(files.otherCa, makeCertificate(['localhost']).cert)
+
+let kafka: KafkaStack
+beforeAll(async () => {
+  kafka = await startOwnKafka({ brokerCount: 1, secured: { ...certificate, ...login } })
+}, 120_000)
+afterAll(async () => {
+  await kafka?.stop()
+  rmSync(dir, { recursive: true, force: true })
+})
+
+/** The registry of the run, by TLS 1.3 and for those who know the password. `asked` are requests that it has let through. */
+async function securedRegistry() {
+  const behind = new URL(process.env['PF3_TEST_REGISTRY_URL'] ?? '')
+  const wanted = `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`
+  let asked = 0
+  const server = createServer(
+    { key: certificate.key, cert: certificate.cert, minVersion: 'TLSv1.3' },
+    (incoming, answer) => {
+      if (incoming.headers.authorization !== wanted) return void answer.writeHead(401).end('{"error_code":401}')
+      asked += 1
+      const { authorization: _, ...headers } = incoming.headers
+      const passed = request(
+        { host: behind.hostname, port: behind.port, path: incoming.url, method: incoming.method, headers },
+        (reply) => {
+          answer.writeHead(reply.statusCode ?? 502, reply.headers)
+          reply.pipe(answer)
+        },
+      )
+      passed.on('error', () => answer.destroy())
+      incoming.pipe(passed)
+    },
+  )
+  const port = await freePort()
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { url: `https://localhost:${port}${behind.pathname}`, asked: () => asked }
+}
+
+const brokersBy = (more: Readonly<Record<string, string>> = {}) => ({
+  PF3_KAFKA_BROKERS: kafka.addresses,
+  PF3_KAFKA_TLS: 'yes',
+  PF3_KAFKA_CA_FILE: files.ca,
+  PF3_KAFKA_USERNAME: login.username,
+  PF3_KAFKA_PASSWORD: login.password,
+  ...more,
+})
+
+const registryBy = (url: string, more: Readonly<Record<string, string>> = {}) => ({
+  PF3_REGISTRY_URL: url,
+  PF3_REGISTRY_CA_FILE: files.ca,
+  PF3_REGISTRY_USERNAME: login.username,
+  PF3_REGISTRY_PASSWORD: login.password,
+  ...more,
+})
+
+test('jobs run with brokers and registry by TLS 1.3 and password, and doctor finds nothing wrong', async () => {
+  const registry = await securedRegistry()
+  const fleet = await startFleet({
+    members: ['api,owner,projections', 'owner'],
+    partitionCount: 2,
+    connectionsMax: 4,
+    env: { PF3_LOCAL_THREADS: '1', ...brokersBy(), ...registryBy(registry.url) },
+  })
+  const { token } = await fleet.tenant('harbor')
+  const jobs = jobClient(fleet.client)
+  const wanted = { token, key: 'a', body: { capability: 'classify.sentiment', input: { text: 'A good day.' } } }
+  const end = await jobs.end(wanted, (await jobs.submit(wanted)).id)
+  expect([hasEnded(end), end.status]).toEqual([true, 'succeeded'])
+  expect(registry.asked()).toBeGreaterThan(0)
+  const { stdout } = await run(['doctor'], fleet.env)
+  expect(stdout).not.toMatch(/✗|problem/i)
+})
+
+const run = (words: string[], env: Readonly<Record<string, string>>) =>
+  promisify(execFile)(process.execPath, [pf3Path, ...words], { env: cleanEnv(env), timeout: 60_000 })
+
+/** What `pf3 topics diff` says when it cannot; it asks brokers and registry, and changes nothing. */
+async function refusal(more: Readonly<Record<string, string>>): Promise<string> {
+  const { url } = await securedRegistry()
+  const env = {
+    PF3_PROFILE: 'kafka',
+    PF3_POSTGRES_URL: process.env['PF3_TEST_POSTGRES_URL'] ?? '',
+    PF3_ROOT_TOKEN: `pf3_${'x'.repeat(40)}`,
+    PF3_TOPIC_PREFIX: 'refused.',
+    PF3_PARTITIONS: '2',
+    PF3_DATA_DIR: join(dir, 'refused'),
+    ...brokersBy(),
+    ...registryBy(url),
+    ...more,
+  }
+  const failed = await run(['topics', 'diff'], env).then(
+    ({ stdout }) => `it did not fail: ${stdout}`,
+    ({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr,
+  )
+  expect(failed, 'no secret is told').not.toContain(more['PF3_KAFKA_PASSWORD'] ?? login.password)
+  return failed
+}
+
+test.each([
+  ['brokers with a certificate of another authority', { PF3_KAFKA_CA_FILE: files.otherCa }, /certificate|signature/i],
+  [
+    'brokers that are given a wrong password',
+    { PF3_KAFKA_PASSWORD: 'wrongbattery' },
+    /password|authenticat|credentials/i,
+  ],
+  [
+    'a registry with a certificate of another authority',
+    { PF3_REGISTRY_CA_FILE: files.otherCa },
+    /certificate|signature/i,
+  ],
+  ['a registry that is given a wrong password', { PF3_REGISTRY_PASSWORD: 'wrongbattery' }, /401|authenticat|password/i],
+])('%s: a command says so', async (_, more, said) => {
+  expect(await refusal(more)).toMatch(said)
+})
+
+test('a broker speaks nothing older than TLS 1.3, and not in plain text', async () => {
+  const [host = '', port = ''] = kafka.addresses.split(':')
+  const spoken = (maxVersion: 'TLSv1.2' | 'TLSv1.3') =>
+    new Promise((resolve) => {
+      const socket = connect({ host, port: Number(port), ca: certificate.cert, minVersion: 'TLSv1.2', maxVersion })
+      socket.once('secureConnect', () => resolve(socket.getProtocol())).once('error', ({ message }) => resolve(message))
+      onTestFinished(() => void socket.destroy())
+    })
+  expect(await spoken('TLSv1.3')).toBe('TLSv1.3')
+  expect(await spoken('TLSv1.2')).toMatch(/alert protocol version|handshake failure|unsupported/i)
+  const plain = await run(['topics', 'diff'], {
+    PF3_PROFILE: 'kafka',
+    PF3_POSTGRES_URL: process.env['PF3_TEST_POSTGRES_URL'] ?? '',
+    PF3_ROOT_TOKEN: `pf3_${'x'.repeat(40)}`,
+    PF3_TOPIC_PREFIX: 'refused.',
+    PF3_KAFKA_BROKERS: kafka.addresses,
+    PF3_REGISTRY_URL: process.env['PF3_TEST_REGISTRY_URL'] ?? '',
+    PF3_DATA_DIR: join(dir, 'plain'),
+  }).catch(({ stdout, stderr }: { stdout: string; stderr: string }) => stdout + stderr)
+  expect(String(plain)).toContain('LOG_UNAVAILABLE')
+})
