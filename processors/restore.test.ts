@@ -42,3 +42,22 @@ test('a restore tells how many facts are left to read, to the end', async () => 
   expect(left[0]).toBe(facts)
   expect(left).toEqual(Array.from({ length: Math.ceil(facts / 2) }, (_, index) => facts - 2 * index))
 })
+
+test('facts that are committed and cannot be read yet are waited for', async () => {
+  const w = world()
+  const owner = w.start()
+  await w.begin()
+  await w.ask(w.submit('job-1'))
+  await w.until((facts) => facts.some(({ type }) => type === 'JobRated'))
+  await owner.end()
+  const tenure = await w.log.acquire(0)
+  const directory = directoryReader({ log: w.log, codec: testCodec, clock, onFault: () => {} })
+  const behind: typeof w.log = {
+    ...w.log,
+    readFacts: async (partition, cursor, options) =>
+      options.waitMs === 0 ? { facts: [], cursor } : w.log.readFacts(partition, cursor, options),
+  }
+  const parts = { log: behind, codec: testCodec, directory, snapshots: { save: async () => {}, load: async () => [] } }
+  expect((await restore(tenure, parts)).state.seq).toBe(tenure.committed.seq)
+  await directory.stop()
+})

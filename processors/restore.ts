@@ -12,9 +12,11 @@ import { emptyPartitionState, evolve, fromSnapshot, type PartitionState } from '
 export type Restored = { state: PartitionState; cursor: FactCursor; facts: number }
 
 const restoreRecordsMax = 2_000
+/** What is committed can be read as soon as whoever leads the log after a failure has caught up. */
+const restoreWaitMs = 10_000
 
 /**
- * Tells `onProgress` how many facts are left to read. `facts` counts those read after the snapshot. Throws LOG_GAP when log and last commit do not agree, LOG_FENCED when
+ * Tells `onProgress` how many facts are left to read. `facts` counts those read after the snapshot. Throws LOG_GAP when log and last commit do not agree, and go on not to for 10 s, LOG_FENCED when
  * another owner has written since the tenure began.
  */
 export async function restore(
@@ -30,7 +32,7 @@ export async function restore(
   const from = state.seq
   while (state.seq < seq) {
     onProgress(Number(seq - state.seq))
-    const read = await log.readFacts(partition, cursor, { recordsMax: restoreRecordsMax, waitMs: 0 })
+    const read = await log.readFacts(partition, cursor, { recordsMax: restoreRecordsMax, waitMs: restoreWaitMs })
     if (read.facts.length === 0) throw new PlatformError('LOG_GAP', { partition, committed: seq, found: state.seq })
     for (const { value } of read.facts) {
       const fact = codec.decode(value) as Fact

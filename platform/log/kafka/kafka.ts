@@ -238,9 +238,13 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       for (let back = 2n; end !== directorySeen.end; back *= 8n) {
         const from = end > back ? end - back : 0n
         lane.seek({ [of]: from })
-        await lane.fill(() => false, 0) // Never enough: all that is there is read.
+        const isWhole = await lane.fill(() => false, 0) // Never enough: all that is there is read.
         const last = lane.buffered(of).at(-1)
-        if (last || from === 0n) directorySeen = { end, afterLast: last ? last.offset + 1n : 0n }
+        if (!last && from > 0n) continue
+        const seen = { end, afterLast: last ? last.offset + 1n : 0n }
+        // What is undecided now may be decided by the next time, without the end being another.
+        if (!isWhole) return seen.afterLast
+        directorySeen = seen
       }
       return directorySeen.afterLast
     })
@@ -250,7 +254,8 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     glance(factParts(partition), async (lane) => {
       const isThere = () => factParts(partition).some((part) => lane.buffered(part.topic).length > 0)
       lane.seek({})
-      await lane.fill(isThere, 0)
+      const isWhole = await lane.fill(isThere, 0)
+      if (!isWhole && !isThere()) throw new PlatformError('LOG_UNAVAILABLE', { partition, problem: 'it is undecided' })
       return isThere()
     })
 

@@ -15,9 +15,11 @@ export type Lane = {
   seek(offsets: Readonly<Record<string, bigint>>): void
   /**
    * Reads until `isEnough`, at most for `waitMs`. With 0: until it is, or until everything is read that stood in the
-   * log, committed and acknowledged, when it was called. Throws LOG_UNAVAILABLE, LOG_GAP for an offset that is no longer kept.
+   * log, committed and acknowledged, when it was called. Answers whether that came about: not when the time was over, and
+   * with 0 not when brokers have said that what comes next is undecided. Throws LOG_UNAVAILABLE, LOG_GAP for an offset
+   * that is no longer kept.
    */
-  fill(isEnough: () => boolean, waitMs: number, signal?: AbortSignal): Promise<void>
+  fill(isEnough: () => boolean, waitMs: number, signal?: AbortSignal): Promise<boolean>
   /** Offset after the last record of every topic, with what is written and not committed. Throws LOG_UNAVAILABLE. */
   ends(): Promise<Map<string, bigint>>
   close(): Promise<void>
@@ -39,6 +41,8 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
   const bytes = new Map<string, number>()
   /** By broker; what it answers goes into the buffers unless the lane was moved, or connected anew, meanwhile. */
   const underWay = new Map<number, Promise<void>>()
+  /** Topics of which a broker has said that there is nothing more to read now, since a fill began. */
+  const drained = new Set<string>()
   let generation = 0
   /** What ends a wait under way. */
   const enders = new Set<() => void>()
@@ -86,7 +90,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
 
   function take(topic: string, from: bigint, fetched: FetchedPartition): void {
     const last = fetched.messages.at(-1)
-    if (!last) return
+    if (!last) return void drained.add(topic)
     const kept = buffer(topic)
     let size = bytes.get(topic) ?? 0
     for (const record of committedOf(fetched)) {
@@ -120,6 +124,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
         )
       const isOver = () => isEnough() || isClosed || signal?.aborted === true
       let untilMs = clock.nowMs() + waitMs
+      drained.clear()
       let target: Map<string, bigint> | undefined
       while (!isOver()) {
         if (waitMs === 0 && !target) {
@@ -129,14 +134,19 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
           })
           continue
         }
-        const isRead = target && parts.every(({ topic }) => (next.get(topic) ?? 0n) >= (target?.get(topic) ?? 0n))
+        const unread = parts.filter(({ topic }) => target && (next.get(topic) ?? 0n) < (target.get(topic) ?? 0n))
+        if (target && unread.length === 0) return true
         const leftMs = untilMs - clock.nowMs()
-        if (isRead || leftMs <= 0) return
+        // A broker that is slow or away has said nothing: who has to know everything goes on until it answers or is given up.
+        const canSay = !target || unread.every(({ topic }) => drained.has(topic))
+        if (leftMs <= 0 && canSay) return false
+        const askMs = waitMs === 0 ? brokerWaitMsForStable : Math.min(leftMs, brokerWaitMsMax)
         await trying(async () => {
-          ask(Math.min(leftMs, waitMs === 0 ? brokerWaitMsForStable : brokerWaitMsMax))
-          await firstOf([...underWay.values()], leftMs, signal)
+          ask(askMs)
+          await firstOf([...underWay.values()], Math.max(leftMs, askMs), signal)
         })
       }
+      return isEnough()
     },
     async ends() {
       let found: Map<string, bigint> | undefined

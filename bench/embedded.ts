@@ -1,0 +1,93 @@
+/** What the embedded profile does on this machine, with nothing beside it: there is no such product to put there. */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type ApiClient, apiClient, inParallel } from '../bin/demo/api-client.ts'
+import { quantile } from '../bin/demo/fairness.ts'
+import { jobClient, type WantedJob } from '../bin/demo/job-client.ts'
+import { type ServiceProcess, startServiceProcess } from '../bin/demo/service-process.ts'
+import type { Bench, Row } from './report.ts'
+import { benchTenant, jobsOneByOne, wantedJobs } from './work.ts'
+
+const latencyJobs = 200
+const warmUpJobs = 50
+const atOnceMax = 64
+const jobsPerRound = 2_000
+
+export const embedded: Bench = {
+  about:
+    'The embedded profile from outside: how long a start takes, from submission to end of one job, and how many jobs a second go the whole way from the door to the ledger.',
+  limits: 'PGlite without fsync, one connection for everything: its limit is the figure.',
+  run: async ({ rounds }) => ({ rows: await measure(rounds), setting: `PGlite ${await pgliteVersion()}, one process` }),
+}
+
+const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
+
+type Note = (what: string, unit: Row['unit'], value: number, aim?: string) => void
+
+async function measure(rounds: number): Promise<Row[]> {
+  const rows = new Map<string, Row>()
+  const note: Note = (what, unit, value, aim) => {
+    const row = rows.get(what) ?? { what, unit, ours: [], ...(aim !== undefined && { aim }) }
+    row.ours.push(value)
+    rows.set(what, row)
+  }
+  for (let round = 0; round < rounds; round++) {
+    const dataDir = await mkdtemp(join(tmpdir(), 'pf3-bench-'))
+    let service: ServiceProcess | undefined
+    try {
+      service = await startServiceProcess({ dataDir, port: 0, rootToken })
+      note('ready, cold (fresh data directory)', 'ms', service.readyMs)
+      await service.stop()
+      service = await startServiceProcess({ dataDir, port: 0, rootToken })
+      note('ready, warm (same data directory)', 'ms', service.readyMs)
+      const { url } = service
+      const client = apiClient(() => url, atOnceMax * 2)
+      await underLoad(client, note)
+      client.close()
+      await service.stop()
+    } finally {
+      await service?.kill()
+      await rm(dataDir, { recursive: true, force: true })
+    }
+  }
+  return [...rows.values()]
+}
+
+async function underLoad(client: ApiClient, note: Note): Promise<void> {
+  const token = await benchTenant(client, rootToken)
+  const all = jobClient(client)
+  await jobsOneByOne(all, token, 'warm-up', warmUpJobs)
+  const latencies = (await jobsOneByOne(all, token, 'latency', latencyJobs)).sort((a, b) => a - b)
+  note('submission to end of one job, idle, half of them within', 'ms', quantile(latencies, 0.5))
+  note('submission to end of one job, idle, 99 of 100 within', 'ms', quantile(latencies, 0.99))
+  const since = performance.now()
+  await inParallel(wantedJobs(token, 'flood', jobsPerRound), atOnceMax, async (wanted) => void (await all.run(wanted)))
+  note(
+    `jobs a second, ${atOnceMax} connections that wait for each end`,
+    'jobs/s',
+    (jobsPerRound * 1_000) / (performance.now() - since),
+  )
+  const queuedSince = performance.now()
+  const taken: { wanted: WantedJob; id: string }[] = []
+  await inParallel(wantedJobs(token, 'queue', jobsPerRound), atOnceMax, async (wanted) => {
+    taken.push({ wanted, id: (await all.submit(wanted)).id })
+  })
+  note(
+    `jobs a second taken, ${atOnceMax} connections`,
+    'jobs/s',
+    (jobsPerRound * 1_000) / (performance.now() - queuedSince),
+  )
+  await inParallel(taken, atOnceMax, async ({ wanted, id }) => void (await all.end(wanted, id)))
+  note(
+    'jobs a second, submitted first and then asked for',
+    'jobs/s',
+    (jobsPerRound * 1_000) / (performance.now() - queuedSince),
+  )
+}
+
+async function pgliteVersion(): Promise<string> {
+  const file = join(import.meta.dirname, '..', 'node_modules', '@electric-sql', 'pglite', 'package.json')
+  return (JSON.parse(await readFile(file, 'utf8')) as { version: string }).version
+}

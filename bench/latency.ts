@@ -1,0 +1,177 @@
+/** Submission to end of one job, idle and at half of what it takes, beside two transactional hops that do nothing else. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Queue, QueueEvents, Worker } from 'bullmq'
+import type { Kafka } from 'kafkajs'
+import { inParallel } from '../bin/demo/api-client.ts'
+import { quantile } from '../bin/demo/fairness.ts'
+import { jobClient } from '../bin/demo/job-client.ts'
+import { producerSettings } from '../platform/log/kafka/client.ts'
+import { type OnKafka, onKafka } from './on-kafka.ts'
+import type { Bench, Row } from './report.ts'
+import { jobBody, jobsOneByOne, oneByOne, wantedJobs } from './work.ts'
+
+const samples = 150
+const loadMs = 8_000
+const capacityJobs = 1_000
+const connections = 64
+
+export const latency: Bench = {
+  about:
+    'From the submission of one job over HTTP to the answer that it has ended: two transactions on Kafka, two appends, the views. Beside it the same way through a queue, and two bare hops: append, read, transaction, read, transaction, read.',
+  limits:
+    'A single process with all roles, so no wake-up crosses the network. The bare hops have no HTTP, no database and no decision. At half load the load comes from the same machine.',
+  run: ({ rounds, brokerCount }) =>
+    onKafka({ brokerCount, connectionsMax: 2 * connections }, async (on) => {
+      const raw: Record<string, number[]> = { ours: [], hops: [], bull: [], half: [] }
+      const at = (share: number, of: readonly number[]) =>
+        quantile(
+          of.toSorted((a, b) => a - b),
+          share,
+        )
+      const rows = {
+        half50: row('idle, half of them within', 'two transactional hops, kafkajs', '≤ 35 ms, ≤ 1.5×'),
+        half99: row('idle, 99 of 100 within', 'two transactional hops, kafkajs'),
+        bull50: row('idle, half of them within', 'BullMQ, add to finished', undefined),
+        load50: row('at half load, half of them within'),
+        load99: row('at half load, 99 of 100 within', undefined, '≤ 150 ms'),
+      }
+      const peers = await openPeers(on)
+      const all = jobClient(on.client)
+      try {
+        await jobsOneByOne(all, on.token, 'warm-up', 50)
+        await oneByOne(Array(20).keys(), () => peers.hop())
+        const capacity = await capacityOf(on)
+        for (let round = 0; round < rounds; round++) {
+          const own = await jobsOneByOne(all, on.token, `idle-${round}`, samples)
+          const hops = await oneByOne(Array(samples).keys(), () => peers.hop())
+          const bull = await oneByOne(Array(samples).keys(), (index) => peers.bull(`${round}-${index}`))
+          const half = await atHalfLoad(on, capacity / 2, round)
+          push(rows.half50, at(0.5, own), at(0.5, hops))
+          push(rows.half99, at(0.99, own), at(0.99, hops))
+          push(rows.bull50, at(0.5, own), at(0.5, bull))
+          push(rows.load50, at(0.5, half))
+          push(rows.load99, at(0.99, half))
+          for (const [name, values] of Object.entries({ ours: own, hops, bull, half })) raw[name]?.push(...values)
+        }
+        return {
+          rows: Object.values(rows),
+          raw,
+          setting: `${on.setting}; half load is ${Math.round(capacity / 2)} jobs/s`,
+        }
+      } finally {
+        await peers.close()
+      }
+    }),
+}
+
+const row = (what: string, peer?: string, aim?: string): Row => ({
+  what,
+  unit: 'ms',
+  ours: [],
+  ...(peer !== undefined && { beside: { name: peer, rounds: [] } }),
+  ...(aim !== undefined && { aim }),
+})
+
+function push({ ours, beside }: Row, own: number, other?: number): void {
+  ours.push(own)
+  if (other !== undefined) beside?.rounds.push(other)
+}
+
+async function capacityOf({ client, token }: OnKafka): Promise<number> {
+  const all = jobClient(client)
+  const since = performance.now()
+  await inParallel(
+    wantedJobs(token, 'capacity', capacityJobs),
+    connections,
+    async (wanted) => void (await all.run(wanted)),
+  )
+  return (capacityJobs * 1_000) / (performance.now() - since)
+}
+
+/** Submits on time, whether or not what went before has ended; milliseconds from when each was due. */
+async function atHalfLoad({ client, token }: OnKafka, perS: number, round: number): Promise<number[]> {
+  const all = jobClient(client)
+  const jobs = wantedJobs(token, `half-${round}`, Math.round((perS * loadMs) / 1_000))
+  const beganMs = performance.now()
+  const running: Promise<number>[] = []
+  for (const [index, wanted] of jobs.entries()) {
+    const dueMs = beganMs + (index * 1_000) / perS
+    const leftMs = dueMs - performance.now()
+    if (leftMs > 0) await sleep(leftMs)
+    running.push(all.run(wanted).then(() => performance.now() - dueMs))
+  }
+  return Promise.all(running)
+}
+
+async function openPeers({ kafka, stack }: OnKafka) {
+  const hops = await openHops(kafka)
+  const { hostname: host, port } = new URL(stack.environment.PF3_REDIS_URL)
+  const connection = { host, port: Number(port), maxRetriesPerRequest: null }
+  const queue = new Queue('latency', { connection })
+  const events = new QueueEvents('latency', { connection })
+  const worker = new Worker('latency', async () => undefined, { connection })
+  await events.waitUntilReady()
+  return {
+    hop: hops.send,
+    async bull(id: string) {
+      const job = await queue.add('classify', jobBody(0), { jobId: `latency-${id}` })
+      await job.waitUntilFinished(events)
+    },
+    async close() {
+      await worker.close()
+      await Promise.all([events.close(), queue.close(), hops.close()])
+    },
+  }
+}
+
+/** a → (transaction) → b → (transaction) → c; read committed, one record at a time. */
+async function openHops(kafka: Kafka) {
+  const admin = kafka.admin()
+  await admin.connect()
+  const topics = ['hop-a', 'hop-b', 'hop-c']
+  await admin.createTopics({ topics: topics.map((topic) => ({ topic, numPartitions: 1 })), waitForLeaders: true })
+  await admin.disconnect()
+  const first = kafka.producer({ idempotent: true, ...producerSettings })
+  await first.connect()
+  let arrived = Promise.withResolvers<void>()
+  const closing: (() => Promise<void>)[] = [() => first.disconnect()]
+
+  async function reader(topic: string, take: (value: Buffer, offset: string) => Promise<void>): Promise<void> {
+    const consumer = kafka.consumer({ groupId: `bench-${topic}`, maxWaitTimeInMs: 1_000, heartbeatInterval: 1_000 })
+    await consumer.connect()
+    await consumer.subscribe({ topics: [topic], fromBeginning: true })
+    const joined = new Promise<void>((resolve) => void consumer.on('consumer.group_join', () => resolve()))
+    await consumer.run({
+      autoCommit: false,
+      eachMessage: ({ message }) => take(message.value ?? Buffer.alloc(0), message.offset),
+    })
+    closing.push(() => consumer.disconnect())
+    await joined
+  }
+
+  async function hop(from: string, to: string): Promise<void> {
+    const producer = kafka.producer({ transactionalId: `bench-${from}`, ...producerSettings })
+    await producer.connect()
+    closing.push(() => producer.disconnect())
+    await reader(from, async (value, offset) => {
+      const transaction = await producer.transaction()
+      await transaction.send({ topic: to, acks: -1, messages: [{ value, partition: 0 }] })
+      const partitions = [{ partition: 0, offset: String(BigInt(offset) + 1n) }]
+      await transaction.sendOffsets({ consumerGroupId: `bench-${from}`, topics: [{ topic: from, partitions }] })
+      await transaction.commit()
+    })
+  }
+
+  await reader('hop-c', async () => arrived.resolve())
+  await hop('hop-b', 'hop-c')
+  await hop('hop-a', 'hop-b')
+  return {
+    async send() {
+      arrived = Promise.withResolvers()
+      await first.send({ topic: 'hop-a', acks: -1, messages: [{ value: Buffer.alloc(350, 7), partition: 0 }] })
+      await arrived.promise
+    },
+    close: async () => void (await Promise.all(closing.map((close) => close()))),
+  }
+}

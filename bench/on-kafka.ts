@@ -1,0 +1,60 @@
+/** A service on a Kafka of its own, and a plain client of that Kafka: what is measured, and what it is measured against. */
+
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Kafka } from 'kafkajs'
+import { type ApiClient, apiClient } from '../bin/demo/api-client.ts'
+import { cleanEnv, pf3Path, startServiceProcess } from '../bin/demo/service-process.ts'
+import { kafkaClient } from '../platform/log/kafka/client.ts'
+import { type Stack, startStack } from '../tests/stack/start-stack.ts'
+import { benchTenant } from './work.ts'
+
+export type OnKafka = {
+  stack: Stack
+  client: ApiClient
+  /** May submit and read. */
+  token: string
+  /** kafkajs with the settings that PF-3 has found to be fast. */
+  kafka: Kafka
+  setting: string
+}
+
+/** Six partitions, one process with all roles. Everything is ended and removed afterwards. */
+export async function onKafka<Result>(
+  { brokerCount, connectionsMax }: { brokerCount: 1 | 3; connectionsMax: number },
+  run: (on: OnKafka) => Promise<Result>,
+): Promise<Result> {
+  const stack = await startStack({ brokerCount })
+  const dir = await mkdtemp(join(tmpdir(), 'pf3-bench-'))
+  try {
+    const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
+    const env = {
+      PF3_PROFILE: 'kafka',
+      ...stack.environment,
+      PF3_TOPIC_PREFIX: 'bench.',
+      PF3_PARTITIONS: '6',
+      PF3_ROOT_TOKEN: rootToken,
+      PF3_MASTER_KEY_FILE: join(dir, 'master.key'),
+      PF3_DATA_DIR: join(dir, 'data'),
+    }
+    await promisify(execFile)(process.execPath, [pf3Path, 'topics', 'apply'], { env: cleanEnv(env) })
+    const service = await startServiceProcess({ dataDir: env.PF3_DATA_DIR, port: 0, rootToken, env })
+    const client = apiClient(() => service.url, connectionsMax)
+    try {
+      const token = await benchTenant(client, rootToken)
+      const brokers = stack.environment.PF3_KAFKA_BROKERS.split(',')
+      const setting = `Kafka 4.1 with ${brokerCount === 1 ? 'one broker' : 'three brokers (replication 3, two in sync)'}, registry, PostgreSQL 15 and Redis on the same machine, one PF-3 process with all roles, 6 partitions`
+      return await run({ stack, client, token, kafka: kafkaClient({ brokers }), setting })
+    } finally {
+      client.close()
+      await service.stop()
+    }
+  } finally {
+    await stack.stop()
+    await rm(dir, { recursive: true, force: true })
+  }
+}
