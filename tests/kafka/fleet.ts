@@ -51,6 +51,8 @@ export type FleetOptions = {
   partitionCount: number
   connectionsMax: number
   env?: Readonly<Record<string, string>>
+  /** Options that they are started without. */
+  without?: readonly string[]
   /** Instead of the brokers of the run. */
   brokers?: string
 }
@@ -77,7 +79,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     postgres: await startDoor(database.url, 5432),
     redis: await startDoor(redisUrl, 6379),
   }
-  const env = {
+  const given: Record<string, string> = {
     PF3_PROFILE: 'kafka',
     PF3_KAFKA_BROKERS: options.brokers ?? needed('PF3_TEST_KAFKA_BROKERS'),
     PF3_REGISTRY_URL: through(registryUrl, doors.registry),
@@ -90,6 +92,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     PF3_DATA_DIR: join(dir, 'outside'),
     ...options.env,
   }
+  const env = Object.fromEntries(Object.entries(given).filter(([name]) => !options.without?.includes(name)))
   await run(process.execPath, [pf3Path, 'topics', 'apply'], { env: cleanEnv(env) })
 
   const members: Member[] = []
