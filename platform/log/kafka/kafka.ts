@@ -114,6 +114,9 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       }))
       const sent = openProducer().then((one) => one.send({ topic: topic('intake'), acks: -1, messages }))
       answers = await answered(clock, sent, appendMsMax)
+      // kafkajs loses those whose leader moves between two tries to a broker that has answered (see `send` of a tenure).
+      const confirmed = new Set(answers.map(({ partition }) => partition))
+      if (partitions.some((partition) => !confirmed.has(partition))) throw new Error('not all records were confirmed')
     } catch (error) {
       // What of it was written nobody knows; a producer whose sequence is in doubt is not used again.
       const doubtful = producer
@@ -121,9 +124,9 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       void doubtful?.then((one) => farewell(clock, one)).catch(() => undefined)
       throw unavailable(error, { records: records.length })
     }
-    const next = new Map(answers.map(({ partition, baseOffset }) => [partition, BigInt(baseOffset ?? '0')]))
+    const next = new Map(answers.map(({ partition, baseOffset }) => [partition, BigInt(baseOffset ?? '-1')]))
     return partitions.map((partition) => {
-      const offset = next.get(partition) ?? 0n
+      const offset = next.get(partition) ?? -1n
       next.set(partition, offset + 1n)
       return { partition, offset }
     })

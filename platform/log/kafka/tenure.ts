@@ -110,9 +110,20 @@ function tenureOf(partition: number, begun: Committed, producer: Producer, parts
 
   async function write(facts: readonly FactRecord[], intakeOffset: bigint): Promise<void> {
     const transaction = await producer.transaction()
-    for (const topicMessages of batches(facts)) await transaction.sendBatch({ acks: -1, topicMessages })
+    for (const topicMessages of batches(facts)) await Promise.all(topicMessages.map((one) => send(transaction, one)))
     await sendOffset(transaction, intakeOffset, facts.at(-1)?.seq ?? committed.seq)
     await transaction.commit()
+  }
+
+  /**
+   * One topic in one request, since its records have one leader. Of records for several leaders kafkajs loses, without a
+   * word, those whose leader moves between two tries to a broker that has answered, and it writes those twice that a slow
+   * broker takes while another one fails.
+   */
+  async function send(transaction: Transaction, { topic, messages }: TopicMessages): Promise<void> {
+    const answers = await transaction.send({ topic, acks: -1, messages })
+    if (!answers.some((answer) => answer.topicName === topic && answer.partition === (messages[0]?.partition ?? -1)))
+      throw new Error(`nobody has confirmed the records of ${topic}`)
   }
 
   function* batches(facts: readonly FactRecord[]): Generator<TopicMessages[]> {
