@@ -2,7 +2,7 @@ import { createConnection, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../clock.ts'
 import { contractPartitions, contractRecordBytesMax, factsOf, logContract } from '../contract.ts'
-import type { Log } from '../log.ts'
+import { type Log, startOfFacts } from '../log.ts'
 import { type KafkaConnection, kafkaClient } from './client.ts'
 import { kafkaLog } from './kafka.ts'
 import { applyTopics, topicPlans } from './topics.ts'
@@ -125,4 +125,22 @@ test('of two who acquire a partition in one process at once, the one that asked 
     await expect(first.commit(facts, 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
     await last.commit(facts, 0n)
   }
+})
+
+test('a cursor whose offsets lag by more than a reader holds in memory still finds what comes after it', async () => {
+  const log = await openOn(await freshTopics())
+  onTestFinished(() => log.close())
+  const tenure = await log.acquire(0)
+  const before = 2_400n
+  const value = new Uint8Array(contractRecordBytesMax - 1_000).fill(7)
+  for (let seq = 0n; seq < before; seq += 100n) {
+    const streams = Array.from({ length: 100 }, () => 'jobs' as const)
+    await tenure.commit(
+      factsOf(0, seq, streams).map((fact) => ({ ...fact, value })),
+      0n,
+    )
+  }
+  await tenure.commit(factsOf(0, before, ['jobs', 'usage']), 0n)
+  const read = await log.readFacts(0, { ...startOfFacts, seq: before }, { recordsMax: 10, waitMs: 5_000 })
+  expect(read.facts.map(({ seq }) => seq)).toEqual([before + 1n, before + 2n])
 })

@@ -153,7 +153,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       (lane) => lane.seek({ [of]: offset }),
       async (lane) => {
         await lane.fill(() => lane.buffered(of).length > 0, waitMs, signal)
-        const result = signal?.aborted ? [] : lane.buffered(of).splice(0, recordsMax)
+        const result = signal?.aborted ? [] : lane.take(of, recordsMax)
         await beforeDecoding(result.map(({ value }) => value))
         return { result, at: String((result.at(-1)?.offset ?? offset - 1n) + 1n) }
       },
@@ -214,19 +214,22 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       (lane) => lane.seek(Object.fromEntries(factStreams.map((stream) => [topic(stream), cursor.offsets[stream]]))),
       async (lane) => {
         let facts: StoredFact[] = []
+        const takeUpTo = (seq: bigint) => {
+          for (const { topic: of } of parts) {
+            const later = lane.buffered(of).findIndex((record) => seqOf(record) > seq)
+            lane.take(of, later < 0 ? lane.buffered(of).length : later)
+          }
+        }
         const isThere = () => {
+          // Offsets of a cursor are lower bounds. What comes before it must not fill the room of what comes after.
+          takeUpTo(cursor.seq)
           facts = merged(lane, partition, cursor.seq, recordsMax)
           return facts.length > 0
         }
         await lane.fill(isThere, waitMs, signal)
         if (signal?.aborted) facts = []
         const last = facts.at(-1)?.seq ?? cursor.seq
-        for (const part of parts) {
-          const buffered = lane.buffered(part.topic)
-          let taken = 0
-          while (buffered[taken] && seqOf(buffered[taken] as LaneRecord) <= last) taken += 1
-          buffered.splice(0, taken)
-        }
+        takeUpTo(last)
         await beforeDecoding(facts.map(({ value }) => value))
         return { result: { facts, cursor: advance(partition, cursor, facts) }, at: String(last) }
       },

@@ -11,6 +11,8 @@ export type LaneRecord = { offset: bigint; key: string; value: Buffer; headers: 
 export type Lane = {
   /** Records read and not yet taken, by topic, in order. */
   buffered(topic: string): LaneRecord[]
+  /** Takes the first `count` of them out, which makes room for more. */
+  take(topic: string, count: number): LaneRecord[]
   /** Begins anew at these offsets. */
   seek(offsets: Readonly<Record<string, bigint>>): void
   /**
@@ -78,7 +80,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     const { responses } = await brokers.ask(leader, (broker) => broker.fetch(request), waitMs)
     if (begun !== generation) return
     for (const { topicName, partitions } of responses)
-      for (const fetched of partitions) take(topicName, from.get(topicName) ?? 0n, fetched)
+      for (const fetched of partitions) keep(topicName, from.get(topicName) ?? 0n, fetched)
   }
 
   /** After a failure nothing of what was asked for is waited for, and what still comes of it is dropped. */
@@ -88,7 +90,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     underWay.clear()
   }
 
-  function take(topic: string, from: bigint, fetched: FetchedPartition): void {
+  function keep(topic: string, from: bigint, fetched: FetchedPartition): void {
     const last = fetched.messages.at(-1)
     if (!last) return void drained.add(topic)
     const kept = buffer(topic)
@@ -108,6 +110,11 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     buffered(topic) {
       return buffer(topic)
     },
+    take(topic, count) {
+      const taken = buffer(topic).splice(0, count)
+      bytes.set(topic, (bytes.get(topic) ?? 0) - sizeOf(taken))
+      return taken
+    },
     seek(offsets) {
       generation += 1
       for (const { topic } of parts) {
@@ -117,11 +124,6 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
       }
     },
     async fill(isEnough, waitMs, signal) {
-      for (const { topic } of parts)
-        bytes.set(
-          topic,
-          buffer(topic).reduce((sum, { value }) => sum + value.byteLength, 0),
-        )
       const isOver = () => isEnough() || isClosed || signal?.aborted === true
       let untilMs = clock.nowMs() + waitMs
       drained.clear()
@@ -180,6 +182,8 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     }
   }
 }
+
+const sizeOf = (records: readonly LaneRecord[]): number => records.reduce((sum, { value }) => sum + value.byteLength, 0)
 
 const abortMarkerType = 0
 
