@@ -6,6 +6,9 @@ import { openFoundation } from '../foundation.ts'
 import { type RoleName, roles } from '../roles.ts'
 import type { Service } from '../service.ts'
 
+/** Everything is stopped by then; without anything left the process ends by itself, and at once. */
+const lingerMs = 1_000
+
 /**
  * SIGTERM or SIGINT drains and ends with 0; a second one ends at once. When database, owner or views
  * stand still, the process ends with 3, for whoever supervises it to start anew.
@@ -47,6 +50,8 @@ export async function start(given: { roles: string; json?: boolean }): Promise<v
   logger('draining')
   await service.stop()
   logger('stopped')
+  // A client of kafkajs that did not take its leave in time may still hold a connection, which would hold the process.
+  setTimeout(() => process.exit(), lingerMs).unref()
 }
 
 /** What the library says, in the form that a log may have it. */
