@@ -1,13 +1,13 @@
 /** Submission to end of one job, idle and at half of what it takes, beside two transactional hops that do nothing else. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Queue, QueueEvents, Worker } from 'bullmq'
 import type { Kafka } from 'kafkajs'
 import { inParallel } from '../bin/demo/api-client.ts'
 import { quantile } from '../bin/demo/fairness.ts'
 import { jobClient } from '../bin/demo/job-client.ts'
 import { producerSettings } from '../platform/log/kafka/client.ts'
 import { type OnKafka, onKafka } from './on-kafka.ts'
+import { bullMq, redisAt } from './peers.ts'
 import type { Bench, Row } from './report.ts'
 import { jobBody, jobsOneByOne, oneByOne, wantedJobs } from './work.ts'
 
@@ -106,8 +106,8 @@ async function atHalfLoad({ client, token }: OnKafka, perS: number, round: numbe
 
 async function openPeers({ kafka, stack }: OnKafka) {
   const hops = await openHops(kafka)
-  const { hostname: host, port } = new URL(stack.environment.PF3_REDIS_URL)
-  const connection = { host, port: Number(port), maxRetriesPerRequest: null }
+  const connection = redisAt(stack.environment.PF3_REDIS_URL)
+  const { Queue, QueueEvents, Worker } = await bullMq()
   const queue = new Queue('latency', { connection })
   const events = new QueueEvents('latency', { connection })
   const worker = new Worker('latency', async () => undefined, { connection })

@@ -1,11 +1,11 @@
 /** Jobs a second the whole way, beside what the same machine's Kafka takes, and beside queues that do as much, or less. */
-import { Queue, QueueEvents, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import { Pool } from 'pg'
 import { inParallel } from '../bin/demo/api-client.ts'
 import { jobClient } from '../bin/demo/job-client.ts'
 import { producerSettings } from '../platform/log/kafka/client.ts'
 import { type OnKafka, onKafka } from './on-kafka.ts'
+import { bullMq, redisAt } from './peers.ts'
 import type { Bench, Row } from './report.ts'
 import { jobBody, wantedJobs } from './work.ts'
 
@@ -72,8 +72,8 @@ async function openPeers({ stack, kafka }: OnKafka) {
   const producer = kafka.producer({ idempotent: true, ...producerSettings, maxInFlightRequests: 5 })
   await producer.connect()
 
-  const { hostname: host, port } = new URL(stack.environment.PF3_REDIS_URL)
-  const connection = { host, port: Number(port), maxRetriesPerRequest: null }
+  const connection = redisAt(stack.environment.PF3_REDIS_URL)
+  const { Queue, QueueEvents, Worker } = await bullMq()
   const pool = new Pool({ connectionString: stack.environment.PF3_POSTGRES_URL, max: 10 })
   await pool.query('CREATE TABLE peer_job (id text PRIMARY KEY, state text, result jsonb)')
   await pool.query('CREATE TABLE peer_ledger (id bigserial PRIMARY KEY, job text REFERENCES peer_job, pico numeric)')

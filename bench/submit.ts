@@ -1,12 +1,12 @@
 /** POST /v1/jobs, beside the least that a route can do: the same bytes appended by kafkajs, or added to a queue. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Queue } from 'bullmq'
 import express from 'express'
 import { type ApiClient, apiClient, inParallel } from '../bin/demo/api-client.ts'
 import { quantile } from '../bin/demo/fairness.ts'
 import { producerSettings } from '../platform/log/kafka/client.ts'
 import { type OnKafka, onKafka } from './on-kafka.ts'
+import { bullMq, redisAt } from './peers.ts'
 import type { Bench, Row } from './report.ts'
 import { jobBody } from './work.ts'
 
@@ -80,8 +80,8 @@ async function openPeers({ kafka, stack }: OnKafka) {
   await admin.disconnect()
   const producer = kafka.producer({ idempotent: true, ...producerSettings, maxInFlightRequests: 5 })
   await producer.connect()
-  const { hostname: host, port } = new URL(stack.environment.PF3_REDIS_URL)
-  const queue = new Queue('submit', { connection: { host, port: Number(port), maxRetriesPerRequest: null } })
+  const { Queue } = await bullMq()
+  const queue = new Queue('submit', { connection: redisAt(stack.environment.PF3_REDIS_URL) })
   let count = 0
   const app = express()
   app.post('/raw', express.text({ type: '*/*' }), async (request, response) => {

@@ -1,0 +1,49 @@
+/** Products to compare with, installed when a benchmark first needs them: nobody else has to have them. */
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+type Connection = { host: string; port: number; maxRetriesPerRequest: null }
+type Job = { id?: string }
+
+/** As much of BullMQ as is used here. */
+export type BullMq = {
+  Queue: new (
+    name: string,
+    options: { connection: Connection },
+  ) => {
+    add(
+      name: string,
+      data: unknown,
+      options?: object,
+    ): Promise<Job & { waitUntilFinished(events: object): Promise<unknown> }>
+    close(): Promise<void>
+  }
+  QueueEvents: new (
+    name: string,
+    options: { connection: Connection },
+  ) => { waitUntilReady(): Promise<unknown>; close(): Promise<void> }
+  Worker: new (
+    name: string,
+    work: (job: Job) => Promise<unknown>,
+    options: { connection: Connection; concurrency?: number },
+  ) => { close(): Promise<void> }
+}
+
+const folder = join(import.meta.dirname, 'peers')
+
+export async function bullMq(): Promise<BullMq> {
+  if (!existsSync(join(folder, 'node_modules', 'bullmq'))) {
+    process.stderr.write('installing what is compared with\n')
+    const words = ['install', '--prefix', folder, '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund']
+    await promisify(execFile)('npm', words)
+  }
+  return createRequire(join(folder, 'package.json'))('bullmq') as BullMq
+}
+
+export const redisAt = (url: string): Connection => {
+  const { hostname: host, port } = new URL(url)
+  return { host, port: Number(port), maxRetriesPerRequest: null }
+}
