@@ -20,7 +20,7 @@ type Pair = { what: string; beside: string; ours: () => unknown; other: () => un
 
 export const pure: Bench = {
   about:
-    'Single steps without waiting, a microsecond each or less: encoding and decoding a fact, sealing a payload, rating a job.',
+    'Single steps without waiting: encoding and decoding a fact, sealing a payload, rating a job.',
   limits: 'Averages of tight loops with warm caches: in the service each costs more.',
   async run({ rounds }) {
     const rows: Row[] = []
