@@ -57,7 +57,7 @@ export type FleetOptions = {
   brokers?: string
 }
 
-const servedMsMax = 60_000
+const servedMsMax = 180_000
 const run = promisify(execFile)
 
 const needed = (name: string): string => {
