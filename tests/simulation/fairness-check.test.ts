@@ -28,3 +28,15 @@ test('what went first while a dearer job of the tenant stood ahead, and was then
   check.started(small, 4n)
   expect(violations).toEqual([])
 })
+
+test('nor when it was the first that the tenant ever had in line', () => {
+  const { violations, check } = checked()
+  check.started(first, 0n)
+  check.started({ ...first, tenantId: 'other', cost: 40 }, 1n)
+  check.started({ ...first, tenantId: 'other', cost: 40 }, 2n)
+  check.started(first, 3n)
+  check.started(first, 3n)
+  check.left('small')
+  check.started(small, 4n)
+  expect(violations).toEqual([])
+})

@@ -2,15 +2,13 @@
 import { starvationBound } from '../../processors/index.ts'
 
 type Ready = { tenantId: string; cost: number; weight: number; readyAt: bigint }
-type Line = {
-  weight: number
-  /** The cost of all that had started when the tenant's line last moved. */
-  totalCostAtMove: number
-}
 
 /** One for every queue: a pool of a partition. */
 export function fairnessCheck(violated: (what: string) => void) {
-  const lines = new Map<string, Line>()
+  /** Weights of those who have started something. */
+  const weights = new Map<string, number>()
+  /** The cost of all that had started when a tenant's line last moved; also of one that has started nothing yet. */
+  const totalCostAtMove = new Map<string, number>()
   /** The cost of all that had started, at every start. */
   const starts: { at: bigint; totalCost: number }[] = []
   let totalCost = 0
@@ -18,24 +16,22 @@ export function fairnessCheck(violated: (what: string) => void) {
   return {
     /** Call for every job that gets its place, in order. */
     started({ tenantId, cost, weight, readyAt }: Ready, at: bigint): void {
-      const line = lines.get(tenantId) ?? { weight, totalCostAtMove: 0 }
-      lines.set(tenantId, line)
+      weights.set(tenantId, weight)
       // Since the tenant's line last moved all that started was of others; before the job was ready, nothing counts.
-      const sinceMove = totalCost - line.totalCostAtMove
+      const sinceMove = totalCost - (totalCostAtMove.get(tenantId) ?? 0)
       const sinceReady = totalCost - (starts.findLast((start) => start.at <= readyAt)?.totalCost ?? 0)
       const before = Math.min(sinceMove, sinceReady)
-      const others = [...lines].filter(([other]) => other !== tenantId).map(([, other]) => other)
+      const others = [...weights].flatMap(([other, of]) => (other === tenantId ? [] : [{ weight: of }]))
       const bound = starvationBound({ cost, weight }, others)
       if (before > bound)
         violated(`${before} of others started before a ready job of ${tenantId}, at most ${bound} may`)
       totalCost += cost
-      line.totalCostAtMove = totalCost
+      totalCostAtMove.set(tenantId, totalCost)
       starts.push({ at, totalCost })
     },
     /** Call when a job ends that waited: the bound holds for the first of a line, and behind a dearer one others go first for longer. */
     left(tenantId: string): void {
-      const line = lines.get(tenantId)
-      if (line) line.totalCostAtMove = totalCost
+      totalCostAtMove.set(tenantId, totalCost)
     },
   }
 }
