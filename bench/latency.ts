@@ -6,7 +6,7 @@ import { inParallel } from '../bin/demo/api-client.ts'
 import { quantile } from '../bin/demo/fairness.ts'
 import { jobClient } from '../bin/demo/job-client.ts'
 import { producerSettings } from '../platform/log/kafka/client.ts'
-import { type OnKafka, onKafka } from './on-kafka.ts'
+import { makeTopics, type OnKafka, onKafka } from './on-kafka.ts'
 import { bullMq, redisAt } from './peers.ts'
 import type { Bench, Row } from './report.ts'
 import { jobBody, jobsOneByOne, oneByOne, wantedJobs } from './work.ts'
@@ -127,11 +127,7 @@ async function openPeers({ kafka, stack }: OnKafka) {
 
 /** a → (transaction) → b → (transaction) → c; read committed, one record at a time. */
 async function openHops(kafka: Kafka) {
-  const admin = kafka.admin()
-  await admin.connect()
-  const topics = ['hop-a', 'hop-b', 'hop-c']
-  await admin.createTopics({ topics: topics.map((topic) => ({ topic, numPartitions: 1 })), waitForLeaders: true })
-  await admin.disconnect()
+  await makeTopics(kafka, ['hop-a', 'hop-b', 'hop-c'], 1)
   const first = kafka.producer({ idempotent: true, ...producerSettings })
   await first.connect()
   let arrived = Promise.withResolvers<void>()

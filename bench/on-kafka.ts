@@ -23,6 +23,13 @@ export type OnKafka = {
   setting: string
 }
 
+export async function makeTopics(kafka: Kafka, names: readonly string[], numPartitions: number): Promise<void> {
+  const admin = kafka.admin()
+  await admin.connect()
+  await admin.createTopics({ topics: names.map((topic) => ({ topic, numPartitions })), waitForLeaders: true })
+  await admin.disconnect()
+}
+
 /** Six partitions, one process with all roles. Everything is ended and removed afterwards. */
 export async function onKafka<Result>(
   { brokerCount, connectionsMax }: { brokerCount: 1 | 3; connectionsMax: number },

@@ -4,7 +4,7 @@ import { Pool } from 'pg'
 import { inParallel } from '../bin/demo/api-client.ts'
 import { jobClient } from '../bin/demo/job-client.ts'
 import { producerSettings } from '../platform/log/kafka/client.ts'
-import { type OnKafka, onKafka } from './on-kafka.ts'
+import { makeTopics, type OnKafka, onKafka } from './on-kafka.ts'
 import { bullMq, redisAt } from './peers.ts'
 import type { Bench, Row } from './report.ts'
 import { jobBody, wantedJobs } from './work.ts'
@@ -65,10 +65,7 @@ async function ours({ client, token }: OnKafka, name: string, count: number): Pr
 }
 
 async function openPeers({ stack, kafka }: OnKafka) {
-  const admin = kafka.admin()
-  await admin.connect()
-  await admin.createTopics({ topics: [{ topic: 'raw', numPartitions: 6 }], waitForLeaders: true })
-  await admin.disconnect()
+  await makeTopics(kafka, ['raw'], 6)
   const producer = kafka.producer({ idempotent: true, ...producerSettings, maxInFlightRequests: 5 })
   await producer.connect()
 

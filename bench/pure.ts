@@ -19,8 +19,7 @@ const text = Buffer.from('A good day, all in all. '.repeat(20))
 type Pair = { what: string; beside: string; ours: () => unknown; other: () => unknown }
 
 export const pure: Bench = {
-  about:
-    'Single steps without waiting: encoding and decoding a fact, sealing a payload, rating a job.',
+  about: 'Single steps without waiting: encoding and decoding a fact, sealing a payload, rating a job.',
   limits: 'Averages of tight loops with warm caches: in the service each costs more.',
   async run({ rounds }) {
     const rows: Row[] = []

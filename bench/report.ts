@@ -56,8 +56,20 @@ export function tableOf(rows: readonly Row[]): string {
   ].join('\n')
 }
 
-/** Writes `bench/results/` and the section of the page that has the benchmark's name. Resolves with the section. */
-export async function publish(name: string, bench: Bench, found: Found, rounds: number): Promise<string> {
+/** The page around the section of that name. Throws when it has none. */
+async function around(name: string): Promise<{ before: string; after: string }> {
+  const text = await readFile(page, 'utf8')
+  const [begin, end] = [`<!-- ${name} begins -->`, `<!-- ${name} ends -->`]
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)]
+  if (from < 0 || to < 0) throw new Error(`docs/benchmarks.md has no section ${name}.`)
+  return { before: text.slice(0, from + begin.length), after: text.slice(to) }
+}
+
+/** Runs it, and writes `bench/results/` and the section of the page that has the benchmark's name. Resolves with the section. */
+export async function publish(name: string, bench: Bench, options: Parameters<Bench['run']>[0]): Promise<string> {
+  await around(name) // Minutes would be lost otherwise.
+  const found = await bench.run(options)
+  const { rounds } = options
   const at = new Date().toISOString()
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${platform()} ${release()}, Node ${process.version}`
   const folder = join(import.meta.dirname, 'results')
@@ -69,10 +81,7 @@ export async function publish(name: string, bench: Bench, found: Found, rounds: 
 ${tableOf(found.rows)}
 
 ${at.slice(0, 10)}; ${rounds} rounds; ${machine}; ${found.setting}. ${bench.limits}`
-  const [begin, end] = [`<!-- ${name} begins -->`, `<!-- ${name} ends -->`]
-  const text = await readFile(page, 'utf8')
-  const [from, to] = [text.indexOf(begin), text.indexOf(end)]
-  if (from < 0 || to < 0) throw new Error(`docs/benchmarks.md has no section ${name}.`)
-  await writeFile(page, `${text.slice(0, from)}${begin}\n\n${section}\n\n${text.slice(to)}`)
+  const { before, after } = await around(name)
+  await writeFile(page, `${before}\n\n${section}\n\n${after}`)
   return section
 }

@@ -30,4 +30,4 @@ if (!bench || !Number.isInteger(rounds) || rounds < 1 || (brokerCount !== 1 && b
   process.exit(2)
 }
 const section = brokerCount === 1 ? name : `${name}-${brokerCount}`
-process.stdout.write(`${await publish(section, bench, await bench.run({ rounds, brokerCount }), rounds)}\n`)
+process.stdout.write(`${await publish(section, bench, { rounds, brokerCount })}\n`)

@@ -5,7 +5,7 @@ import express from 'express'
 import { type ApiClient, apiClient, inParallel } from '../bin/demo/api-client.ts'
 import { quantile } from '../bin/demo/fairness.ts'
 import { producerSettings } from '../platform/log/kafka/client.ts'
-import { type OnKafka, onKafka } from './on-kafka.ts'
+import { makeTopics, type OnKafka, onKafka } from './on-kafka.ts'
 import { bullMq, redisAt } from './peers.ts'
 import type { Bench, Row } from './report.ts'
 import { jobBody } from './work.ts'
@@ -74,10 +74,7 @@ async function flood(client: ApiClient, path: string, token: string, count: numb
 }
 
 async function openPeers({ kafka, stack }: OnKafka) {
-  const admin = kafka.admin()
-  await admin.connect()
-  await admin.createTopics({ topics: [{ topic: 'submit-raw', numPartitions: 6 }], waitForLeaders: true })
-  await admin.disconnect()
+  await makeTopics(kafka, ['submit-raw'], 6)
   const producer = kafka.producer({ idempotent: true, ...producerSettings, maxInFlightRequests: 5 })
   await producer.connect()
   const { Queue } = await bullMq()

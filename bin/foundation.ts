@@ -63,11 +63,9 @@ async function build(
 ): Promise<Foundation> {
   try {
     const relay = inProcessRelay()
-    const {
-      log,
-      codec,
-      outside = [],
-    } = config.kafka ? await onKafka(config, config.kafka, onNotice) : await onDatabase(config, database, relay)
+    const { log, codec, outside } = config.kafka
+      ? await onKafka(config, config.kafka, onNotice)
+      : await onDatabase(config, database, relay)
     return {
       database,
       log,
@@ -91,7 +89,7 @@ async function build(
   }
 }
 
-type LogAndCodec = { log: Log; codec: Codec; outside?: readonly Watched[] }
+type LogAndCodec = { log: Log; codec: Codec; outside: readonly Watched[] }
 
 async function onDatabase({ dataDir, partitionCount }: Config, database: Database, relay: Relay): Promise<LogAndCodec> {
   const ownSchemas = readOwnSchemas()
@@ -99,6 +97,7 @@ async function onDatabase({ dataDir, partitionCount }: Config, database: Databas
   return {
     codec: codecFor(registry, ownSchemas),
     log: await embeddedLog({ database, partitionCount, clock: systemClock, relay, pollMs }),
+    outside: [],
   }
 }
 

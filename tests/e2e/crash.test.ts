@@ -8,7 +8,7 @@ import { serviceFigures } from '../../bin/demo/service-figures.ts'
 import { sequence } from '../../providers/local/seeded-order.ts'
 import { startScriptedProvider } from '../../providers/scripted/scripted-provider.ts'
 import { expectNothingLost, exportedFacts } from './checks.ts'
-import { moody, setWideCaps, startLoad } from './load.ts'
+import { moody, startLoad, wideTenants } from './load.ts'
 import { type Stage, stage } from './stage.ts'
 
 const seed = 20_261_101
@@ -57,8 +57,7 @@ async function killAgainAndAgain(ofSeed: number): Promise<Kill[]> {
     PF3_ATTEMPTS_MAX: '20',
   }
   const scene = await stage({ connectionsMax: 2 * lanes, env })
-  const tenants = [await scene.tenant('left'), await scene.tenant('right'), await scene.tenant('middle')]
-  for (const { id } of tenants) await setWideCaps(scene, id)
+  const tenants = await wideTenants(scene, ['left', 'right', 'middle'])
   const tokens = tenants.map(({ token }) => token)
   const load = startLoad(scene.client, tokens, random, { lanes, giveUpMs })
   const kills: Kill[] = []

@@ -76,8 +76,19 @@ export const moody: NonNullable<ScriptedProviderOptions['script']> = [
   { latencyMs: 400 },
 ]
 
+/** Tenants that no cap holds back, though they have one of every metric. */
+export async function wideTenants(actors: Actors, names: readonly string[]): Promise<{ id: string; token: string }[]> {
+  const tenants: { id: string; token: string }[] = []
+  for (const name of names) {
+    const tenant = await actors.tenant(name)
+    await setWideCaps(actors, tenant.id)
+    tenants.push(tenant)
+  }
+  return tenants
+}
+
 /** Caps of every metric that no load of these tests reaches. */
-export async function setWideCaps({ setCap }: Pick<Actors, 'setCap'>, tenantId: string): Promise<void> {
+async function setWideCaps({ setCap }: Pick<Actors, 'setCap'>, tenantId: string): Promise<void> {
   await setCap(tenantId, 'requests', { metric: 'requests', limit: 1_000_000, period: 'total' })
   await setCap(tenantId, 'tokens', { metric: 'tokens', limit: 1_000_000_000, period: 'month' })
   await setCap(tenantId, 'money', { metric: 'money', limit: '1000000', period: 'month' })

@@ -12,7 +12,7 @@ import { borrowFoundation } from '../../bin/foundation.ts'
 import { isFailure } from '../../platform/errors.ts'
 import { startOfFacts } from '../../platform/log/log.ts'
 import type { Fact } from '../../schemas/events.generated.ts'
-import { setWideCaps } from '../e2e/load.ts'
+import { wideTenants } from '../e2e/load.ts'
 import { startOwnKafka } from '../stack/kafka.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 
@@ -152,12 +152,7 @@ test(`${jobCount} jobs through three brokers while all of it is bounced: both re
     brokers: kafka.addresses,
     env: { PF3_LOCAL_THREADS: '1', PF3_SHUTDOWN_WAIT_MS: '5000' },
   })
-  const tenants: { id: string; token: string }[] = []
-  for (const name of ['left', 'right', 'middle', 'upper', 'lower']) {
-    const tenant = await fleet.tenant(name)
-    await setWideCaps(fleet, tenant.id)
-    tenants.push(tenant)
-  }
+  const tenants = await wideTenants(fleet, ['left', 'right', 'middle', 'upper', 'lower'])
   let isOver = false
   const along = readAll(fleet.env, () => isOver)
   along.catch(() => undefined) // Met below.

@@ -10,7 +10,7 @@ import { hasEnded, jobClient } from '../../bin/demo/job-client.ts'
 import { sequence } from '../../providers/local/seeded-order.ts'
 import { startScriptedProvider } from '../../providers/scripted/scripted-provider.ts'
 import { expectNothingLost, exportedFacts } from '../e2e/checks.ts'
-import { moody, setWideCaps, startLoad, submitAtOnce } from '../e2e/load.ts'
+import { moody, startLoad, submitAtOnce, wideTenants } from '../e2e/load.ts'
 import { startOwnKafka } from '../stack/kafka.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 
@@ -56,12 +56,7 @@ async function underLoad(members: readonly string[], brokers?: string) {
       PF3_SHUTDOWN_WAIT_MS: '5000',
     },
   })
-  const tenants: { id: string; token: string }[] = []
-  for (const name of ['left', 'right', 'middle', 'upper', 'lower']) {
-    const tenant = await fleet.tenant(name)
-    await setWideCaps(fleet, tenant.id)
-    tenants.push(tenant)
-  }
+  const tenants = await wideTenants(fleet, ['left', 'right', 'middle', 'upper', 'lower'])
   const tokens = tenants.map(({ token }) => token)
   const load = startLoad(fleet.client, tokens, random, { lanes, giveUpMs })
   return {

@@ -144,3 +144,23 @@ test('a cursor whose offsets lag by more than a reader holds in memory still fin
   const read = await log.readFacts(0, { ...startOfFacts, seq: before }, { recordsMax: 10, waitMs: 5_000 })
   expect(read.facts.map(({ seq }) => seq)).toEqual([before + 1n, before + 2n])
 })
+
+test('a read that may not wait comes to its end also when a fact is missing before more than a reader holds in memory', async () => {
+  const prefix = await freshTopics()
+  const log = await openOn(prefix)
+  const producer = kafkaClient({ brokers }).producer()
+  await producer.connect()
+  onTestFinished(async () => {
+    await producer.disconnect()
+    await log.close()
+  })
+  const value = Buffer.alloc(contractRecordBytesMax - 1_000, 7)
+  for (let from = 2; from < 2_402; from += 100) {
+    const messages = Array.from({ length: 100 }, (_, index) => {
+      const seq = String(from + index)
+      return { partition: 0, key: 'k', value, headers: { seq, last: seq } }
+    })
+    await producer.send({ topic: `${prefix}jobs`, messages })
+  }
+  expect((await log.readFacts(0, startOfFacts, { recordsMax: 10, waitMs: 0 })).facts).toEqual([])
+})

@@ -50,9 +50,11 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
   const enders = new Set<() => void>()
   let isClosed = false
 
+  const isFull = (topic: string): boolean => (bytes.get(topic) ?? 0) >= bytesBufferedMax
+
   /** One request to every broker that has something to say and is not asked already. */
   function ask(waitMs: number): void {
-    const wanted = parts.filter(({ topic }) => (bytes.get(topic) ?? 0) < bytesBufferedMax)
+    const wanted = parts.filter(({ topic }) => !isFull(topic))
     for (const [leader, of] of brokers.byLeader(wanted)) {
       if (underWay.has(leader)) continue
       const asked = fetchFrom(leader, of, waitMs).finally(() => {
@@ -140,7 +142,8 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
         if (target && unread.length === 0) return true
         const leftMs = untilMs - clock.nowMs()
         // A broker that is slow or away has said nothing: who has to know everything goes on until it answers or is given up.
-        const canSay = !target || unread.every(({ topic }) => drained.has(topic))
+        // What is full is asked for no more: nobody takes it while something before it is missing.
+        const canSay = !target || unread.every(({ topic }) => drained.has(topic) || isFull(topic))
         if (leftMs <= 0 && canSay) return false
         const askMs = waitMs === 0 ? brokerWaitMsForStable : Math.min(leftMs, brokerWaitMsMax)
         await trying(async () => {
