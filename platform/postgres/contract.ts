@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from './database.ts'
 import { isolationSql } from './isolation.ts'
 import { migrate } from './migrate.ts'
+import { refreshStatistics } from './statistics.ts'
 
 export type OpenedForTest = {
   database: Database
@@ -35,6 +36,32 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
         const { rows } = await tx.query<{ id: number }>('SELECT id FROM note ORDER BY id')
         return rows.map((row) => row.id)
       })
+
+    test('once the statistics are refreshed, a row is found by its own index, whatever other one begins with the tenant', async () => {
+      await database.asOwner((tx) =>
+        tx.query(`
+          CREATE TABLE grown (tenant_id text NOT NULL, id text NOT NULL, at bigint NOT NULL, PRIMARY KEY (tenant_id, id));
+          CREATE INDEX grown_by_time ON grown (tenant_id, at, id);
+          INSERT INTO grown SELECT 'a', md5(n::text), n FROM generate_series(1, 20000) n;`),
+      )
+      const known = () =>
+        database.asOwner(async (tx) => {
+          const { rows } = await tx.query<{ reltuples: number }>(
+            "SELECT reltuples FROM pg_class WHERE relname = 'grown'",
+          )
+          return rows[0]?.reltuples
+        })
+      expect(await known()).toBe(-1)
+      await refreshStatistics(database)
+      expect(await known()).toBe(20_000)
+      const plan = await database.asOwner((tx) =>
+        tx.query<{ 'QUERY PLAN': string }>(
+          `EXPLAIN SELECT g.at FROM jsonb_to_recordset('[]') AS k(tenant_id text, id text)
+           JOIN grown g ON g.tenant_id = k.tenant_id AND g.id = k.id`,
+        ),
+      )
+      expect(plan.rows.map((row) => row['QUERY PLAN']).join('\n')).toContain('grown_pkey')
+    })
 
     const countAsService = (where: string): Promise<bigint | undefined> =>
       database.asService(

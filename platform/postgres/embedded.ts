@@ -18,6 +18,7 @@ import { rolesSql } from './isolation.ts'
 import type { WorkerInput } from './pglite-worker.ts'
 import { poolDefaults, pooledDatabase } from './pooled-database.ts'
 import { readRunFile, removeRunFile, writeRunFile } from './run-file.ts'
+import { keepStatistics } from './statistics.ts'
 
 export type EmbeddedOptions = {
   /** Where everything is kept, created when missing; without it the database is in memory and ends with `close`. */
@@ -86,7 +87,7 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions = {}): Promi
     const database = connectToSocket(socketDir, waits)
     undo.push(database.close)
     await database.asOwner((tx) => tx.query(rolesSql))
-    undo.push(keepUp(database, clock))
+    undo.push(keepUp(database, clock), keepStatistics(database, clock))
     if (dataDir !== undefined) {
       await writeRunFile(dataDir, { pid: process.pid, socketDir })
       undo.push(() => removeRunFile(dataDir))
@@ -124,6 +125,7 @@ export const connectToSocket = (
     ...waits,
     connection: { host: socketDir, port, user: 'postgres', database: 'postgres', password: '', ssl: false },
     poolMax: 1,
+    hasSessions: false,
   })
 
 type Files = { dir?: string; isNew: boolean; markReady: () => Promise<void> }

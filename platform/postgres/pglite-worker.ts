@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { PGlite, type PGliteOptions } from '@electric-sql/pglite'
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
 import { openTemplate } from './pglite-template.ts'
+import { plannerSetting } from './statistics.ts'
 
 export type WorkerInput = {
   /** Where PGlite keeps its files; absent for a database in memory. */
@@ -23,7 +24,8 @@ const port = parentPort
 const input = workerData as WorkerInput
 
 // What is recycled of the write-ahead log between checkpoints, so that a busy hour does not stay on disk for ever.
-const startParams = [...PGlite.defaultStartParams, '-c', 'min_wal_size=32MB', '-c', 'max_wal_size=128MB']
+const settings = ['min_wal_size=32MB', 'max_wal_size=128MB', plannerSetting]
+const startParams = [...PGlite.defaultStartParams, ...settings.flatMap((setting) => ['-c', setting])]
 const options: PGliteOptions = input.filesDir === undefined ? { startParams } : { startParams, dataDir: input.filesDir }
 const template = input.isNew ? await openTemplate() : undefined
 const db = await PGlite.create(template === undefined ? options : { ...options, loadDataDir: template })

@@ -4,6 +4,7 @@ import pg from 'pg'
 import { PlatformError } from '../errors.ts'
 import type { Database, Tx } from './database.ts'
 import { serviceRole, tenantRole } from './isolation.ts'
+import { plannerSetting } from './statistics.ts'
 
 export type PoolOptions = {
   /** Where to connect: host (a directory for a UNIX socket), port, user, password, database, or a connection string. */
@@ -16,6 +17,11 @@ export type PoolOptions = {
   statementWaitMs: number
   /** The same for schema changes and rebuilds, which run as the owner. */
   ownerStatementWaitMs: number
+  /**
+   * The connections are sessions of their own, as PostgreSQL's are and PGlite's are not: statements are prepared once in
+   * each, and a transaction does not wait for answers that it does not need.
+   */
+  hasSessions: boolean
 }
 
 export const poolDefaults = { connectWaitMs: 30_000, statementWaitMs: 60_000, ownerStatementWaitMs: 600_000 }
@@ -34,7 +40,12 @@ export function pooledDatabase(options: PoolOptions): Database {
     connectionTimeoutMillis: options.connectWaitMs,
     idleTimeoutMillis: poolIdleMs,
     application_name: 'pf3',
-  })
+    pipeline: options.hasSessions,
+  } as pg.PoolConfig)
+  const nameOf = options.hasSessions ? statementNames() : () => undefined
+  // Goes before whatever comes first; a connection that does not take it breaks, which the statement after it reports.
+  if (options.hasSessions)
+    pool.on('connect', (client) => void client.query(`SET ${plannerSetting}`).catch(() => undefined))
   // A connection that breaks while idle is replaced by the next transaction; one in use reports to its user.
   pool.on('error', () => undefined)
   const running = new AsyncLocalStorage<Transaction>()
@@ -55,7 +66,8 @@ export function pooledDatabase(options: PoolOptions): Database {
     async function send(during: string, text: string, values?: readonly unknown[]): Promise<pg.QueryResult> {
       try {
         // Without values the simple protocol is used, which takes several statements at once; the last one's result counts.
-        const config = values === undefined ? { text, query_timeout } : { text, values: [...values], query_timeout }
+        const name = values === undefined ? undefined : nameOf(text)
+        const config = { text, query_timeout, ...(values && { values: [...values] }), ...(name && { name }) }
         const answer: pg.QueryResult | pg.QueryResult[] = await client.query(config)
         const last = Array.isArray(answer) ? answer.at(-1) : answer
         if (last === undefined) throw new PlatformError('INTERNAL', { problem: 'the database answered no result' })
@@ -77,9 +89,13 @@ export function pooledDatabase(options: PoolOptions): Database {
     }
 
     try {
-      await send('begin', begin)
+      const begun = send('begin', begin)
+      // Behind one another on one connection: a statement after a BEGIN that failed finds its transaction failed.
+      if (options.hasSessions) begun.catch(() => undefined)
+      else await begun
       const result = await running.run(transaction, () => run(tx))
       transaction.isOpen = false
+      await begun
       const { command } = await send('commit', 'COMMIT')
       // A statement failed and `run` went on as if nothing had happened: PostgreSQL then rolls back without an error.
       if (command !== 'COMMIT')
@@ -100,6 +116,21 @@ export function pooledDatabase(options: PoolOptions): Database {
     asService: (run) => transact(beginAsService, options.statementWaitMs, run),
     asOwner: (run) => transact('BEGIN', options.ownerStatementWaitMs, run),
     close: () => (closing ??= pool.end()),
+  }
+}
+
+/** More would be texts that are made anew each time, and every connection would keep all of them. */
+const preparedMax = 200
+
+/** The same name for the same text. */
+function statementNames(): (text: string) => string | undefined {
+  const names = new Map<string, string>()
+  return (text) => {
+    const known = names.get(text)
+    if (known !== undefined || names.size >= preparedMax) return known
+    const name = `pf3_${names.size}`
+    names.set(text, name)
+    return name
   }
 }
 

@@ -1,8 +1,10 @@
 /** A PostgreSQL server by URL. */
+import { type Clock, systemClock } from '../clock.ts'
 import { connectionFrom } from './connection.ts'
 import type { Database } from './database.ts'
 import { rolesSql } from './isolation.ts'
 import { poolDefaults, pooledDatabase } from './pooled-database.ts'
+import { keepStatistics } from './statistics.ts'
 
 export type PostgresOptions = {
   /** postgres://user:password@host:port/database; the user owns the tables and must be able to become PF-3's two roles; see connectionFrom. */
@@ -13,15 +15,30 @@ export type PostgresOptions = {
   connectWaitMs?: number
   /** See PoolOptions; default 60 s. */
   statementWaitMs?: number
+  /** Only the times of upkeep depend on it; default the system's. */
+  clock?: Clock
 }
 
-/** Connects and makes sure that the roles exist. Throws DATABASE_UNAVAILABLE when the server does not answer. */
+/** Connects, makes sure that the roles exist, and keeps the planner's statistics. Throws DATABASE_UNAVAILABLE when the server does not answer. */
 export async function openPostgres(options: PostgresOptions): Promise<Database> {
-  const { url, poolMax = 10, ...waits } = options
-  const database = pooledDatabase({ ...poolDefaults, ...waits, connection: connectionFrom(url), poolMax })
+  const { url, poolMax = 10, clock = systemClock, ...waits } = options
+  const database = pooledDatabase({
+    ...poolDefaults,
+    ...waits,
+    connection: connectionFrom(url),
+    poolMax,
+    hasSessions: true,
+  })
   try {
     await database.asOwner((tx) => tx.query(rolesSql))
-    return database
+    const stopStatistics = keepStatistics(database, clock)
+    return {
+      ...database,
+      async close() {
+        await stopStatistics()
+        await database.close()
+      },
+    }
   } catch (error) {
     await database.close()
     throw error
