@@ -77,11 +77,7 @@ export function openBrokers(parts: readonly TopicPartition[], connection: KafkaC
   function byLeader(of: readonly TopicPartition[]): Map<number, TopicPartition[]> {
     const found = new Map<number, TopicPartition[]>()
     for (const part of of) {
-      const leader = connected()
-        .findTopicPartitionMetadata(part.topic)
-        .find(({ partitionId }) => partitionId === part.partition)?.leader
-      if (leader === undefined || leader < 0)
-        throw new PlatformError('LOG_UNAVAILABLE', { ...part, problem: 'it has no leader now' })
+      const leader = leaderOf(connected(), part)
       found.set(leader, [...(found.get(leader) ?? []), part])
     }
     return found
@@ -135,4 +131,12 @@ export function openBrokers(parts: readonly TopicPartition[], connection: KafkaC
       await farewell(clock, cluster)
     },
   }
+}
+
+/** As the client knows it. Throws LOG_UNAVAILABLE for a partition without one. */
+export function leaderOf(cluster: ClusterClient, { topic, partition }: TopicPartition): number {
+  const leader = cluster.findTopicPartitionMetadata(topic).find(({ partitionId }) => partitionId === partition)?.leader
+  if (leader === undefined || leader < 0)
+    throw new PlatformError('LOG_UNAVAILABLE', { topic, partition, problem: 'it has no leader now' })
+  return leader
 }

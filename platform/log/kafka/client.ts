@@ -1,6 +1,7 @@
 /**
- * kafkajs as this log uses it. Producers, admin and group membership go by its public interface; reading goes by its
- * cluster and broker classes, because its consumer cannot read partitions that are named to it. Both are of the pinned
+ * kafkajs as this log uses it. Appending, admin and group membership go by its public interface; reading and transactions
+ * go by its cluster and broker classes, because its consumer cannot read partitions that are named to it, and its producer
+ * takes three times the requests that a transaction needs. Both are of the pinned
  * version; `client.test.ts` fails when a new one no longer has them.
  */
 import { createRequire } from 'node:module'
@@ -38,7 +39,38 @@ export type FetchedPartition = {
   messages: FetchedRecord[]
 }
 
+/** A record as it is sent; its headers are text. */
+export type OutgoingRecord = { key: string; value: Buffer; headers: Readonly<Record<string, string>> }
+
+/** Who writes in a transaction. */
+type TransactionalProducer = { transactionalId: string; producerId: string; producerEpoch: number }
+
 export type BrokerClient = {
+  initProducerId(request: { transactionalId: string; transactionTimeout: number }): Promise<{
+    producerId: string
+    producerEpoch: number
+  }>
+  addPartitionsToTxn(
+    request: TransactionalProducer & { topics: { topic: string; partitions: number[] }[] },
+  ): Promise<unknown>
+  produce(
+    request: TransactionalProducer & {
+      acks: number
+      timeout: number
+      topicData: {
+        topic: string
+        partitions: { partition: number; firstSequence: number; messages: readonly OutgoingRecord[] }[]
+      }[]
+    },
+  ): Promise<{ topics: { topicName: string; partitions: { partition: number; baseOffset: string }[] }[] }>
+  addOffsetsToTxn(request: TransactionalProducer & { groupId: string }): Promise<unknown>
+  txnOffsetCommit(
+    request: TransactionalProducer & {
+      groupId: string
+      topics: { topic: string; partitions: { partition: number; offset: string; metadata: string }[] }[]
+    },
+  ): Promise<unknown>
+  endTxn(request: TransactionalProducer & { transactionResult: boolean }): Promise<unknown>
   fetch(request: {
     replicaId: number
     isolationLevel: number
@@ -60,7 +92,11 @@ export type ClusterClient = {
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>
   findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
   findBroker(of: { nodeId: number | string }): Promise<BrokerClient>
+  findGroupCoordinator(of: { groupId: string; coordinatorType: number }): Promise<BrokerClient>
 }
+
+/** kafkajs' numbers for what a broker coordinates. */
+export const coordinatorOf = { group: 0, transaction: 1 } as const
 
 /** kafkajs' numbers for what a read may see. */
 export const isolation = { uncommitted: 0, committed: 1 } as const
@@ -125,7 +161,7 @@ export const producerSettings: ProducerConfig = {
       message.partition ?? 0,
 }
 
-/** Connections for reading, with nobody's group behind them. */
+/** Connections to brokers, for reading and for transactions, with nobody's group behind them. */
 export function clusterClient(connection: KafkaConnection): ClusterClient {
   const { logLevel: _, logCreator: __, ...config } = configOf(connection)
   return new Cluster({

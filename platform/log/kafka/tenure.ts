@@ -1,24 +1,17 @@
 /**
- * The right to write one partition's facts on Kafka: one transactional producer, whose id is the partition's. Whoever
+ * The right to write one partition's facts on Kafka: a transactional id, which is the partition's. Whoever
  * initialises that id next fences this one. Facts, and how far the intake was taken, are one transaction.
  */
-import type { Producer, TopicMessages, Transaction } from 'kafkajs'
-import type { FactStream } from '../../../schemas/streams.ts'
+import { type FactStream, factStreams } from '../../../schemas/streams.ts'
 import type { Clock } from '../../clock.ts'
 import { sleep, within } from '../../clock.ts'
 import { isFailure, PlatformError } from '../../errors.ts'
 import { checkCommit, type Shape } from '../checks.ts'
 import type { Committed, FactRecord, Tenure } from '../log.ts'
 import type { Admins } from './admins.ts'
-import {
-  farewell,
-  isProtocolError,
-  type KafkaConnection,
-  kafkaClient,
-  producerSettings,
-  unavailable,
-} from './client.ts'
+import { isProtocolError, type KafkaConnection, unavailable } from './client.ts'
 import { groupOf, topicOf, transactionalIdOf } from './topics.ts'
+import { openTransactions, type TopicRecords, type Transactions } from './transactions.ts'
 
 export type TenureParts = {
   connection: KafkaConnection
@@ -43,30 +36,28 @@ const commitMsMax = transactionTimeoutMs
 const acquireMsMax = 20_000
 const retryMs = 50
 const failingMsMax = 20_000
-const concurrentRetryMs = 4
-const concurrentRetriesMax = 500
 
 const fenceErrors = ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING', 'UNKNOWN_PRODUCER_ID']
 
 export async function acquireTenure(partition: number, parts: TenureParts): Promise<Tenure> {
   const { connection, prefix } = parts
-  const producer = kafkaClient(connection).producer({
+  const transactions = openTransactions({
     transactionalId: transactionalIdOf(prefix, partition),
-    transactionTimeout: transactionTimeoutMs,
-    ...producerSettings,
+    topics: factStreams.map((stream) => topicOf(prefix, stream)),
+    connection,
+    clock: parts.clock,
+    timeoutMs: transactionTimeoutMs,
   })
   async function fence(): Promise<Committed> {
-    await producer.connect()
-    // The first transaction initialises the id: that is the fence, and it settles what the last owner left open.
-    await (await producer.transaction()).abort()
+    await transactions.fence()
     // Only now is it settled what was committed.
     return committedOf(partition, parts)
   }
   try {
     const committed = await within(parts.clock, fence(), acquireMsMax, () => new Error('no broker lets it begin'))
-    return tenureOf(partition, committed, producer, parts)
+    return tenureOf(partition, committed, transactions, parts)
   } catch (error) {
-    void farewell(parts.clock, producer)
+    void transactions.close()
     throw unavailable(error, { partition })
   }
 }
@@ -103,32 +94,20 @@ async function again<Result>(clock: Clock, run: () => Promise<Result>): Promise<
   }
 }
 
-function tenureOf(partition: number, begun: Committed, producer: Producer, parts: TenureParts): Tenure {
+function tenureOf(partition: number, begun: Committed, transactions: Transactions, parts: TenureParts): Tenure {
   const { prefix, shape, clock } = parts
   let committed = begun
   let state: 'alive' | 'committing' | 'dead' = 'alive'
 
-  async function write(facts: readonly FactRecord[], intakeOffset: bigint): Promise<void> {
-    const transaction = await producer.transaction()
-    for (const topicMessages of batches(facts)) await Promise.all(topicMessages.map((one) => send(transaction, one)))
-    await sendOffset(transaction, intakeOffset, facts.at(-1)?.seq ?? committed.seq)
-    await transaction.commit()
+  function write(facts: readonly FactRecord[], intakeOffset: bigint): Promise<unknown> {
+    const seq = String(facts.at(-1)?.seq ?? committed.seq)
+    const intake = { groupId: groupOf(prefix), topic: topicOf(prefix, 'intake'), partition }
+    return transactions.commit([...batches(facts)], { ...intake, offset: intakeOffset, metadata: seq })
   }
 
-  /**
-   * One topic in one request, since its records have one leader. Of records for several leaders kafkajs loses, without a
-   * word, those whose leader moves between two tries to a broker that has answered, and it writes those twice that a slow
-   * broker takes while another one fails.
-   */
-  async function send(transaction: Transaction, { topic, messages }: TopicMessages): Promise<void> {
-    const answers = await transaction.send({ topic, acks: -1, messages })
-    if (!answers.some((answer) => answer.topicName === topic && answer.partition === (messages[0]?.partition ?? -1)))
-      throw new Error(`nobody has confirmed the records of ${topic}`)
-  }
-
-  function* batches(facts: readonly FactRecord[]): Generator<TopicMessages[]> {
-    const last = facts.at(-1)?.seq ?? 0n
-    let batch = new Map<FactStream, TopicMessages>()
+  function* batches(facts: readonly FactRecord[]): Generator<TopicRecords[]> {
+    const last = String(facts.at(-1)?.seq ?? 0n)
+    let batch = new Map<FactStream, TopicRecords>()
     let bytes = 0
     for (const { stream, key, value, seq } of facts) {
       if (bytes > 0 && bytes + value.byteLength > batchBytesMax) {
@@ -136,41 +115,27 @@ function tenureOf(partition: number, begun: Committed, producer: Producer, parts
         batch = new Map()
         bytes = 0
       }
-      const of = batch.get(stream) ?? { topic: topicOf(prefix, stream), messages: [] }
-      batch.set(stream, of)
-      of.messages.push({
+      const of = batch.get(stream) ?? {
+        topic: topicOf(prefix, stream),
         partition: stream === 'directory' ? 0 : partition,
+        records: [],
+      }
+      batch.set(stream, of)
+      of.records.push({
         key,
         value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
-        headers: { seq: String(seq), last: String(last) },
+        headers: { seq: String(seq), last },
       })
       bytes += value.byteLength
     }
     if (batch.size > 0) yield [...batch.values()]
   }
 
-  /** kafkajs does not ask again for the offsets while the last transaction is being ended. */
-  async function sendOffset(transaction: Transaction, intakeOffset: bigint, seq: bigint): Promise<void> {
-    const partitions = [{ partition, offset: String(intakeOffset), metadata: String(seq) }]
-    for (let tries = 0; ; tries++) {
-      try {
-        await transaction.sendOffsets({
-          consumerGroupId: groupOf(prefix),
-          topics: [{ topic: topicOf(prefix, 'intake'), partitions }],
-        })
-        return
-      } catch (error) {
-        if (!isProtocolError(error, 'CONCURRENT_TRANSACTIONS') || tries >= concurrentRetriesMax) throw error
-        await sleep(clock, concurrentRetryMs)
-      }
-    }
-  }
-
-  /** A producer that met an error of any kind is not used again: the next one learns what became of it. */
+  /** A writer that met an error is not used again: the next one learns what became of it. */
   function die(error: unknown): PlatformError {
     const why = isProtocolError(error, ...fenceErrors) ? 'LOG_FENCED' : 'LOG_COMMIT_UNKNOWN'
     state = 'dead'
-    void farewell(clock, producer)
+    void transactions.close()
     parts.onDead(tenure, why)
     return new PlatformError(why, { partition }, { cause: error })
   }
@@ -203,7 +168,7 @@ function tenureOf(partition: number, begun: Committed, producer: Producer, parts
     async release() {
       if (state === 'dead') return
       state = 'dead'
-      await farewell(clock, producer)
+      await transactions.close()
     },
   }
   return tenure
