@@ -38,30 +38,32 @@ const groupedContents: BatcherOptions = { itemsMax: 64, waitingMax: 50_000 }
 
 export function batchedViews({ database, vault }: { database: Database; vault: PayloadVault }): Views {
   return {
-    token: batcher((hashes: readonly string[]) => database.asService((tx) => tokensByHash(tx, hashes)), grouped),
-    hasTenant: batcher((ids: readonly string[]) => database.asService((tx) => haveTenants(tx, ids)), grouped),
-    isRemovedMember: batcher((keys: readonly MemberKey[]) => database.asService((tx) => areRemoved(tx, keys)), grouped),
+    token: batcher((hashes: readonly string[]) => database.asService((tx) => tokensByHash(tx.last, hashes)), grouped),
+    hasTenant: batcher((ids: readonly string[]) => database.asService((tx) => haveTenants(tx.last, ids)), grouped),
+    isRemovedMember: batcher(
+      (keys: readonly MemberKey[]) => database.asService((tx) => areRemoved(tx.last, keys)),
+      grouped,
+    ),
     job: batcher((keys: readonly JobKey[]) => findJobs(database, keys), grouped),
     answers: batcher(
-      (keys: readonly { tenantId: string; requestId: string }[]) => database.asService((tx) => answersToMany(tx, keys)),
+      (keys: readonly { tenantId: string; requestId: string }[]) =>
+        database.asService((tx) => answersToMany(tx.last, keys)),
       grouped,
     ),
     content: contents(vault),
   }
 }
 
-function findJobs(database: Database, keys: readonly JobKey[]): Promise<(FoundJob | undefined)[]> {
-  return database.asService(async (tx) => {
-    const jobs = await jobsById(tx, keys)
-    const missing = keys.filter((_, index) => jobs[index] === undefined)
-    const submitted = missing.length === 0 ? [] : await submittedJobs(tx, missing)
-    const byKey = new Map(submitted.map((job) => [textOf(job), job]))
-    return keys.map((key, index): FoundJob | undefined => {
-      const job = jobs[index]
-      if (job) return { kind: 'job', job }
-      const early = byKey.get(textOf(key))
-      return early && { kind: 'submitted', job: early }
-    })
+async function findJobs(database: Database, keys: readonly JobKey[]): Promise<(FoundJob | undefined)[]> {
+  const jobs = await database.asService((tx) => jobsById(tx.last, keys))
+  const missing = keys.filter((_, index) => jobs[index] === undefined)
+  const submitted = missing.length === 0 ? [] : await database.asService((tx) => submittedJobs(tx.last, missing))
+  const byKey = new Map(submitted.map((job) => [textOf(job), job]))
+  return keys.map((key, index): FoundJob | undefined => {
+    const job = jobs[index]
+    if (job) return { kind: 'job', job }
+    const early = byKey.get(textOf(key))
+    return early && { kind: 'submitted', job: early }
   })
 }
 

@@ -138,7 +138,7 @@ async function startRoles(
     rootTokenHash: token.hash,
     oidc: config.oidc,
     limits: config.limits,
-    sharedCounts: redis && { commands: redis.server.commands, prefix: redis.prefix },
+    sharedCounts: redis && { commands: redis.server.commands, prefix: redis.prefix, clock },
     contentDaysDefault: config.contentDaysDefault,
     masterKey,
     calendar: { periodAt, isTimeZone, isAnchorDate },

@@ -3,6 +3,7 @@
  * log. Rows are kept as long as the jobs they lead to can be looked at, because a key must never lead to a second job.
  */
 
+import { byteaArray } from '../platform/postgres/bytea-array.ts'
 import type { Database, Tx } from '../platform/postgres/database.ts'
 import { isolationSql } from '../platform/postgres/isolation.ts'
 import type { Migration } from '../platform/postgres/migrate.ts'
@@ -84,10 +85,10 @@ export function submissionStore({
           tx,
           fresh.map(({ payload }) => payload),
         )
-        const existing = others.length === 0 ? [] : await readSubmissions(tx, others)
+        const existing = others.length === 0 ? [] : await readSubmissions(tx.last, others)
         return { rows: [...existing, ...fresh.map(({ row }) => row)], isNew }
       }),
-    markAppended: (keys, atMs) => database.asService((tx) => markAppended(tx, keys, atMs)),
+    markAppended: (keys, atMs) => database.asService((tx) => markAppended(tx.last, keys, atMs)),
   }
 }
 
@@ -103,11 +104,11 @@ async function insertSubmissions(tx: Tx, rows: readonly SubmissionRow[]): Promis
       rows.map((r) => r.tenantId),
       rows.map((r) => r.idempotencyKey),
       rows.map((r) => r.jobId),
-      rows.map((r) => toBuffer(r.bodyMac)),
+      byteaArray(rows.map((r) => r.bodyMac)),
       rows.map((r) => r.capability),
       rows.map((r) => r.memberId),
       rows.map((r) => r.priority),
-      rows.map((r) => toBuffer(r.request)),
+      byteaArray(rows.map((r) => r.request)),
       rows.map((r) => r.createdAtMs),
     ],
   )
@@ -179,5 +180,3 @@ const fromRow = (row: TableRow): SubmissionRow => ({
 })
 
 // The driver takes a Buffer in an array for bytes, but any other Uint8Array for an object.
-const toBuffer = <B extends Uint8Array | null>(bytes: B): Buffer | null =>
-  bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

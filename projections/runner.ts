@@ -189,7 +189,7 @@ function startPartition(partition: number, parts: ProjectionParts & { projection
     try {
       await database.asService(async (tx) => {
         if (!(await movePositions(tx, partition, moves))) throw new PositionMovedError()
-        for (const { projection, factOps } of plans) await writeOps(tx, projection, factOps)
+        await Promise.all(plans.map(({ projection, factOps }) => writeOps(tx, projection, factOps)))
       })
       positions = moves.map(({ projection, version, to }) => ({ projection, version, cursor: to }))
     } catch (error) {

@@ -4,7 +4,9 @@
  * way in this process, what adds up over time for all processes together where they share a Redis.
  */
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
+import type { Clock } from '../../platform/clock.ts'
 import type { RedisServer } from '../../platform/redis/redis.ts'
+import type { EpochMs } from '../../schemas/units.ts'
 import { Problem } from '../http/problem.ts'
 import { networkOf } from './network-of.ts'
 
@@ -34,11 +36,15 @@ export type SharedCounts = {
   commands: RedisServer['commands']
   /** Begins every key. */
   prefix: string
+  clock: Pick<Clock, 'nowMs'>
 }
 
 /** The window that `perTenantMax` is counted in, in seconds. */
 export const windowS = 10
 const failureWindowS = 60
+/** An address without any failure is not asked about again for so long: most requests would ask for nothing else. */
+const quietMs = 1_000
+const quietAddressesMax = 10_000
 
 export type Place = {
   /** From now on the request only waits: its place is another's. Safe to call again. */
@@ -50,7 +56,10 @@ export type Place = {
 export type Limits = {
   /** A place for a request, or OVERLOADED. */
   enter(): Place
-  /** Throws TOO_MANY_FAILURES when credentials from there have failed too often. */
+  /**
+   * Throws TOO_MANY_FAILURES when credentials from there have failed too often; where processes count together, first
+   * failures at another one are noticed within a second.
+   */
   checkAddress(address: string): Promise<void>
   credentialFailed(address: string): Promise<void>
   /** Counts a request of the tenant, or throws RATE_LIMITED. The headers say how much is left. */
@@ -68,6 +77,8 @@ export function limits(options: LimitOptions, shared?: SharedCounts): Limits {
     failuresPerAddressMax === null
       ? null
       : counter('address', { points: failuresPerAddressMax, duration: failureWindowS }, shared)
+  /** Until when an address is known to have failed nowhere. */
+  const quietUntil = new Map<string, EpochMs>()
   const openOf = new Map<string, number>()
   let working = 0
   let open = 0
@@ -94,12 +105,20 @@ export function limits(options: LimitOptions, shared?: SharedCounts): Limits {
     },
 
     async checkAddress(address) {
-      const found = await perAddress?.get(networkOf(address))
+      if (!perAddress) return
+      const network = networkOf(address)
+      if (shared && (quietUntil.get(network) ?? 0) > shared.clock.nowMs()) return
+      const found = await perAddress.get(network)
       if (found && found.remainingPoints <= 0) throw tooMany('TOO_MANY_FAILURES', found.msBeforeNext)
+      if (!shared || found) return
+      if (quietUntil.size >= quietAddressesMax) quietUntil.clear()
+      quietUntil.set(network, shared.clock.nowMs() + quietMs)
     },
 
     async credentialFailed(address) {
-      if (perAddress) await consume(perAddress, networkOf(address))
+      if (!perAddress) return
+      quietUntil.delete(networkOf(address))
+      await consume(perAddress, networkOf(address))
     },
 
     async ofTenant(tenantId) {

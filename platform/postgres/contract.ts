@@ -1,5 +1,6 @@
 /** What every database adapter must do; run by embedded.test.ts and postgres.pg.test.ts. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { byteaArray } from './bytea-array.ts'
 import type { Database } from './database.ts'
 import { isolationSql } from './isolation.ts'
 import { migrate } from './migrate.ts'
@@ -61,6 +62,41 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
         ),
       )
       expect(plan.rows.map((row) => row['QUERY PLAN']).join('\n')).toContain('grown_pkey')
+    })
+
+    test('bytes go in as an array and come back as they were', async () => {
+      const every = Uint8Array.from({ length: 256 }, (_, byte) => byte)
+      const elements = [every, null, new Uint8Array(0), Uint8Array.of(0, 92, 120)]
+      const { rows } = await database.asService((tx) =>
+        tx.query<{ b: Uint8Array | null }>('SELECT b FROM unnest($1::bytea[]) WITH ORDINALITY AS u(b, n) ORDER BY n', [
+          byteaArray(elements),
+        ]),
+      )
+      expect(rows.map(({ b }) => b && Uint8Array.from(b))).toEqual(elements)
+    })
+
+    test('the last statement is committed, or rolled back, with its transaction; nothing comes after it', async () => {
+      const insert = "INSERT INTO note (tenant_id, id) VALUES ('last', $1)"
+      await database.asService(async (tx) => {
+        await tx.query(insert, [1])
+        expect((await tx.last.query(insert, [2])).rowCount).toBe(1)
+      })
+      const failing = database.asService(async (tx) => {
+        await tx.query(insert, [3])
+        await tx.last.query(insert, [1])
+      })
+      await expect(failing).rejects.toThrow(/duplicate key/)
+      const { rows } = await database.asService((tx) =>
+        tx.last.query("SELECT id FROM note WHERE tenant_id = 'last' ORDER BY id"),
+      )
+      expect(rows).toEqual([{ id: 1 }, { id: 2 }])
+    })
+
+    test('statements that are asked for at once are done in order', async () => {
+      const found = await database.asService((tx) =>
+        Promise.all([1, 2, 3].map((n) => tx.query<{ n: number }>('SELECT $1::int AS n', [n]))),
+      )
+      expect(found.map(({ rows }) => rows[0]?.n)).toEqual([1, 2, 3])
     })
 
     const countAsService = (where: string): Promise<bigint | undefined> =>

@@ -4,11 +4,16 @@
  */
 
 export type Tx = {
-  /** `rowCount` is the number of rows affected or returned. Values are bound, never spliced into the text. */
+  /**
+   * `rowCount` is the number of rows affected or returned. Values are bound, never spliced into the text. Several may be
+   * under way: they are done in the order in which they were asked for, and those of one turn cost one message.
+   */
   query<Row extends Record<string, unknown>>(
     text: string,
     values?: readonly unknown[],
   ): Promise<{ rows: Row[]; rowCount: number }>
+  /** For the last statement of a transaction: it is committed together with it, without a message of its own. */
+  readonly last: Tx
 }
 
 export type Database = {

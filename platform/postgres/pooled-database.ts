@@ -1,5 +1,6 @@
 /** The database port over the ordinary `pg` driver; whether a PostgreSQL or PGlite's socket answers makes no difference here. */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import { PlatformError } from '../errors.ts'
 import type { Database, Tx } from './database.ts'
@@ -63,12 +64,22 @@ export function pooledDatabase(options: PoolOptions): Database {
     client.on('error', noteError)
     let isBroken = false
 
+    /** What is said in one turn goes to the server together: a write costs more than most statements. */
+    function corked<Result>(say: () => Result): Result {
+      const { stream } = (client as pg.PoolClient & { connection: { stream: Socket } }).connection
+      if (options.hasSessions) {
+        stream.cork()
+        process.nextTick(() => stream.uncork())
+      }
+      return say()
+    }
+
     async function send(during: string, text: string, values?: readonly unknown[]): Promise<pg.QueryResult> {
       try {
         // Without values the simple protocol is used, which takes several statements at once; the last one's result counts.
         const name = values === undefined ? undefined : nameOf(text)
         const config = { text, query_timeout, ...(values && { values: [...values] }), ...(name && { name }) }
-        const answer: pg.QueryResult | pg.QueryResult[] = await client.query(config)
+        const answer: pg.QueryResult | pg.QueryResult[] = await corked(() => client.query(config))
         const last = Array.isArray(answer) ? answer.at(-1) : answer
         if (last === undefined) throw new PlatformError('INTERNAL', { problem: 'the database answered no result' })
         return last
@@ -79,14 +90,33 @@ export function pooledDatabase(options: PoolOptions): Database {
       }
     }
 
-    const tx: Tx = {
-      async query(text, values) {
-        if (!transaction.isOpen)
-          throw new PlatformError('INTERNAL', { problem: 'a statement came after its transaction had ended' })
-        const { rows, rowCount } = await send('statement', text, values)
-        return { rows, rowCount: rowCount ?? 0 }
+    async function sendInTurn(text: string, values?: readonly unknown[]): Promise<pg.QueryResult> {
+      if (!transaction.isOpen)
+        throw new PlatformError('INTERNAL', { problem: 'a statement came after its transaction had ended' })
+      return send('statement', text, values)
+    }
+
+    let before: Promise<unknown> = Promise.resolve()
+    let committing: Promise<pg.QueryResult> | undefined
+
+    async function query<Row>(text: string, values: readonly unknown[] | undefined, isLast: boolean) {
+      const sent = options.hasSessions ? sendInTurn(text, values) : before.then(() => sendInTurn(text, values))
+      before = sent.catch(() => undefined)
+      if (isLast && options.hasSessions && transaction.isOpen) {
+        transaction.isOpen = false
+        committing = send('commit', 'COMMIT')
+        committing.catch(() => undefined) // Whoever waits for the transaction is told.
+      }
+      const { rows, rowCount } = await sent
+      return { rows: rows as Row[], rowCount: rowCount ?? 0 }
+    }
+    const last: Tx = {
+      query: (text, values) => query(text, values, true),
+      get last() {
+        return last
       },
     }
+    const tx: Tx = { query: (text, values) => query(text, values, false), last }
 
     try {
       const begun = send('begin', begin)
@@ -96,14 +126,15 @@ export function pooledDatabase(options: PoolOptions): Database {
       const result = await running.run(transaction, () => run(tx))
       transaction.isOpen = false
       await begun
-      const { command } = await send('commit', 'COMMIT')
+      const { command } = await (committing ?? send('commit', 'COMMIT'))
       // A statement failed and `run` went on as if nothing had happened: PostgreSQL then rolls back without an error.
       if (command !== 'COMMIT')
         throw new PlatformError('INTERNAL', { problem: 'the transaction had failed and was rolled back' })
       return result
     } catch (error) {
       transaction.isOpen = false
-      if (!isBroken) await send('rollback', 'ROLLBACK').catch(() => (isBroken = true))
+      await committing?.catch(() => undefined) // Of a statement that failed it was none.
+      if (!isBroken && !committing) await send('rollback', 'ROLLBACK').catch(() => (isBroken = true))
       throw error
     } finally {
       client.off('error', noteError)

@@ -5,6 +5,7 @@
 import { createHmac } from 'node:crypto'
 import type { Clock, Random } from '../clock.ts'
 import { isFailure, PlatformError } from '../errors.ts'
+import { byteaArray } from '../postgres/bytea-array.ts'
 import type { Database, Tx } from '../postgres/database.ts'
 import { isolationSql, tenantRole } from '../postgres/isolation.ts'
 import type { Migration } from '../postgres/migrate.ts'
@@ -72,8 +73,6 @@ export type StoredPayloadVault = PayloadVault & {
 }
 
 const version = 1
-/** Rows in one INSERT: six parameters each and four besides, and PostgreSQL takes 65,535. */
-const rowsPerInsertMax = 1_000
 
 type SealedRow = {
   tenant_id: string
@@ -119,24 +118,15 @@ export function payloadVault(parts: {
     })
   }
 
-  async function store(tx: Tx, sealed: readonly SealedPayload[]): Promise<void> {
-    for (let from = 0; from < sealed.length; from += rowsPerInsertMax) {
-      const rows = sealed.slice(from, from + rowsPerInsertMax).map(({ row }) => row as FreshRow)
-      await insertRows(tx, rows)
-    }
-  }
-
   /** The keys are held until the transaction ends, so that none is destroyed under what it sealed. */
-  async function insertRows(tx: Tx, rows: readonly FreshRow[]): Promise<void> {
+  async function store(tx: Tx, sealed: readonly SealedPayload[]): Promise<void> {
+    if (sealed.length === 0) return
+    const rows = sealed.map(({ row }) => row as FreshRow)
     const keys = new Map(rows.map((row) => [keyId(keyNameOf({ tenantId: row.tenant_id, ...row })), row]))
     const held = [...keys.values()].map((row) => ({
       ...keyNameOf({ tenantId: row.tenant_id, ...row }),
       serial: String(row.key_serial),
     }))
-    const places = rows.map((_, i) => {
-      const at = 5 + i * columns.length
-      return `(${columns.map((name, j) => `$${at + j}::${columnTypes[name]}`).join(', ')})`
-    })
     const { rows: counted } = await tx.query<{ held: number }>(
       `WITH held AS (
          SELECT k.serial FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS w(tenant_id, kind, name, serial)
@@ -144,7 +134,8 @@ export function payloadVault(parts: {
          FOR KEY SHARE OF k),
        stored AS (
          INSERT INTO vault_payload (${columns.join(', ')})
-         SELECT * FROM (VALUES ${places.join(', ')}) AS v WHERE (SELECT count(*) FROM held) = ${held.length}
+         SELECT * FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::bytea[]) AS v
+         WHERE (SELECT count(*) FROM held) = cardinality($1)
          ON CONFLICT DO NOTHING)
        SELECT count(*)::int AS held FROM held`,
       [
@@ -152,7 +143,12 @@ export function payloadVault(parts: {
         held.map((key) => key.kind),
         held.map((key) => key.name),
         held.map((key) => key.serial),
-        ...rows.flatMap((row) => columns.map((name) => row[name])),
+        rows.map((row) => row.tenant_id),
+        rows.map((row) => row.ref),
+        rows.map((row) => row.class),
+        rows.map((row) => row.day),
+        rows.map((row) => row.version),
+        byteaArray(rows.map((row) => row.sealed)),
       ],
     )
     if (counted[0]?.held === held.length) return
@@ -191,7 +187,7 @@ export function payloadVault(parts: {
     async put(payloads) {
       const putOnce = async () => {
         const sealed = await sealAll(payloads)
-        await database.asService((tx) => store(tx, sealed))
+        await database.asService((tx) => store(tx.last, sealed))
         return sealed.map(({ receipt }) => receipt)
       }
       return putOnce().catch((error: unknown) => {
@@ -202,7 +198,7 @@ export function payloadVault(parts: {
     async get(tenantId, refs) {
       if (refs.length === 0) return new Map()
       const { rows } = await database.asTenant(tenantId, (tx) =>
-        tx.query<SealedRow>(
+        tx.last.query<SealedRow>(
           `SELECT ${columns.join(', ')} FROM vault_payload WHERE tenant_id = $1 AND ref = ANY ($2::text[])`,
           [tenantId, [...new Set(refs)]],
         ),
@@ -214,7 +210,7 @@ export function payloadVault(parts: {
       refuseSharedRefs(wanted)
       const distinct = new Map(wanted.map((w) => [w.ref, w]))
       const { rows } = await database.asService((tx) =>
-        tx.query<SealedRow>(
+        tx.last.query<SealedRow>(
           `SELECT ${columns.map((name) => `p.${name}`).join(', ')} FROM unnest($1::text[], $2::text[]) AS w(tenant_id, ref)
            JOIN vault_payload p ON p.tenant_id = w.tenant_id AND p.ref = w.ref`,
           [[...distinct.values()].map((w) => w.tenantId), [...distinct.keys()]],
@@ -270,15 +266,6 @@ export function payloadVault(parts: {
 }
 
 const columns = ['tenant_id', 'ref', 'class', 'day', 'version', 'sealed'] as const
-
-const columnTypes = {
-  tenant_id: 'text',
-  ref: 'text',
-  class: 'text',
-  day: 'text',
-  version: 'int',
-  sealed: 'bytea',
-} as const
 
 type Place = { tenantId: string; ref: string; class: PayloadClass; day: string }
 

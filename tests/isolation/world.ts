@@ -102,13 +102,16 @@ export function counting(real: Database): { database: Database; take: () => stri
     if (seen.at(-1) !== what && !afterwards.test(what)) seen.push(what)
   }
   const noted = <T>(as: string, run: (tx: Tx) => Promise<T>) => {
-    return (tx: Tx) =>
-      run({
-        query: (text, values) => {
-          note(`${as}: ${text}`)
-          return tx.query(text, values)
-        },
-      })
+    const notedTx = (tx: Tx): Tx => ({
+      query: (text, values) => {
+        note(`${as}: ${text}`)
+        return tx.query(text, values)
+      },
+      get last() {
+        return notedTx(tx.last)
+      },
+    })
+    return (tx: Tx) => run(notedTx(tx))
   }
   return {
     database: {

@@ -103,7 +103,8 @@ describe('relays', () => {
 
 describe('limits', () => {
   const options = { ...limitDefaults, perTenantMax: 10, failuresPerAddressMax: 4 }
-  const on = (client: Client, prefix: string) => limits(options, { commands: client.commands, prefix })
+  const on = (client: Client, prefix: string) =>
+    limits(options, { commands: client.commands, prefix, clock: systemClock })
   const asks = async (door: ReturnType<typeof limits>, times: number, tenantId = 'harbor') => {
     const answers: (string | undefined)[] = []
     for (let time = 0; time < times; time++)
@@ -233,7 +234,7 @@ describe('the connection', () => {
     await heardFrom(one, other)
     const door = limits(
       { ...limitDefaults, failuresPerAddressMax: 1 },
-      { commands: clients[0].commands, prefix: 'pf3:a:' },
+      { commands: clients[0].commands, prefix: 'pf3:a:', clock: systemClock },
     )
     await door.ofTenant('harbor')
     await door.credentialFailed('192.0.2.1')

@@ -65,7 +65,12 @@ export function simVault(
 /** The table of submissions, without its database: a row and its payload are there together or not at all. */
 export function simSubmissions(faults: Faults, vault: PayloadVault, pauseFor: () => Promise<void>): SubmissionStore {
   const table = new Map<string, SubmissionRow>()
-  const noTx: Tx = { query: async () => ({ rows: [], rowCount: 0 }) }
+  const noTx: Tx = {
+    query: async () => ({ rows: [], rowCount: 0 }),
+    get last() {
+      return noTx
+    },
+  }
   return {
     async keep(wanted) {
       await pauseFor()
