@@ -2,14 +2,13 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka } from 'kafkajs'
-import { inParallel } from '../bin/demo/api-client.ts'
 import { quantile } from '../bin/demo/fairness.ts'
 import { jobClient } from '../bin/demo/job-client.ts'
 import { producerSettings } from '../platform/log/kafka/client.ts'
 import { makeTopics, type OnKafka, onKafka } from './on-kafka.ts'
 import { bullMq, redisAt } from './peers.ts'
 import type { Bench, Row } from './report.ts'
-import { jobBody, jobsOneByOne, oneByOne, wantedJobs } from './work.ts'
+import { jobBody, jobsOneByOne, jobsTogether, oneByOne, wantedJobs } from './work.ts'
 
 const samples = 150
 const loadMs = 8_000
@@ -79,14 +78,7 @@ function push({ ours, beside }: Row, own: number, other?: number): void {
 }
 
 async function capacityOf({ client, token }: OnKafka): Promise<number> {
-  const all = jobClient(client)
-  const since = performance.now()
-  await inParallel(
-    wantedJobs(token, 'capacity', capacityJobs),
-    connections,
-    async (wanted) => void (await all.run(wanted)),
-  )
-  return (capacityJobs * 1_000) / (performance.now() - since)
+  return (capacityJobs * 1_000) / (await jobsTogether(client, token, 'capacity', capacityJobs, connections))
 }
 
 /** Submits on time, whether or not what went before has ended; milliseconds from when each was due. */

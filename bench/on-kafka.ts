@@ -20,6 +20,10 @@ export type OnKafka = {
   token: string
   /** kafkajs with the settings that PF-3 has found to be fast. */
   kafka: Kafka
+  /** What the service is configured with. */
+  env: Readonly<Record<string, string>>
+  /** SIGKILL, then a new process. Resolves when it has said that it is ready. */
+  crash(): Promise<void>
   setting: string
 }
 
@@ -49,13 +53,18 @@ export async function onKafka<Result>(
       PF3_DATA_DIR: join(dir, 'data'),
     }
     await promisify(execFile)(process.execPath, [pf3Path, 'topics', 'apply'], { env: cleanEnv(env) })
-    const service = await startServiceProcess({ dataDir: env.PF3_DATA_DIR, port: 0, rootToken, env })
+    const start = () => startServiceProcess({ dataDir: env.PF3_DATA_DIR, port: 0, rootToken, env })
+    let service = await start()
+    const crash = async () => {
+      await service.kill()
+      service = await start()
+    }
     const client = apiClient(() => service.url, connectionsMax)
     try {
       const token = await benchTenant(client, rootToken)
       const brokers = stack.environment.PF3_KAFKA_BROKERS.split(',')
       const setting = `Kafka 4.1 with ${brokerCount === 1 ? 'one broker' : 'three brokers (replication 3, two in sync)'}, registry, PostgreSQL 15 and Redis on the same machine, one PF-3 process with all roles, 6 partitions`
-      return await run({ stack, client, token, kafka: kafkaClient({ brokers }), setting })
+      return await run({ stack, client, token, kafka: kafkaClient({ brokers }), env, crash, setting })
     } finally {
       client.close()
       await service.stop()

@@ -2,12 +2,11 @@
 import { Redis } from 'ioredis'
 import { Pool } from 'pg'
 import { inParallel } from '../bin/demo/api-client.ts'
-import { jobClient } from '../bin/demo/job-client.ts'
 import { producerSettings } from '../platform/log/kafka/client.ts'
 import { makeTopics, type OnKafka, onKafka } from './on-kafka.ts'
 import { bullMq, redisAt } from './peers.ts'
 import type { Bench, Row } from './report.ts'
-import { jobBody, wantedJobs } from './work.ts'
+import { jobBody, jobsTogether } from './work.ts'
 
 const inFlight = 64
 const jobsPerRound = 2_000
@@ -58,10 +57,7 @@ const row = (what: string, name: string, aim?: string): Row & { beside: { rounds
 })
 
 async function ours({ client, token }: OnKafka, name: string, count: number): Promise<number> {
-  const all = jobClient(client)
-  const since = performance.now()
-  await inParallel(wantedJobs(token, name, count), inFlight, async (wanted) => void (await all.run(wanted)))
-  return perS(count, since)
+  return (count * 1_000) / (await jobsTogether(client, token, name, count, inFlight))
 }
 
 async function openPeers({ stack, kafka }: OnKafka) {

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- NAME`: measures one thing, beside what it is compared with, in the same run.
  *
- *     node bench/run.ts [embedded|pipeline|latency|submit|pure] [--rounds 5] [--brokers 1]
+ *     node bench/run.ts [embedded|pipeline|latency|submit|replay|restart|scale|pure] [--rounds 5] [--brokers 1]
  *
  * Writes every sample to bench/results/, and the table into docs/benchmarks.md.
  */
@@ -10,10 +10,13 @@ import { embedded } from './embedded.ts'
 import { latency } from './latency.ts'
 import { pipeline } from './pipeline.ts'
 import { pure } from './pure.ts'
+import { replay } from './replay.ts'
 import { type Bench, publish } from './report.ts'
+import { restart } from './restart.ts'
+import { scale } from './scale.ts'
 import { submit } from './submit.ts'
 
-const benches: Readonly<Record<string, Bench>> = { embedded, pipeline, latency, submit, pure }
+const benches: Readonly<Record<string, Bench>> = { embedded, pipeline, latency, submit, replay, restart, scale, pure }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,6 +1,6 @@
 /** The work that is measured: a short text to classify, which takes the engine no time, so that what counts is the way. */
-import type { ApiClient } from '../bin/demo/api-client.ts'
-import type { JobClient, WantedJob } from '../bin/demo/job-client.ts'
+import { type ApiClient, inParallel } from '../bin/demo/api-client.ts'
+import { type JobClient, jobClient, type WantedJob } from '../bin/demo/job-client.ts'
 
 export const jobBody = (index: number): WantedJob['body'] => ({
   capability: 'classify.sentiment',
@@ -23,6 +23,20 @@ export async function oneByOne<Item>(items: Iterable<Item>, run: (item: Item) =>
 
 export const jobsOneByOne = (all: JobClient, token: string, name: string, count: number): Promise<number[]> =>
   oneByOne(wantedJobs(token, name, count), (wanted) => all.run(wanted))
+
+/** Milliseconds until all of them have ended, with `inFlight` callers who wait for theirs. */
+export async function jobsTogether(
+  client: ApiClient,
+  token: string,
+  name: string,
+  count: number,
+  inFlight: number,
+): Promise<number> {
+  const all = jobClient(client)
+  const since = performance.now()
+  await inParallel(wantedJobs(token, name, count), inFlight, async (wanted) => void (await all.run(wanted)))
+  return performance.now() - since
+}
 
 /** A tenant with caps of every metric, so that admission has something to decide. Resolves with a token. */
 export async function benchTenant(client: ApiClient, rootToken: string): Promise<string> {

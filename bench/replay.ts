@@ -1,0 +1,84 @@
+/** How fast the past is read again: views built anew, and a tenant's charges derived once more, beside reading alone. */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { cleanEnv, pf3Path } from '../bin/demo/service-process.ts'
+import { allProjections } from '../projections/index.ts'
+import { factStreams } from '../schemas/streams.ts'
+import { type OnKafka, onKafka } from './on-kafka.ts'
+import type { Bench, Row } from './report.ts'
+import { jobsTogether } from './work.ts'
+
+const inFlight = 64
+const historyJobs = 10_000
+
+export const replay: Bench = {
+  about: `Facts a second over the history of ${historyJobs} jobs: all views built anew beside the running service, one view alone, and the charges of the month derived again; beside it kafkajs, which reads the same topics and does nothing with them.`,
+  limits:
+    "Each of PF-3's is a whole command: the start of its process, about half a second, and for views the comparison of every row before and after, are in the figure. kafkajs' figure begins with its first batch.",
+  run: ({ rounds, brokerCount }) =>
+    onKafka({ brokerCount, connectionsMax: 2 * inFlight }, async (on) => {
+      await jobsTogether(on.client, on.token, 'history', historyJobs, inFlight)
+      const month = new Date().toISOString().slice(0, 7)
+      const commands: Record<string, { args: string[]; row: Row }> = {
+        all: { args: ['projections', 'rebuild', '--all'], row: row(`all ${allProjections.length} views`) },
+        one: { args: ['projections', 'rebuild', 'job-list'], row: row('the view of jobs') },
+        charges: {
+          args: ['replay', '--tenant', 'bench', '--period', month],
+          row: row("a tenant's charges", '≥ 0.25×'),
+        },
+      }
+      for (let round = 0; round < rounds; round++) {
+        const raw = await rawRead(on, round)
+        for (const { args, row } of Object.values(commands)) {
+          const since = performance.now()
+          await promisify(execFile)(process.execPath, [pf3Path, ...args], { env: cleanEnv(on.env) })
+          row.ours.push((raw.facts * 1_000) / (performance.now() - since))
+          row.beside?.rounds.push(raw.factsPerS)
+        }
+      }
+      return { rows: Object.values(commands).map(({ row }) => row), setting: on.setting }
+    }),
+}
+
+const row = (what: string, aim?: string): Row => ({
+  what,
+  unit: 'facts/s',
+  ours: [],
+  beside: { name: 'kafkajs, reading', rounds: [] },
+  ...(aim !== undefined && { aim }),
+})
+
+/** Reads every fact topic from its beginning to where it ends now. */
+async function rawRead({ kafka, env }: OnKafka, round: number): Promise<{ facts: number; factsPerS: number }> {
+  const topics = factStreams.map((stream) => `${env['PF3_TOPIC_PREFIX']}${stream}`)
+  const admin = kafka.admin()
+  await admin.connect()
+  const ends = new Map<string, bigint>()
+  for (const topic of topics)
+    for (const { partition, high } of await admin.fetchTopicOffsets(topic))
+      if (BigInt(high) > 0n) ends.set(`${topic}/${partition}`, BigInt(high))
+  await admin.disconnect()
+
+  const consumer = kafka.consumer({ groupId: `bench-read-${round}`, readUncommitted: false })
+  await consumer.connect()
+  await consumer.subscribe({ topics, fromBeginning: true })
+  let facts = 0
+  let since = 0
+  const tookMs = await new Promise<number>((resolve, reject) => {
+    consumer
+      .run({
+        autoCommit: false,
+        eachBatch: async ({ batch }) => {
+          since ||= performance.now()
+          facts += batch.messages.length
+          // The last record of a partition is the marker of its last transaction.
+          if (BigInt(batch.lastOffset()) + 2n >= (ends.get(`${batch.topic}/${batch.partition}`) ?? 0n))
+            ends.delete(`${batch.topic}/${batch.partition}`)
+          if (ends.size === 0) resolve(performance.now() - since)
+        },
+      })
+      .catch(reject)
+  })
+  await consumer.disconnect()
+  return { facts, factsPerS: (facts * 1_000) / tookMs }
+}
