@@ -120,6 +120,7 @@ async function onKafka(
     partitionCount,
     clock: systemClock,
     beforeDecoding: (values) => registry.learn(values),
+    memberFile: join(dataDir, 'member'),
   })
   return { log, codec: codecFor(registry, own), outside: [{ name: 'registry', look: registry.check }] }
 }

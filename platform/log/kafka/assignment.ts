@@ -7,6 +7,7 @@ import { type Clock, sleep, within } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
 import type { AssignmentListener } from '../log.ts'
 import { answered, farewell, type KafkaConnection, kafkaClient, unavailable } from './client.ts'
+import { type MemberNote, sayGoodbye } from './predecessor.ts'
 import { stickyAssigner } from './sticky-assigner.ts'
 import { groupOf, topicOf } from './topics.ts'
 
@@ -23,7 +24,14 @@ export type Assignment = {
   leave(): Promise<void>
 }
 
-export type OwnersGroup = { connection: KafkaConnection; prefix: string; partitionCount: number; clock: Clock }
+export type OwnersGroup = {
+  connection: KafkaConnection
+  prefix: string
+  partitionCount: number
+  clock: Clock
+  /** Where this process is noted as a member, for the one that starts in its place. */
+  note?: MemberNote | undefined
+}
 
 /** Others take over after this long when a process is killed or stands still; brokers allow no less by default. */
 const sessionTimeoutMs = 6_000
@@ -43,7 +51,7 @@ const silence = (problem: string, waitedMs: number) => () => new PlatformError('
  * it does not come to that within 40 s.
  */
 export async function joinOwners(
-  { connection, prefix, partitionCount, clock }: OwnersGroup,
+  { connection, prefix, partitionCount, clock, note }: OwnersGroup,
   listener: AssignmentListener,
 ): Promise<Assignment> {
   const topic = topicOf(prefix, 'intake')
@@ -100,6 +108,7 @@ export async function joinOwners(
     // Who slept through its session is another member now, and another owner may have been there in between.
     const isUnbroken = asMember === memberId && asked === 1
     const before = owned
+    if (asMember !== memberId) void note?.write(asMember)
     memberId = asMember
     asked = 0
     owned = new Set(assigned)
@@ -165,6 +174,7 @@ export async function joinOwners(
   }
 
   try {
+    if (note) await sayGoodbye(note, { connection, groupId: groupOf(prefix), clock })
     await answered(clock, begin(), joinMsMax)
     await within(clock, joined.promise, joinMsMax, silence('the group of owners has not formed', joinMsMax))
   } catch (error) {

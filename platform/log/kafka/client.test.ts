@@ -36,6 +36,7 @@ test('cluster and broker have the methods that readers and transactions go by', 
       'addOffsetsToTxn',
       'txnOffsetCommit',
       'endTxn',
+      'leaveGroup',
     ]),
   )
   expect(Object.keys(fromHere('kafkajs/src/retry/defaults') as object)).toEqual(

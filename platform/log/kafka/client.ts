@@ -71,6 +71,7 @@ export type BrokerClient = {
     },
   ): Promise<unknown>
   endTxn(request: TransactionalProducer & { transactionResult: boolean }): Promise<unknown>
+  leaveGroup(request: { groupId: string; memberId: string }): Promise<unknown>
   fetch(request: {
     replicaId: number
     isolationLevel: number

@@ -19,6 +19,7 @@ import type { TopicPartition } from './brokers.ts'
 import { answered, farewell, type KafkaConnection, kafkaClient, producerSettings, unavailable } from './client.ts'
 import type { Lane, LaneRecord } from './lane.ts'
 import { openLanes } from './lanes.ts'
+import { memberNote } from './predecessor.ts'
 import { acquireTenure, committedOf, type TenureParts } from './tenure.ts'
 import { topicOf } from './topics.ts'
 
@@ -31,6 +32,8 @@ export type KafkaLogOptions = Partial<BacklogLimits> & {
   recordBytesMax?: number
   /** Awaited with the values of every read before it answers: whoever decodes them may have to learn their schemas. */
   beforeDecoding?: (values: readonly Uint8Array[]) => Promise<void>
+  /** Keeps who this process is in the group of owners, so that the next one in its place need not wait for its session to end. */
+  memberFile?: string
 }
 
 const appendRecordsMax = 2_000
@@ -175,9 +178,6 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
   const endOf = (part: TopicPartition): Promise<bigint> =>
     glance([part], async (lane) => (await lane.ends()).get(part.topic) ?? 0n)
 
-  const seqOf = ({ headers }: LaneRecord): bigint => BigInt(headers['seq']?.toString() ?? '-1')
-  const lastOf = ({ headers }: LaneRecord): bigint => BigInt(headers['last']?.toString() ?? '-1')
-
   /** Facts that follow `seq` without a gap, whole commits only unless `recordsMax` ends inside one. */
   function merged(lane: Lane, partition: number, afterSeq: bigint, recordsMax: number): StoredFact[] {
     const heads = new Map(factParts(partition).map((part) => [part.topic, 0]))
@@ -189,13 +189,13 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       for (const [name, at] of heads) {
         const buffered = lane.buffered(name)
         let from = at
-        while (buffered[from] && seqOf(buffered[from] as LaneRecord) < seq) from += 1
+        while (buffered[from] && (buffered[from]?.seq ?? seq) < seq) from += 1
         heads.set(name, from)
         const record = buffered[from]
         const stream = streamOf.get(name)
-        if (!record || !stream || seqOf(record) !== seq) continue
+        if (!record || !stream || record.seq !== seq) continue
         found.push({ stream, key: record.key, value: record.value, seq, offset: record.offset })
-        if (lastOf(record) === seq) whole = found.length
+        if (record.last === seq) whole = found.length
         heads.set(name, from + 1)
         isThere = true
         break
@@ -216,7 +216,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
         let facts: StoredFact[] = []
         const takeUpTo = (seq: bigint) => {
           for (const { topic: of } of parts) {
-            const later = lane.buffered(of).findIndex((record) => seqOf(record) > seq)
+            const later = lane.buffered(of).findIndex((record) => record.seq > seq)
             lane.take(of, later < 0 ? lane.buffered(of).length : later)
           }
         }
@@ -323,7 +323,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     async readDirectory(offset, readOptions) {
       checkRead(readOptions)
       const records = await readTopic(directoryPart, offset, readOptions)
-      return records.map((record) => ({ offset: record.offset, value: record.value, seq: seqOf(record) }))
+      return records.map((record) => ({ offset: record.offset, value: record.value, seq: record.seq }))
     },
     async directoryEnd() {
       checkOpen()
@@ -340,7 +340,8 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     },
     async join(listener) {
       checkOpen()
-      assignment = await joinOwners({ connection, prefix, partitionCount, clock }, listener)
+      const note = options.memberFile === undefined ? undefined : memberNote(options.memberFile)
+      assignment = await joinOwners({ connection, prefix, partitionCount, clock, note }, listener)
       return async () => {
         await assignment?.leave()
         assignment = undefined

@@ -6,7 +6,14 @@ import type { Clock } from '../../clock.ts'
 import { type Brokers, openBrokers, type TopicPartition } from './brokers.ts'
 import { consumerReplicaId, type FetchedPartition, isolation, type KafkaConnection } from './client.ts'
 
-export type LaneRecord = { offset: bigint; key: string; value: Buffer; headers: Record<string, Buffer | undefined> }
+export type LaneRecord = {
+  offset: bigint
+  key: string
+  value: Buffer
+  /** Of a fact, and of the last one of its commit; -1 for what is none. */
+  seq: bigint
+  last: bigint
+}
 
 export type Lane = {
   /** Records read and not yet taken, by topic, in order. */
@@ -100,7 +107,9 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     for (const record of committedOf(fetched)) {
       const offset = BigInt(record.offset)
       if (offset < from || record.value === null) continue // A batch is answered whole, also from its middle.
-      kept.push({ offset, key: record.key?.toString('utf8') ?? '', value: record.value, headers: record.headers })
+      const { key, value, headers } = record
+      const numberIn = (name: string): bigint => BigInt(headers[name]?.toString('latin1') ?? -1)
+      kept.push({ offset, key: key?.toString('utf8') ?? '', value, seq: numberIn('seq'), last: numberIn('last') })
       size += record.value.byteLength
     }
     bytes.set(topic, size)
