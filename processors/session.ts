@@ -4,7 +4,7 @@
  */
 import { sleep } from '../platform/clock.ts'
 import { PlatformError } from '../platform/errors.ts'
-import type { FactCursor, FactRecord, StoredRequest, Tenure } from '../platform/log/log.ts'
+import type { FactCursor, FactEnds, FactRecord, StoredRequest, Tenure } from '../platform/log/log.ts'
 import { type Fact, type Request, streamOf } from '../schemas/events.generated.ts'
 import { eventIdFrom, idFrom } from '../schemas/ids.ts'
 import { type EpochMicros, microsFromMs, msFromMicros } from '../schemas/units.ts'
@@ -315,8 +315,8 @@ export function session(
     const effects = afterCommit
     facts = []
     afterCommit = []
-    await tenure.commit(batch, takenTo)
-    cursor = advance(cursor, batch)
+    const ends = await tenure.commit(batch, takenTo)
+    cursor = advance(cursor, batch, ends)
     report()
     for (const effect of effects) effect()
     if (state.seq - snapshotSeq >= options.snapshotEveryFacts) void keepSnapshot()
@@ -396,9 +396,9 @@ function stamp(draft: Draft, index: number, cause: Cause, seq: bigint): Fact {
   return { ...draft, eventId, seq, occurredAt: now, actor, correlationId, causedBy, intakeOffset, traceparent }
 }
 
-/** Offsets are lower bounds: a log with markers between its records stands further on. */
-function advance(cursor: FactCursor, facts: readonly FactRecord[]): FactCursor {
+/** Where the log does not say how far it is, offsets are lower bounds: one with markers between its records stands further on. */
+function advance(cursor: FactCursor, facts: readonly FactRecord[], ends: FactEnds): FactCursor {
   const offsets = { ...cursor.offsets }
   for (const { stream } of facts) offsets[stream] += 1n
-  return { seq: facts.at(-1)?.seq ?? cursor.seq, offsets }
+  return { seq: facts.at(-1)?.seq ?? cursor.seq, offsets: { ...offsets, ...ends } }
 }

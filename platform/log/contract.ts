@@ -148,6 +148,17 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       }
     })
 
+    test('a commit says where its facts end, which is where a reader of them stands', async () => {
+      const { log } = await openLog()
+      const tenure = await log.acquire(platformPartition)
+      let cursor = startOfFacts
+      for (const streams of [['jobs', 'usage', 'jobs'], ['directory'], ['jobs', 'billing']] satisfies FactStream[][]) {
+        const ends = await tenure.commit(factsOf(platformPartition, tenure.committed.seq, streams), 0n)
+        cursor = (await log.readFacts(platformPartition, cursor, { recordsMax: 10, waitMs: 5_000 })).cursor
+        for (const stream of streams) expect(ends[stream]).toBe(cursor.offsets[stream])
+      }
+    })
+
     test('facts of all streams are merged by seq, without a gap, and replayed from any position', async () => {
       const { log, offsetsHaveGaps = false } = await openLog()
       const tenure = await log.acquire(platformPartition)

@@ -226,6 +226,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
         try {
           await write(facts, intakeOffset)
           if (state === 'committing') state = 'alive' // Not when it was released meanwhile.
+          return ends
         } catch (error) {
           // Refused before anything was sent, or rolled back: as before. Otherwise only the database knows.
           const isRefused = isFailure(error, 'LOG_GAP', 'LOG_RECORD_TOO_LARGE')

@@ -36,6 +36,9 @@ export type Committed = {
 }
 
 /** The right to write one partition's facts, until another owner acquires it. */
+/** By stream the offset after its last fact. */
+export type FactEnds = Readonly<Partial<Record<FactStream, bigint>>>
+
 export type Tenure = {
   readonly partition: number
   /** As it stood when the tenure began, later as of the last commit. */
@@ -44,8 +47,9 @@ export type Tenure = {
    * Writes the facts and the new intake offset: all or nothing. `seq` must go on gaplessly from `committed.seq`.
    * Throws LOG_FENCED when another owner has acquired the partition (nothing was written), LOG_COMMIT_UNKNOWN when
    * nobody knows (the tenure is dead: acquire again and restore), LOG_RECORD_TOO_LARGE (nothing was written).
+   * Resolves with the offset after the last of these facts in each stream, where the log knows it.
    */
-  commit(facts: readonly FactRecord[], intakeOffset: bigint): Promise<void>
+  commit(facts: readonly FactRecord[], intakeOffset: bigint): Promise<FactEnds>
   /** Gives the partition up; the tenure is dead. */
   release(): Promise<void>
 }

@@ -18,6 +18,7 @@ import {
 import {
   type AssignmentListener,
   type Committed,
+  type FactEnds,
   type FactRecord,
   type IntakeRecord,
   type Log,
@@ -204,7 +205,7 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     let committed: Committed = { ...home.committed }
     let state: 'alive' | 'committing' | 'dead' = 'alive'
 
-    function apply(facts: readonly FactRecord[], intakeOffset: bigint): void {
+    function apply(facts: readonly FactRecord[], intakeOffset: bigint): FactEnds {
       for (const fact of facts) {
         const offset = home.ends[fact.stream]
         home.ends[fact.stream] += 1n
@@ -213,9 +214,11 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
       }
       home.committed = { intakeOffset, seq: facts.at(-1)?.seq ?? home.committed.seq }
       wakeAll()
+      return { ...home.ends }
     }
 
-    async function write(facts: readonly FactRecord[], intakeOffset: bigint): Promise<void> {
+    async function write(facts: readonly FactRecord[], intakeOffset: bigint): Promise<FactEnds> {
+      let ends: FactEnds = {}
       await delay()
       if (happens('fenced')) home.epoch += 1n
       if (home.epoch !== epoch) throw new PlatformError('LOG_FENCED', { partition, epoch })
@@ -226,10 +229,11 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
         clock.after(random.fraction() * lateCommitMsMax, () => {
           if (home.epoch === epoch && !closing.signal.aborted) apply(facts, intakeOffset)
         })
-      } else if (!isLost) apply(facts, intakeOffset)
+      } else if (!isLost) ends = apply(facts, intakeOffset)
       await delay()
       if (isDurable || isLost || isLate)
         throw new PlatformError('LOG_COMMIT_UNKNOWN', { partition, problem: 'simulated' })
+      return ends
     }
 
     return {
@@ -247,10 +251,11 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
           throw new PlatformError('LOG_GAP', { partition, intakeOffset, intakeEnd: home.intake.length })
         state = 'committing'
         try {
-          await write(facts, intakeOffset)
+          const ends = await write(facts, intakeOffset)
           // What this commit fixed, not what stands in the log by now: another owner may have gone on meanwhile.
           committed = { intakeOffset, seq: facts.at(-1)?.seq ?? committed.seq }
           if (state === 'committing') state = 'alive' // Not when it was released meanwhile.
+          return ends
         } catch (error) {
           state = 'dead'
           throw error

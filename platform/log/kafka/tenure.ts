@@ -7,7 +7,7 @@ import type { Clock } from '../../clock.ts'
 import { sleep, within } from '../../clock.ts'
 import { isFailure, PlatformError } from '../../errors.ts'
 import { checkCommit, type Shape } from '../checks.ts'
-import type { Committed, FactRecord, Tenure } from '../log.ts'
+import type { Committed, FactEnds, FactRecord, Tenure } from '../log.ts'
 import type { Admins } from './admins.ts'
 import { isProtocolError, type KafkaConnection, unavailable } from './client.ts'
 import { groupOf, topicOf, transactionalIdOf } from './topics.ts'
@@ -99,10 +99,16 @@ function tenureOf(partition: number, begun: Committed, transactions: Transaction
   let committed = begun
   let state: 'alive' | 'committing' | 'dead' = 'alive'
 
-  function write(facts: readonly FactRecord[], intakeOffset: bigint): Promise<unknown> {
+  async function write(facts: readonly FactRecord[], intakeOffset: bigint): Promise<FactEnds> {
     const seq = String(facts.at(-1)?.seq ?? committed.seq)
     const intake = { groupId: groupOf(prefix), topic: topicOf(prefix, 'intake'), partition }
-    return transactions.commit([...batches(facts)], { ...intake, offset: intakeOffset, metadata: seq })
+    const ends = await transactions.commit([...batches(facts)], { ...intake, offset: intakeOffset, metadata: seq })
+    return Object.fromEntries(
+      factStreams.flatMap((stream) => {
+        const end = ends.get(topicOf(prefix, stream))
+        return end === undefined ? [] : [[stream, end]]
+      }),
+    )
   }
 
   function* batches(facts: readonly FactRecord[]): Generator<TopicRecords[]> {
@@ -154,9 +160,10 @@ function tenureOf(partition: number, begun: Committed, transactions: Transaction
       try {
         if (intakeOffset > committed.intakeOffset && !(await parts.hasIntake(partition, intakeOffset)))
           throw new PlatformError('LOG_GAP', { partition, intakeOffset, problem: 'the intake does not reach that far' })
-        await within(clock, write(facts, intakeOffset), commitMsMax, () => new Error('no end in sight'))
+        const ends = await within(clock, write(facts, intakeOffset), commitMsMax, () => new Error('no end in sight'))
         committed = { intakeOffset, seq: facts.at(-1)?.seq ?? committed.seq }
         if (state === 'committing') state = 'alive' // Not when it was released meanwhile.
+        return ends
       } catch (error) {
         if (isFailure(error, 'LOG_GAP')) {
           if (state === 'committing') state = 'alive'
