@@ -1,4 +1,4 @@
-/** Every committed fact of a partition, in order, a batch at a time. */
+/** Every committed fact of a partition or of the directory, in order, a batch at a time. */
 import type { Log } from '../platform/log/log.ts'
 import { startOfFacts } from '../platform/log/log.ts'
 import type { Codec } from '../schemas/codec.ts'
@@ -19,5 +19,16 @@ export async function* readAllFacts(
     if (read.facts.length === 0) return
     cursor = read.cursor
     for (const fact of read.facts) if (fact.seq > afterSeq && fact.seq <= end) yield codec.decode(fact.value) as Fact
+  }
+}
+
+/** The directory, up to what was committed when it began; never waits. */
+export async function* readDirectory({ log, codec }: { log: Log; codec: Codec }): AsyncGenerator<Fact> {
+  const end = await log.directoryEnd()
+  for (let offset = 0n; offset < end; ) {
+    const read = await log.readDirectory(offset, { recordsMax, waitMs: 0 })
+    if (read.length === 0) return
+    for (const { value } of read) yield codec.decode(value) as Fact
+    offset = (read.at(-1)?.offset ?? offset) + 1n
   }
 }

@@ -15,7 +15,7 @@ import { archivePublicKey, archiveStore } from '../archive-place.ts'
 import { ConfigError, readConfig } from '../config.ts'
 import { borrowFoundation, type Foundation } from '../foundation.ts'
 import { printLine, toJson } from '../print.ts'
-import { readAllFacts } from '../read-facts.ts'
+import { readAllFacts, readDirectory } from '../read-facts.ts'
 
 export type ReplayGiven = PlaceOptions & {
   tenant: string
@@ -31,6 +31,8 @@ export type ReplayGiven = PlaceOptions & {
 type Source = {
   partitions: number
   facts(partition: number): AsyncIterable<Fact>
+  /** Price books among other things. */
+  directory(): AsyncIterable<Fact>
   ledger: (() => AsyncIterable<LedgerLine>) | undefined
   close(): Promise<void>
 }
@@ -67,6 +69,7 @@ async function theLog(given: ReplayGiven): Promise<Source> {
   return {
     partitions: foundation.log.partitionCount,
     facts: (partition) => readAllFacts(foundation, partition),
+    directory: () => readDirectory(foundation),
     ledger: () => ledgerLines(foundation, given),
     close: foundation.close,
   }
@@ -78,7 +81,8 @@ async function anArchive(place: string, given: ReplayGiven): Promise<Source> {
   const reader = archiveReader({ store, publicKey, ownSchemas: readOwnSchemas() })
   const partitions = await reader.partitions()
   if (partitions === undefined) throw new ConfigError([`--archive: there is nothing in ${store.place}`])
-  return { partitions, facts: reader.facts, ledger: undefined, close: store.close }
+  const directory = () => reader.facts(partitionOf(platformTenantId, partitions))
+  return { partitions, facts: reader.facts, directory, ledger: undefined, close: store.close }
 }
 
 function bookFrom(text: string, where: string): PriceBook {
@@ -87,9 +91,9 @@ function bookFrom(text: string, where: string): PriceBook {
   return parsed.book
 }
 
-async function publishedBooks({ facts, partitions }: Source): Promise<Map<string, PriceBook>> {
+async function publishedBooks({ directory }: Source): Promise<Map<string, PriceBook>> {
   const books = new Map<string, PriceBook>()
-  for await (const fact of facts(partitionOf(platformTenantId, partitions))) {
+  for await (const fact of directory()) {
     if (fact.type === 'PriceBookPublished') books.set(fact.hash, bookFrom(fact.book, fact.hash))
   }
   return books
