@@ -1,12 +1,14 @@
 /**
  * `npm run bench -- NAME`: measures one thing, beside what it is compared with, in the same run.
  *
- *     node bench/run.ts [embedded|pipeline|latency|submit|replay|restart|scale|pure] [--rounds 5] [--brokers 1]
+ *     node bench/run.ts [embedded|pipeline|latency|submit|replay|restart|scale|fair|core|pure] [--rounds 5] [--brokers 1]
  *
  * Writes every sample to bench/results/, and the table into docs/benchmarks.md.
  */
 import { parseArgs } from 'node:util'
+import { core } from './core.ts'
 import { embedded } from './embedded.ts'
+import { fair } from './fair.ts'
 import { latency } from './latency.ts'
 import { pipeline } from './pipeline.ts'
 import { pure } from './pure.ts'
@@ -16,7 +18,18 @@ import { restart } from './restart.ts'
 import { scale } from './scale.ts'
 import { submit } from './submit.ts'
 
-const benches: Readonly<Record<string, Bench>> = { embedded, pipeline, latency, submit, replay, restart, scale, pure }
+const benches: Readonly<Record<string, Bench>> = {
+  embedded,
+  pipeline,
+  latency,
+  submit,
+  replay,
+  restart,
+  scale,
+  fair,
+  core,
+  pure,
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

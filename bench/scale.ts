@@ -1,14 +1,13 @@
 /** Whether a job costs more because there were others: the same load, again and again, on one growing history. */
 import { onKafka } from './on-kafka.ts'
 import type { Bench } from './report.ts'
+import { slopeOf } from './slope.ts'
 import { jobsTogether } from './work.ts'
 
 const inFlight = 64
 const warmUpJobs = 2_000
 const blocks = 20
 const jobsPerBlock = 2_000
-/** Two-sided 95 % of Student's t with `blocks - 2` degrees of freedom. */
-const t95 = 2.101
 
 export const scale: Bench = {
   about: `Time per job while one tenant's history grows from ${warmUpJobs} to ${warmUpJobs + blocks * jobsPerBlock} jobs; ${inFlight} callers at once. The slope is what ten times the history adds to a job (least squares over the blocks, with its 95 % interval): it costs nothing when the interval has 0 in it.`,
@@ -20,7 +19,6 @@ export const scale: Bench = {
       for (let block = 0; block < blocks; block++)
         msPerJob.push((await jobsTogether(client, token, `block-${block}`, jobsPerBlock, inFlight)) / jobsPerBlock)
       const sizes = msPerJob.map((_, block) => Math.log10(warmUpJobs + (block + 0.5) * jobsPerBlock))
-      const { slope, error } = line(sizes, msPerJob)
       return {
         rows: [
           { what: 'a job, first quarter of the blocks', unit: 'ms a job', ours: msPerJob.slice(0, blocks / 4) },
@@ -28,7 +26,7 @@ export const scale: Bench = {
           {
             what: 'added by ten times the history',
             unit: 'ms a job',
-            ours: [slope - t95 * error, slope, slope + t95 * error],
+            ours: slopeOf(sizes, msPerJob),
             aim: '0 in the interval',
           },
         ],
@@ -36,14 +34,4 @@ export const scale: Bench = {
         setting,
       }
     }),
-}
-
-/** Least squares: the slope and its standard error. */
-function line(xs: readonly number[], ys: readonly number[]): { slope: number; error: number } {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
-  const [x0, y0] = [mean(xs), mean(ys)]
-  const xx = xs.reduce((sum, x) => sum + (x - x0) ** 2, 0)
-  const slope = xs.reduce((sum, x, i) => sum + (x - x0) * ((ys[i] ?? 0) - y0), 0) / xx
-  const residual = xs.reduce((sum, x, i) => sum + ((ys[i] ?? 0) - y0 - slope * (x - x0)) ** 2, 0)
-  return { slope, error: Math.sqrt(residual / (xs.length - 2) / xx) }
 }
