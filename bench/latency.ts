@@ -1,6 +1,5 @@
 /** Submission to end of one job, idle and at half of what it takes, beside two transactional hops that do nothing else. */
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka } from 'kafkajs'
 import { quantile } from '../bin/demo/fairness.ts'
 import { jobClient } from '../bin/demo/job-client.ts'
@@ -8,7 +7,7 @@ import { producerSettings } from '../platform/log/kafka/client.ts'
 import { makeTopics, type OnKafka, onKafka } from './on-kafka.ts'
 import { bullMq, redisAt } from './peers.ts'
 import type { Bench, Row } from './report.ts'
-import { jobBody, jobsOneByOne, jobsTogether, oneByOne, wantedJobs } from './work.ts'
+import { jobBody, jobsOneByOne, jobsOnTime, jobsTogether, oneByOne } from './work.ts'
 
 const samples = 150
 const loadMs = 8_000
@@ -45,7 +44,7 @@ export const latency: Bench = {
           const own = await jobsOneByOne(all, on.token, `idle-${round}`, samples)
           const hops = await oneByOne(Array(samples).keys(), () => peers.hop())
           const bull = await oneByOne(Array(samples).keys(), (index) => peers.bull(`${round}-${index}`))
-          const half = await atHalfLoad(on, capacity / 2, round)
+          const half = await jobsOnTime(on.client, on.token, `half-${round}`, { perS: capacity / 2, forMs: loadMs })
           push(rows.half50, at(0.5, own), at(0.5, hops))
           push(rows.half99, at(0.99, own), at(0.99, hops))
           push(rows.bull50, at(0.5, own), at(0.5, bull))
@@ -79,21 +78,6 @@ function push({ ours, beside }: Row, own: number, other?: number): void {
 
 async function capacityOf({ client, token }: OnKafka): Promise<number> {
   return (capacityJobs * 1_000) / (await jobsTogether(client, token, 'capacity', capacityJobs, connections))
-}
-
-/** Submits on time, whether or not what went before has ended; milliseconds from when each was due. */
-async function atHalfLoad({ client, token }: OnKafka, perS: number, round: number): Promise<number[]> {
-  const all = jobClient(client)
-  const jobs = wantedJobs(token, `half-${round}`, Math.round((perS * loadMs) / 1_000))
-  const beganMs = performance.now()
-  const running: Promise<number>[] = []
-  for (const [index, wanted] of jobs.entries()) {
-    const dueMs = beganMs + (index * 1_000) / perS
-    const leftMs = dueMs - performance.now()
-    if (leftMs > 0) await sleep(leftMs)
-    running.push(all.run(wanted).then(() => performance.now() - dueMs))
-  }
-  return Promise.all(running)
 }
 
 async function openPeers({ kafka, stack }: OnKafka) {

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join as pathJoin } from 'node:path'
 import { promisify } from 'node:util'
 import type { Kafka } from 'kafkajs'
 import { type ApiClient, apiClient } from '../bin/demo/api-client.ts'
@@ -24,6 +24,8 @@ export type OnKafka = {
   env: Readonly<Record<string, string>>
   /** SIGKILL, then a new process. Resolves when it has said that it is ready. */
   crash(): Promise<void>
+  /** Another process beside the first one; `leave` ends it in good order. */
+  join(): Promise<{ leave(): Promise<unknown> }>
   setting: string
 }
 
@@ -40,7 +42,7 @@ export async function onKafka<Result>(
   run: (on: OnKafka) => Promise<Result>,
 ): Promise<Result> {
   const stack = await startStack({ brokerCount })
-  const dir = await mkdtemp(join(tmpdir(), 'pf3-bench-'))
+  const dir = await mkdtemp(pathJoin(tmpdir(), 'pf3-bench-'))
   try {
     const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
     const env = {
@@ -49,8 +51,8 @@ export async function onKafka<Result>(
       PF3_TOPIC_PREFIX: 'bench.',
       PF3_PARTITIONS: '6',
       PF3_ROOT_TOKEN: rootToken,
-      PF3_MASTER_KEY_FILE: join(dir, 'master.key'),
-      PF3_DATA_DIR: join(dir, 'data'),
+      PF3_MASTER_KEY_FILE: pathJoin(dir, 'master.key'),
+      PF3_DATA_DIR: pathJoin(dir, 'data'),
     }
     await promisify(execFile)(process.execPath, [pf3Path, 'topics', 'apply'], { env: cleanEnv(env) })
     const start = () => startServiceProcess({ dataDir: env.PF3_DATA_DIR, port: 0, rootToken, env })
@@ -59,12 +61,18 @@ export async function onKafka<Result>(
       await service.kill()
       service = await start()
     }
+    let joined = 0
+    const join = async () => {
+      const dataDir = pathJoin(dir, `data-${++joined}`)
+      const other = await startServiceProcess({ dataDir, port: 0, rootToken, env: { ...env, PF3_DATA_DIR: dataDir } })
+      return { leave: other.stop }
+    }
     const client = apiClient(() => service.url, connectionsMax)
     try {
       const token = await benchTenant(client, rootToken)
       const brokers = stack.environment.PF3_KAFKA_BROKERS.split(',')
       const setting = `Kafka 4.1 with ${brokerCount === 1 ? 'one broker' : 'three brokers (replication 3, two in sync)'}, registry, PostgreSQL 15 and Redis on the same machine, one PF-3 process with all roles, 6 partitions`
-      return await run({ stack, client, token, kafka: kafkaClient({ brokers }), env, crash, setting })
+      return await run({ stack, client, token, kafka: kafkaClient({ brokers }), env, crash, join, setting })
     } finally {
       client.close()
       await service.stop()

@@ -3,10 +3,12 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 import { promisify } from 'node:util'
+import type { Submittable } from 'pg'
 
 type Connection = { host: string; port: number; maxRetriesPerRequest: null }
-type Job = { id?: string }
+type Job = { id?: string; data: unknown }
 
 /** As much of BullMQ as is used here. */
 export type BullMq = {
@@ -19,6 +21,7 @@ export type BullMq = {
       data: unknown,
       options?: object,
     ): Promise<Job & { waitUntilFinished(events: object): Promise<unknown> }>
+    addBulk(jobs: readonly { name: string; data: unknown }[]): Promise<unknown>
     close(): Promise<void>
   }
   QueueEvents: new (
@@ -34,13 +37,20 @@ export type BullMq = {
 
 const folder = join(import.meta.dirname, 'peers')
 
-export async function bullMq(): Promise<BullMq> {
-  if (!existsSync(join(folder, 'node_modules', 'bullmq'))) {
+export const bullMq = (): Promise<BullMq> => peer<BullMq>('bullmq')
+
+/** A query that is a stream into the table. */
+type CopyFrom = (text: string) => Writable & Submittable
+
+export const copyFrom = async (): Promise<CopyFrom> => (await peer<{ from: CopyFrom }>('pg-copy-streams')).from
+
+async function peer<Module>(name: string): Promise<Module> {
+  if (!existsSync(join(folder, 'node_modules', name))) {
     process.stderr.write('installing what is compared with\n')
     const words = ['install', '--prefix', folder, '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund']
     await promisify(execFile)('npm', words)
   }
-  return createRequire(join(folder, 'package.json'))('bullmq') as BullMq
+  return createRequire(join(folder, 'package.json'))(name) as Module
 }
 
 export const redisAt = (url: string): Connection => {

@@ -7,7 +7,21 @@ import { quantile } from '../bin/demo/fairness.ts'
 /** One figure, measured once in every round on each side. Ratios are taken within a round, so that a slow one slows both. */
 export type Row = {
   what: string
-  unit: 'ms' | 's' | 'ms a job' | 'jobs/s' | 'facts/s' | 'records/s' | 'requests/s' | 'µs' | 'MiB' | '%'
+  unit:
+    | 'ms'
+    | 's'
+    | 'ms a job'
+    | 'a job'
+    | 'bytes a job'
+    | 'jobs'
+    | 'jobs/s'
+    | 'facts/s'
+    | 'records'
+    | 'records/s'
+    | 'requests/s'
+    | 'µs'
+    | 'MiB'
+    | '%'
   ours: number[]
   beside?: { name: string; rounds: number[] }
   /** What was hoped for; compared by whoever reads. */

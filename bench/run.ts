@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- NAME`: measures one thing, beside what it is compared with, in the same run.
  *
- *     node bench/run.ts [embedded|pipeline|latency|submit|replay|restart|scale|fair|core|pure] [--rounds 5] [--brokers 1]
+ *     node bench/run.ts [embedded|pipeline|latency|submit|replay|restart|rebalance|scale|fair|core|pure|units|soak] [--rounds 5] [--brokers 1]
  *
  * Writes every sample to bench/results/, and the table into docs/benchmarks.md.
  */
@@ -12,11 +12,14 @@ import { fair } from './fair.ts'
 import { latency } from './latency.ts'
 import { pipeline } from './pipeline.ts'
 import { pure } from './pure.ts'
+import { rebalance } from './rebalance.ts'
 import { replay } from './replay.ts'
 import { type Bench, publish } from './report.ts'
 import { restart } from './restart.ts'
 import { scale } from './scale.ts'
+import { soak } from './soak.ts'
 import { submit } from './submit.ts'
+import { units } from './units.ts'
 
 const benches: Readonly<Record<string, Bench>> = {
   embedded,
@@ -25,10 +28,13 @@ const benches: Readonly<Record<string, Bench>> = {
   submit,
   replay,
   restart,
+  rebalance,
   scale,
   fair,
   core,
   pure,
+  units,
+  soak,
 }
 
 const { values, positionals } = parseArgs({

@@ -358,7 +358,8 @@ export const options = [
     unit: 'facts',
     min: 100,
     max: 10_000_000,
-    means: 'Facts of a partition between two snapshots: bounds what a restart reads.',
+    means:
+      'Facts of a partition between two snapshots, more when a snapshot is larger than 200 bytes for each of them: bounds what a restart reads.',
   },
   {
     name: 'PF3_SHUTDOWN_WAIT_MS',

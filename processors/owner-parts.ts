@@ -2,6 +2,7 @@
 import type { Clock, Random } from '../platform/clock.ts'
 import type { Log } from '../platform/log/log.ts'
 import type { SnapshotStore } from '../platform/snapshots/snapshots.ts'
+import type { Turns } from '../platform/turns.ts'
 import type { Codec } from '../schemas/codec.ts'
 import type { RequestContext } from './deciders.ts'
 import type { DirectoryReader } from './directory/reader.ts'
@@ -34,6 +35,8 @@ export type OwnerParts = {
   directory: DirectoryReader
   snapshots: SnapshotStore
   options: OwnerOptions
+  /** Shared by the owners of a process, which decide and commit a few at a time. */
+  takesTurn: Turns
   /** Something went wrong; `isStopped` when the partition stands still until the process is restarted. */
   onFault: (fault: { partition: number; error: unknown; isStopped: boolean; doing: string }) => void
 }

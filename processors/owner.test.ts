@@ -161,6 +161,27 @@ describe('the owner', () => {
     expect(tally(facts).JobSubmitted).toBe(32)
   })
 
+  test('keeps a snapshot less often when it is large: no more than 200 bytes are written for a fact', async () => {
+    const w = world()
+    const saved: { seq: bigint; bytes: number }[] = []
+    const { save } = w.snapshots
+    w.snapshots.save = async (partition, snapshot) => {
+      saved.push({ seq: snapshot.seq, bytes: snapshot.body.byteLength })
+      await save(partition, snapshot)
+    }
+    const owner = w.start({ snapshotEveryFacts: 20n })
+    await w.begin()
+    await w.ask(...ids(800).map((id) => submit(id)))
+    await w.until(rated(800))
+    expect(saved.length).toBeGreaterThan(3)
+    for (const [index, { bytes }] of saved.entries()) {
+      const next = saved[index + 1]
+      if (next) expect(Number(next.seq - (saved[index]?.seq ?? 0n))).toBeGreaterThanOrEqual(bytes / 200)
+    }
+    expect(Math.max(...saved.map(({ bytes }) => bytes)) / 200).toBeGreaterThan(60)
+    await owner.end()
+  })
+
   test('cancels a job that waits and one that runs; what was used is metered', async () => {
     const w = world({
       options: { limits: { places: { local: 1, remote: 1 }, attemptMsMax: 5_000, retryBaseMs: 1, retryMsMax: 5 } },

@@ -15,7 +15,7 @@ import { type Session, session } from './session.ts'
 
 /** Owns the partition until it is stopped, fenced, or finds a log it cannot trust. */
 export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
-  const { log, clock, options, onFault } = parts
+  const { log, clock, options, takesTurn, onFault } = parts
   const stopping = new AbortController()
   const health: OwnerHealth = {
     partition,
@@ -71,7 +71,7 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
       delete health.problem
       while (!stopping.signal.aborted) {
         await current.work()
-        await current.step()
+        await takesTurn(current.step)
       }
       health.phase = 'draining'
       await current.drain()

@@ -33,6 +33,7 @@ import { tuple } from './tuple.ts'
 export type Session = ReturnType<typeof session>
 
 const readWaitMs = 1_000
+const snapshotBytesPerFactMax = 200
 /** Timers are set by the clock, and a clock can be set right: what is due then is seen this much later at most. */
 const lookAgainMsMax = 1_000
 
@@ -58,6 +59,7 @@ export function session(
   let afterCommit: (() => void)[] = []
   let filledAt: EpochMicros = 0n
   let snapshotSeq = cursor.seq
+  let snapshotDueFacts = options.snapshotEveryFacts
   let isSaving = false
   let wake: () => void = () => {}
   for (const job of state.execution.jobs.values()) timers.add(job.admitted.deadlineAt, job.jobId)
@@ -319,7 +321,7 @@ export function session(
     cursor = advance(cursor, batch, ends)
     report()
     for (const effect of effects) effect()
-    if (state.seq - snapshotSeq >= options.snapshotEveryFacts) void keepSnapshot()
+    if (state.seq - snapshotSeq >= snapshotDueFacts) void keepSnapshot()
   }
 
   /** State and log agree right after a commit, so that is when a snapshot is taken; it is written in the background. */
@@ -329,6 +331,9 @@ export function session(
     try {
       const snapshot = toSnapshot(state)
       snapshotSeq = snapshot.seq
+      // A large state is kept less often, so that what a fact costs does not grow with the day's history.
+      const paidFor = BigInt(Math.ceil(snapshot.body.byteLength / snapshotBytesPerFactMax))
+      snapshotDueFacts = paidFor > options.snapshotEveryFacts ? paidFor : options.snapshotEveryFacts
       await snapshots.save(partition, { ...snapshot, cursor })
     } catch (error) {
       onFault({ partition, error, isStopped: false, doing: 'keeping a snapshot' })

@@ -3,6 +3,7 @@ import { type Capability, type Provider, routeFor } from '../capabilities/index.
 import type { Clock, Random } from '../platform/clock.ts'
 import type { Log } from '../platform/log/log.ts'
 import type { SnapshotStore } from '../platform/snapshots/snapshots.ts'
+import { turns } from '../platform/turns.ts'
 import type { PayloadVault } from '../platform/vault/vault.ts'
 import type { Codec } from '../schemas/codec.ts'
 import { directoryReader } from './directory/reader.ts'
@@ -35,6 +36,11 @@ export type OwnerRole = {
   stop(): Promise<void>
 }
 
+/** Partitions of a process that decide and commit at the same time: measured, three and more make smaller batches and fewer jobs. */
+const deciding = 2
+/** A partition whose broker is slow delays the others by no more than this. */
+const turnWaitMsMax = 25
+
 /**
  * Joins the sharing of partitions and answers at once; `isReady` tells when all of them are restored.
  * A redelivered request or outcome is dropped by the partition's owner; nothing here keeps state of its own.
@@ -55,6 +61,7 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
     routeFor: (capability, model) => routeFor(capability, model ?? undefined, providers).map(toStep),
     canRepeat: (capability) => capabilityNamed(capability)?.canRepeat ?? false,
   }
+  const takesTurn = turns(clock, { atOnceMax: deciding, waitMsMax: turnWaitMsMax })
   const owners = new Map<number, Owner>()
   const leaving: Promise<void>[] = []
   let isStopping = false
@@ -72,7 +79,18 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
       retire(partition)
       owners.set(
         partition,
-        startOwnerOf(partition, { log, codec, clock, random, runner, directory, snapshots, options, onFault }),
+        startOwnerOf(partition, {
+          log,
+          codec,
+          clock,
+          random,
+          runner,
+          directory,
+          snapshots,
+          options,
+          takesTurn,
+          onFault,
+        }),
       )
     },
     lost: retire,

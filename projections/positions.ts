@@ -23,7 +23,7 @@ export const positionMigration: Migration = {
 }
 
 export type ViewPosition = { projection: string; version: number; cursor: FactCursor }
-export type Move = { projection: string; version: number; from: bigint; to: FactCursor }
+export type Move = { partition: number; projection: string; version: number; from: bigint; to: FactCursor }
 
 type PositionRow = {
   projection: string
@@ -53,20 +53,20 @@ export async function readPositions(
 }
 
 /** Moves every position, or answers false and the caller must roll back: somebody else has moved one. */
-export async function movePositions(tx: Tx, partition: number, moves: readonly Move[]): Promise<boolean> {
-  // Locked in one order first, so that two runners of a partition wait for each other and never deadlock.
+export async function movePositions(tx: Tx, moves: readonly Move[]): Promise<boolean> {
+  // Locked in one order first, so that two runners wait for each other and never deadlock.
   const { rowCount } = await tx.query(
     `WITH wanted AS (
-       SELECT w.*, p.projection AS found FROM jsonb_to_recordset($2::jsonb)
-         AS w(projection text, version integer, "from" bigint, seq bigint, offsets jsonb)
-       JOIN projection_position p ON p.partition = $1 AND p.projection = w.projection
-       ORDER BY p.projection FOR UPDATE OF p)
+       SELECT w.* FROM jsonb_to_recordset($1::jsonb)
+         AS w(partition integer, projection text, version integer, "from" bigint, seq bigint, offsets jsonb)
+       JOIN projection_position p ON p.partition = w.partition AND p.projection = w.projection
+       ORDER BY p.projection, p.partition FOR UPDATE OF p)
      UPDATE projection_position p SET seq = w.seq, offsets = w.offsets FROM wanted w
-     WHERE p.partition = $1 AND p.projection = w.projection AND p.version = w.version AND p.seq = w."from"`,
+     WHERE p.partition = w.partition AND p.projection = w.projection AND p.version = w.version AND p.seq = w."from"`,
     [
-      partition,
       JSON.stringify(
-        moves.map(({ projection, version, from, to }) => ({
+        moves.map(({ partition, projection, version, from, to }) => ({
+          partition,
           projection,
           version,
           from: String(from),

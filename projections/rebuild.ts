@@ -126,13 +126,14 @@ async function take(
   const facts = read.facts.map((record) => factFrom(codec, record))
   const writes = projections.map((projection) => ({ projection, factOps: opsOf(projection, facts) }))
   const moves = projections.map(({ name, version }) => ({
+    partition,
     projection: name + rebuildSuffix,
     version,
     from: from.seq,
     to: read.cursor,
   }))
   await database.asService(async (tx) => {
-    if (!(await movePositions(tx, partition, moves))) {
+    if (!(await movePositions(tx, moves))) {
       throw new PlatformError('INTERNAL', {
         projection: projections.map(({ name }) => name).join(' '),
         problem: 'another rebuild of this view has begun',

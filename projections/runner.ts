@@ -4,6 +4,8 @@
  *
  *   read → decode → ops (pure) → [move positions, rows] in one transaction → tell the relay
  *
+ * What several partitions have to write at the same time goes into one transaction (`group-writer.ts`).
+ *
  * Several instances may run over the same partitions: one moves the positions, the others find them moved, roll back,
  * and stand back for as long as it gets on. A fact that cannot be decoded or applied stops its partition loudly at its position, with
  * everything before it written; the other partitions go on.
@@ -18,11 +20,11 @@ import type { Fact } from '../schemas/events.generated.ts'
 import type { EpochMicros } from '../schemas/units.ts'
 import { factFrom } from './decode.ts'
 import { opsOf } from './fold-rows.ts'
+import { type GroupWriter, groupWriter, isFactsFault } from './group-writer.ts'
 import { allProjections } from './index.ts'
-import { cursorAfter, type Move, movePositions, readPositions, type ViewPosition } from './positions.ts'
+import { cursorAfter, type Move, readPositions, type ViewPosition } from './positions.ts'
 import type { Projection } from './projection.ts'
 import { prepareViews, type RebuildProgress } from './rebuild.ts'
-import { writeOps } from './tables.ts'
 
 export type ProjectionFailure = {
   partition: number
@@ -93,8 +95,9 @@ const caughtUpWaitMs = 30_000
 export async function startProjections(parts: ProjectionParts): Promise<Projections> {
   const { projections = allProjections, log } = parts
   await prepareViews({ ...parts, projections })
+  const write = groupWriter(parts.database, parts.factsMax ?? factsMaxDefault)
   const partitions = Array.from({ length: log.partitionCount }, (_, partition) =>
-    startPartition(partition, { ...parts, projections }),
+    startPartition(partition, { ...parts, projections, write }),
   )
   return {
     stop: async () => void (await Promise.all(partitions.map((p) => p.stop()))),
@@ -109,8 +112,11 @@ export async function startProjections(parts: ProjectionParts): Promise<Projecti
 
 type Waiter = { seq: bigint; resolve: () => void; reject: (error: unknown) => void }
 
-function startPartition(partition: number, parts: ProjectionParts & { projections: readonly Projection[] }) {
-  const { log, codec, database, relay, clock, onFailure, projections } = parts
+function startPartition(
+  partition: number,
+  parts: ProjectionParts & { projections: readonly Projection[]; write: GroupWriter },
+) {
+  const { log, codec, database, relay, clock, onFailure, projections, write } = parts
   const { factsMax = factsMaxDefault, standBackMs = standBackMsDefault } = parts
   const stopping = new AbortController()
   const waiters = new Set<Waiter>()
@@ -177,23 +183,19 @@ function startPartition(partition: number, parts: ProjectionParts & { projection
   }
 
   async function take(facts: readonly Fact[], to: FactCursor): Promise<void> {
-    const plans = projections.map((projection) => ({ projection, factOps: opsOf(projection, facts) }))
+    const writes = projections.map((projection) => ({ projection, factOps: opsOf(projection, facts) }))
     const moves = positions.map(
       ({ projection, version, cursor }): Move => ({
+        partition,
         projection,
         version,
         from: cursor.seq,
         to: cursor.seq > to.seq ? cursor : to,
       }),
     )
-    try {
-      await database.asService(async (tx) => {
-        if (!(await movePositions(tx, partition, moves))) throw new PositionMovedError()
-        await Promise.all(plans.map(({ projection, factOps }) => writeOps(tx, projection, factOps)))
-      })
+    if (await write({ moves, writes, facts: facts.length })) {
       positions = moves.map(({ projection, version, to }) => ({ projection, version, cursor: to }))
-    } catch (error) {
-      if (!(error instanceof PositionMovedError)) throw error
+    } else {
       standsBack = standBackMs > 0
       await reread()
     }
@@ -314,9 +316,6 @@ function startPartition(partition: number, parts: ProjectionParts & { projection
   }
 }
 
-/** Somebody else has moved a position: nothing of this transaction may stay. */
-class PositionMovedError extends Error {}
-
 /** Carries the record that cannot be read; everything before it is written. */
 class PoisonError extends Error {
   readonly record: StoredFact
@@ -331,12 +330,3 @@ const slowest = (positions: readonly ViewPosition[]): FactCursor =>
     (least, { cursor }) => (least && least.seq <= cursor.seq ? least : cursor),
     undefined,
   ) ?? startOfFacts
-
-/**
- * Whether the rows or the ops are wrong, and not the machine: errors of data, constraints and statements by SQLSTATE,
- * and whatever `apply` and the fold throw.
- */
-function isFactsFault(error: unknown): boolean {
-  if (!(error instanceof Error) || isFailure(error)) return false
-  return 'code' in error && typeof error.code === 'string' ? /^(22|23|42|54)/.test(error.code) : true
-}

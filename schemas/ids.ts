@@ -2,7 +2,7 @@
  * Ids derived from what they name: the same cause always has the same id, so a repeated decision, delivery or
  * retry can be recognised anywhere, and no clock or random source is needed to make one.
  */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz' // Crockford base32: no i, l, o, u
 
@@ -45,3 +45,11 @@ export const eventIdFrom = (tenantId: string, causedBy: string, type: string, in
 /** Id of a ledger line; `revision` is 0 for the first rating of a cause. */
 export const lineIdFrom = (tenantId: string, jobId: string, kind: string, revision: number): string =>
   idFrom('line', tenantId, jobId, kind, revision)
+
+const wordsKept = 4
+
+/** 128 bits of SHA-256 of an id, as four words: what stands for it where very many are remembered. */
+export function wordsOfId(id: string): Uint32Array {
+  const digest = hash('sha256', id, 'buffer')
+  return Uint32Array.from({ length: wordsKept }, (_, index) => digest.readUInt32LE(index * 4))
+}

@@ -7,6 +7,10 @@ export type ServiceFigures = {
   queued: number
   indeterminate: number
   restoredFacts: number
+  /** Requests on the log that no owner has taken yet. */
+  lagRequests: number
+  /** Committed facts that the views do not show yet. */
+  viewsLagFacts: number
 }
 
 /** Summed over partitions. Rejects when the service does not answer. */
@@ -19,6 +23,8 @@ export async function serviceFigures(client: Pick<ApiClient, 'ask'>): Promise<Se
     queued: sumOf(text, 'pf3_owner_queued'),
     indeterminate: sumOf(text, 'pf3_owner_indeterminate'),
     restoredFacts: sumOf(text, 'pf3_owner_restored_facts'),
+    lagRequests: sumOf(text, 'pf3_owner_lag_requests'),
+    viewsLagFacts: sumOf(text, 'pf3_views_lag_facts'),
   }
 }
 

@@ -12,6 +12,7 @@ import {
 } from '../../schemas/events.generated.ts'
 import type { EpochMicros } from '../../schemas/units.ts'
 import type { Recorded } from '../processor.ts'
+import { addId, emptyIdTable, hasId, type IdTable, idKey } from './id-table.ts'
 
 export type Standing = { settled: bigint; held: bigint }
 
@@ -41,7 +42,7 @@ export type TenantCaps = {
 export type Admission = {
   tenants: Map<string, TenantCaps>
   /** Ids of jobs and other requests that were answered: when one comes again, its first answer stands. */
-  answered: { since: EpochMicros; current: Set<string>; previous: Set<string> }
+  answered: { since: EpochMicros; current: IdTable; previous: IdTable }
 }
 
 /** An id is remembered at least this long after it was first seen, and at most twice as long. */
@@ -49,11 +50,13 @@ export const answeredWindowMicros: EpochMicros = 24n * 3_600_000_000n
 
 export const emptyAdmission = (): Admission => ({
   tenants: new Map(),
-  answered: { since: 0n, current: new Set(), previous: new Set() },
+  answered: { since: 0n, current: emptyIdTable(), previous: emptyIdTable() },
 })
 
-export const isAnswered = (admission: Admission, id: string): boolean =>
-  admission.answered.current.has(id) || admission.answered.previous.has(id)
+export function isAnswered({ answered }: Admission, id: string): boolean {
+  const key = idKey(id)
+  return hasId(answered.current, key) || hasId(answered.previous, key)
+}
 
 /** Takes in one fact, in place. */
 export function evolveAdmission(admission: Admission, fact: Fact): void {
@@ -128,10 +131,9 @@ function setCap(tenant: TenantCaps, fact: Recorded<'CapSet'>): void {
 function remember(admission: Admission, id: string, at: EpochMicros): void {
   const { answered } = admission
   if (at - answered.since >= answeredWindowMicros) {
-    admission.answered = { since: at, current: new Set([id]), previous: answered.current }
-    return
+    admission.answered = { since: at, current: emptyIdTable(), previous: answered.current }
   }
-  answered.current.add(id)
+  addId(admission.answered.current, idKey(id))
 }
 
 function hold(tenant: ReturnType<typeof capsOf>, fact: Recorded<'JobAdmitted'>): void {

@@ -6,6 +6,7 @@ import { type Clock, type Random, systemClock } from '../../platform/clock.ts'
 import { startOfFacts } from '../../platform/log/log.ts'
 import { type SimulatedFaults, type SimulatedLog, simulatedLog } from '../../platform/log/simulated.ts'
 import type { SnapshotStore, StoredSnapshot } from '../../platform/snapshots/snapshots.ts'
+import { turns } from '../../platform/turns.ts'
 import type { PayloadVault } from '../../platform/vault/vault.ts'
 import { codecFor } from '../../schemas/codec.ts'
 import type { Fact, Request, RequestBody } from '../../schemas/events.generated.ts'
@@ -148,6 +149,7 @@ export function world({ seed = 1, clock = systemClock, faults = {}, options = {}
       runner,
       directory,
       snapshots,
+      takesTurn: turns(clock, { atOnceMax: 1, waitMsMax: 25 }),
       onFault,
       options: { ...ownerOptions, ...more },
     })

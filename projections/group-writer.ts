@@ -1,0 +1,98 @@
+/**
+ * Writes batches of several partitions in one transaction: what comes while one is under way goes together in the next, so
+ * that under load a transaction, its positions and its statements are paid once for all partitions and not by each.
+ */
+import { isFailure } from '../platform/errors.ts'
+import type { Database } from '../platform/postgres/database.ts'
+import type { FactOps } from './fold-rows.ts'
+import { type Move, movePositions } from './positions.ts'
+import type { Projection } from './projection.ts'
+import { writeOps } from './tables.ts'
+
+export type ViewBatch = {
+  /** Positions of one partition. */
+  moves: readonly Move[]
+  writes: readonly { projection: Projection; factOps: readonly FactOps[] }[]
+  /** How many facts it is. */
+  facts: number
+}
+
+/**
+ * Resolves when the batch is committed with its positions, or with false, and nothing is written, when somebody else has
+ * moved one of them. Rejects with what its own rows cause, never with what those of another partition do.
+ */
+export type GroupWriter = (batch: ViewBatch) => Promise<boolean>
+
+/** `factsMax`: facts in one transaction, unless one batch alone has more. */
+export function groupWriter(database: Database, factsMax: number): GroupWriter {
+  type Waiting = { batch: ViewBatch; resolve: (isWritten: boolean) => void; reject: (error: unknown) => void }
+  const waiting: Waiting[] = []
+  let isWriting = false
+
+  async function write(batches: readonly ViewBatch[]): Promise<void> {
+    await database.asService(async (tx) => {
+      const moves = batches.flatMap((batch) => batch.moves)
+      if (!(await movePositions(tx, moves))) throw new PositionMovedError()
+      await Promise.all([...byProjection(batches)].map(([projection, factOps]) => writeOps(tx, projection, factOps)))
+    })
+  }
+
+  async function settle(group: readonly Waiting[]): Promise<void> {
+    try {
+      await write(group.map(({ batch }) => batch))
+      for (const { resolve } of group) resolve(true)
+    } catch (error) {
+      const isMoved = error instanceof PositionMovedError
+      const [first, ...others] = group
+      if (others.length > 0 && (isMoved || isFactsFault(error))) {
+        for (const one of group) await settle([one]) // Whose fault it is shows when each is alone.
+      } else if (isMoved) first?.resolve(false)
+      else for (const { reject } of group) reject(error)
+    }
+  }
+
+  function nextGroup(): Waiting[] {
+    let [count, facts] = [0, 0]
+    for (const { batch } of waiting) {
+      if (count > 0 && facts + batch.facts > factsMax) break
+      count += 1
+      facts += batch.facts
+    }
+    return waiting.splice(0, count)
+  }
+
+  async function writeAll(): Promise<void> {
+    isWriting = true
+    while (waiting.length > 0) await settle(nextGroup())
+    isWriting = false
+  }
+
+  return (batch) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ batch, resolve, reject })
+      if (!isWriting) void writeAll()
+    })
+}
+
+function byProjection(batches: readonly ViewBatch[]): Map<Projection, FactOps[]> {
+  const all = new Map<Projection, FactOps[]>()
+  for (const { writes } of batches)
+    for (const { projection, factOps } of writes) {
+      const known = all.get(projection)
+      if (known) known.push(...factOps)
+      else all.set(projection, [...factOps])
+    }
+  return all
+}
+
+/** Somebody else has moved a position: nothing of this transaction may stay. */
+class PositionMovedError extends Error {}
+
+/**
+ * Whether the rows or the ops are wrong, and not the machine: errors of data, constraints and statements by SQLSTATE,
+ * and whatever `apply` and the fold throw.
+ */
+export function isFactsFault(error: unknown): boolean {
+  if (!(error instanceof Error) || isFailure(error)) return false
+  return 'code' in error && typeof error.code === 'string' ? /^(22|23|42|54)/.test(error.code) : true
+}
