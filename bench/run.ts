@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- NAME`: measures one thing, beside what it is compared with, in the same run.
  *
- *     node bench/run.ts [embedded|pipeline|latency|submit|replay|restart|rebalance|scale|fair|core|pure|units|soak] [--rounds 5] [--brokers 1]
+ *     node bench/run.ts [embedded|pipeline|latency|submit|replay|restart|restart-large|rebalance|scale|fair|core|pure|units|soak] [--rounds 5] [--brokers 1]
  *
  * Writes every sample to bench/results/, and the table into docs/benchmarks.md.
  */
@@ -16,6 +16,7 @@ import { rebalance } from './rebalance.ts'
 import { replay } from './replay.ts'
 import { type Bench, publish } from './report.ts'
 import { restart } from './restart.ts'
+import { restartLarge } from './restart-large.ts'
 import { scale } from './scale.ts'
 import { soak } from './soak.ts'
 import { submit } from './submit.ts'
@@ -28,6 +29,7 @@ const benches: Readonly<Record<string, Bench>> = {
   submit,
   replay,
   restart,
+  'restart-large': restartLarge,
   rebalance,
   scale,
   fair,

@@ -35,6 +35,9 @@ const longType = avro.types.LongType.__with({
   compare: (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0),
 })
 
+/** Integers of so many bytes fit a number, which is faster than text. */
+const plainBytesMax = 6
+
 /** Avro decimal of scale 0: two's complement, big-endian, shortest form. More digits than its precision are refused. */
 class Decimal extends avro.types.LogicalType {
   readonly #most: bigint
@@ -45,7 +48,9 @@ class Decimal extends avro.types.LogicalType {
     this.#most = 10n ** BigInt(precision) - 1n
   }
   protected override _fromValue(bytes: Buffer): bigint {
-    return bytes.length === 0 ? 0n : BigInt.asIntN(bytes.length * 8, BigInt(`0x${bytes.toString('hex')}`))
+    if (bytes.length === 0) return 0n
+    if (bytes.length <= plainBytesMax) return BigInt(bytes.readIntBE(0, bytes.length))
+    return BigInt.asIntN(bytes.length * 8, BigInt(`0x${bytes.toString('hex')}`))
   }
   protected override _toValue(value: unknown): Buffer | undefined {
     if (typeof value !== 'bigint' || value > this.#most || value < -this.#most) return undefined

@@ -2,7 +2,7 @@
  * Ids derived from what they name: the same cause always has the same id, so a repeated decision, delivery or
  * retry can be recognised anywhere, and no clock or random source is needed to make one.
  */
-import { createHash, hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz' // Crockford base32: no i, l, o, u
 
@@ -11,12 +11,9 @@ const alphabet = '0123456789abcdefghjkmnpqrstvwxyz' // Crockford base32: no i, l
  * Length prefixes keep ('a','bc') and ('ab','c') apart: ids are never joined text.
  */
 export function idFrom(kind: string, ...parts: readonly (string | number | bigint)[]): string {
-  const hash = createHash('sha256')
-  for (const part of [kind, ...parts]) {
-    const text = String(part)
-    hash.update(`${Buffer.byteLength(text)}:${text}`)
-  }
-  return `${kind}_${base32(hash.digest())}`
+  let text = ''
+  for (const part of [kind, ...parts]) text += `${Buffer.byteLength(String(part))}:${part}`
+  return `${kind}_${base32(hash('sha256', text, 'buffer'))}`
 }
 
 function base32(bytes: Uint8Array): string {

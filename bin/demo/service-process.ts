@@ -32,10 +32,12 @@ export type ServiceOptions = {
   roles?: string
   /** What is run instead of the `pf3` command; takes the same arguments. */
   script?: string
+  /** Longer for an owner that has very much to read. */
+  readyMsMax?: number
 }
 
 export const pf3Path = join(import.meta.dirname, '..', 'pf3.ts')
-const readyMsMax = 60_000
+const readyMsMaxDefault = 60_000
 
 /** The environment without what configures another PF-3. */
 export const cleanEnv = (options: Readonly<Record<string, string>>): NodeJS.ProcessEnv => ({
@@ -43,7 +45,7 @@ export const cleanEnv = (options: Readonly<Record<string, string>>): NodeJS.Proc
   ...options,
 })
 
-/** Resolves when the service is ready. Throws when it ends before, or after 60 s. */
+/** Resolves when the service is ready. Throws when it ends before, or after `readyMsMax`, by default 60 s. */
 export async function startServiceProcess({
   dataDir,
   port,
@@ -52,6 +54,7 @@ export async function startServiceProcess({
   onLog,
   roles,
   script = pf3Path,
+  readyMsMax = readyMsMaxDefault,
 }: ServiceOptions): Promise<ServiceProcess> {
   const startedAt = performance.now()
   const child = spawn(
@@ -74,7 +77,7 @@ export async function startServiceProcess({
   const killNow = () => void child.kill('SIGKILL')
   process.once('exit', killNow)
   void ended.then(() => process.removeListener('exit', killNow))
-  const ready = await readyLine(child, ended).catch((error: unknown) => {
+  const ready = await readyLine(child, ended, readyMsMax).catch((error: unknown) => {
     killNow()
     throw error
   })
@@ -95,7 +98,7 @@ export async function startServiceProcess({
   }
 }
 
-function readyLine(child: ChildProcess, ended: Promise<number | null>): Promise<{ url: string }> {
+function readyLine(child: ChildProcess, ended: Promise<number | null>, readyMsMax: number): Promise<{ url: string }> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`The service was not ready within ${readyMsMax} ms.`)), readyMsMax)
     void ended.then((code) => {

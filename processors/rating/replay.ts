@@ -236,7 +236,7 @@ class Replay {
 
   #compareFields(recorded: Recorded<'JobRated'>, derived: JobRatedBody, evidence: Evidence[]): void {
     for (const field of comparedFields) {
-      if (recorded[field] === derived[field]) continue
+      if (isSame(recorded[field], derived[field])) continue
       const [is, ought] = [asText(recorded[field]), asText(derived[field])]
       if (is === ought) continue
       const { jobId } = derived
@@ -350,6 +350,15 @@ function reportedUsage(usage: Recorded<'UsageMetered'>): ReportedUsage | null {
 const evidenceOf = ({ type, eventId, seq }: Fact): Evidence => ({ type, eventId, seq })
 
 const lineText = (line: Line): string => `${line.kind}: ${line.quantity} × ${line.pricePico} = ${line.amountPico}`
+
+/** Field by field, however deep. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>]
+  const names = Object.keys(left)
+  return names.length === Object.keys(right).length && names.every((name) => isSame(left[name], right[name]))
+}
 
 /** The same text for the same value, whatever the order of its fields. */
 const asText = (value: unknown): string =>
