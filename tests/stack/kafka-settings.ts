@@ -24,19 +24,11 @@ export type BrokerSettings = {
 export const addressOf = ({ clientPort, secured }: Pick<BrokerSettings, 'clientPort' | 'secured'>): string =>
   `${secured ? 'localhost' : '127.0.0.1'}:${clientPort}`
 
-export function serverProperties(of: BrokerSettings): string {
-  const replicas = String(of.brokerCount)
-  const inSyncMin = of.brokerCount === 3 ? '2' : '1'
-  const properties: Record<string, string> = {
-    'process.roles': 'broker,controller',
-    'node.id': String(of.id),
-    'controller.quorum.voters': of.voters,
-    'controller.listener.names': 'CONTROLLER',
-    listeners: `CLIENT://127.0.0.1:${of.clientPort},CONTROLLER://127.0.0.1:${of.controllerPort}`,
-    'advertised.listeners': `CLIENT://${addressOf(of)}`,
-    'inter.broker.listener.name': 'CLIENT',
-    'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,CLIENT:${of.secured ? 'SASL_SSL' : 'PLAINTEXT'}`,
-    'log.dirs': of.dataDir,
+/** What does not depend on where a broker is. */
+export function brokerRules(brokerCount: 1 | 3): Record<string, string> {
+  const replicas = String(brokerCount)
+  const inSyncMin = brokerCount === 3 ? '2' : '1'
+  return {
     'auto.create.topics.enable': 'false',
     'offsets.topic.replication.factor': replicas,
     'offsets.topic.num.partitions': '12',
@@ -48,6 +40,21 @@ export function serverProperties(of: BrokerSettings): string {
     'group.initial.rebalance.delay.ms': '0',
     // A group that stands empty for longer than this loses its offsets; ours are what was taken of the intake.
     'offsets.retention.minutes': '5256000',
+  }
+}
+
+export function serverProperties(of: BrokerSettings): string {
+  const properties: Record<string, string> = {
+    ...brokerRules(of.brokerCount),
+    'process.roles': 'broker,controller',
+    'node.id': String(of.id),
+    'controller.quorum.voters': of.voters,
+    'controller.listener.names': 'CONTROLLER',
+    listeners: `CLIENT://127.0.0.1:${of.clientPort},CONTROLLER://127.0.0.1:${of.controllerPort}`,
+    'advertised.listeners': `CLIENT://${addressOf(of)}`,
+    'inter.broker.listener.name': 'CLIENT',
+    'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,CLIENT:${of.secured ? 'SASL_SSL' : 'PLAINTEXT'}`,
+    'log.dirs': of.dataDir,
     ...(of.secured && securedBy(of.secured)),
   }
   return Object.entries(properties)
