@@ -22,7 +22,7 @@ beforeEach(async () => {
   await view.clear()
   await view.asService(async (tx) => {
     await tx.query('DELETE FROM projection_position')
-    await beginPositions(tx, [{ projection: auditTrail.name, version: 1 }], partitions.length)
+    await beginPositions(tx, [{ projection: auditTrail.name, version: 1 }], 5)
   })
   transactions = 0
 })
@@ -67,9 +67,32 @@ test('what comes while one is written goes together in the next', async () => {
 })
 
 test('no more facts than wanted go into one transaction', async () => {
-  const write = groupWriter(counting(), 1)
-  expect(await Promise.all(partitions.map((partition) => write(batchOf(partition))))).toEqual([true, true, true])
-  expect(transactions).toBe(3)
+  const write = groupWriter(counting(), 4)
+  const five = [...partitions, 3, 4].map((partition) => write({ ...batchOf(partition), facts: 2 }))
+  expect(await Promise.all(five)).toEqual([true, true, true, true, true])
+  expect(transactions, 'one alone, which was first, then two and two').toBe(3)
+})
+
+test('a large batch waits for nobody, and nobody waits for it', async () => {
+  let began = 0
+  const [hold, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const slow: Database = {
+    ...view.database,
+    async asService(run) {
+      began += 1
+      if (began === 1) {
+        held.resolve()
+        await hold.promise
+      }
+      return view.database.asService(run)
+    },
+  }
+  const write = groupWriter(slow, 4)
+  const large = write({ ...batchOf(0), facts: 3 })
+  await held.promise
+  expect(await write(batchOf(1)), 'the large one is still under way').toBe(true)
+  hold.resolve()
+  expect(await large).toBe(true)
 })
 
 test('whose position somebody else has moved learns it, writes nothing, and holds up nobody', async () => {

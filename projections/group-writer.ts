@@ -23,7 +23,7 @@ export type ViewBatch = {
  */
 export type GroupWriter = (batch: ViewBatch) => Promise<boolean>
 
-/** `factsMax`: facts in one transaction, unless one batch alone has more. */
+/** `factsMax`: facts in one transaction of several; a batch of more than half of it goes alone and at once. */
 export function groupWriter(database: Database, factsMax: number): GroupWriter {
   type Waiting = { batch: ViewBatch; resolve: (isWritten: boolean) => void; reject: (error: unknown) => void }
   const waiting: Waiting[] = []
@@ -69,6 +69,8 @@ export function groupWriter(database: Database, factsMax: number): GroupWriter {
 
   return (batch) =>
     new Promise((resolve, reject) => {
+      // Company would spare it nothing, and a view that catches up would hold up those that have.
+      if (batch.facts * 2 > factsMax) return void settle([{ batch, resolve, reject }])
       waiting.push({ batch, resolve, reject })
       if (!isWriting) void writeAll()
     })
