@@ -3,7 +3,7 @@ import { createCipheriv, randomBytes } from 'node:crypto'
 import avro from 'avsc'
 import { Bench as Tiny } from 'tinybench'
 import { systemRandom } from '../platform/clock.ts'
-import { seal } from '../platform/vault/sealing.ts'
+import { keyFrom, seal } from '../platform/vault/sealing.ts'
 import { parsePriceBook, type RatedWork, rate, starterBookJson } from '../pricing/index.ts'
 import { parseEventSchema, schemaIdOf } from '../schemas/avro-schema.ts'
 import { codecFor } from '../schemas/codec.ts'
@@ -68,7 +68,7 @@ function pairs(): Pair[] {
     },
     maxCharge: null,
   }
-  const key = randomBytes(32)
+  const key = keyFrom(randomBytes(32))
   return [
     {
       what: 'encode JobRated',

@@ -1,5 +1,5 @@
 /** Time and chance as parameters: nothing in the core reaches for a real clock, timer or random source. */
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import type { EpochMs } from '../schemas/units.ts'
 
 export type Clock = {
@@ -22,9 +22,25 @@ export const systemClock: Clock = {
   },
 }
 
+const pool = Buffer.alloc(4_096)
+let poolAt = pool.length
+
+/** Drawn from the system a page at a time, because each call costs more than what most callers want; no byte is given twice. */
+function randomBytes(size: number): Buffer {
+  if (size > pool.length) return randomFillSync(Buffer.alloc(size))
+  if (poolAt + size > pool.length) {
+    randomFillSync(pool)
+    poolAt = 0
+  }
+  const bytes = Buffer.from(pool.subarray(poolAt, poolAt + size))
+  pool.fill(0, poolAt, poolAt + size)
+  poolAt += size
+  return bytes
+}
+
 export const systemRandom: Random = {
   fraction: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
-  bytes: (size) => randomBytes(size),
+  bytes: randomBytes,
 }
 
 /** Resolves after `delayMs`, or at once when `signal` is aborted; never rejects. */

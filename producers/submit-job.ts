@@ -8,7 +8,7 @@
  * owner drops what it has taken already; marked, it appends nothing. The owner remembers answered jobs for at least a
  * day, so a row that has stood unmarked for longer than `appendAgainMsMax` is not appended again.
  */
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { batcher } from '../platform/batcher.ts'
 import type { Clock, Random } from '../platform/clock.ts'
 import { isFailure, PlatformError } from '../platform/errors.ts'
@@ -79,6 +79,9 @@ const markWaitMs = 100
 const waitingMax = 20_000
 const waitingBytesMax = 256 * 1024 * 1024
 
+/** Tenants whose keys are remembered; then all are derived anew. */
+const tenantKeysMax = 10_000
+
 const keyForm = /^[\x20-\x7e]{1,255}$/
 
 type Asked = { key: SubmissionKey; jobId: string; caller: Caller; job: JobRequest; bodyMac: Buffer }
@@ -86,6 +89,7 @@ type Found = { row: SubmissionRow; isNew: boolean }
 
 export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
   const { appender, submissions, vault, clock, random, onFault } = parts
+  const tenantKeyOf = tenantKeys(parts.bodyKey)
   let waitingBytes = 0
   const unmarked: SubmissionRow[] = []
   let cancelMarking: (() => void) | undefined
@@ -227,7 +231,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
         })
       const key = { tenantId: job.tenantId, idempotencyKey }
       const jobId = jobIdFrom(job.tenantId, idempotencyKey)
-      const bodyMac = createHmac('sha256', tenantKeyOf(parts.bodyKey, job.tenantId)).update(job.body).digest()
+      const bodyMac = createHmac('sha256', tenantKeyOf(job.tenantId)).update(job.body).digest()
       const bytes = job.payload.byteLength + job.body.byteLength
       if (waitingBytes > 0 && waitingBytes + bytes > waitingBytesMax)
         throw new PlatformError('LOG_BUSY', { waitingBytes })
@@ -250,9 +254,19 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
 /** Where the vault keeps the input of a job. */
 const payloadRefFrom = (tenantId: string, jobId: string): string => idFrom('in', tenantId, jobId)
 
-/** Own for each tenant, so that equal bodies of two tenants do not show as equal. */
-const tenantKeyOf = (bodyKey: Uint8Array, tenantId: string): Uint8Array =>
-  new Uint8Array(hkdfSync('sha256', bodyKey, new Uint8Array(), `pf3 submission body ${tenantId}`, 32))
+/** Own for each tenant, so that equal bodies of two tenants do not show as equal. Derived once while a tenant keeps submitting. */
+function tenantKeys(bodyKey: Uint8Array): (tenantId: string) => KeyObject {
+  const known = new Map<string, KeyObject>()
+  return (tenantId) => {
+    const found = known.get(tenantId)
+    if (found) return found
+    if (known.size >= tenantKeysMax) known.clear()
+    const derived = hkdfSync('sha256', bodyKey, new Uint8Array(), `pf3 submission body ${tenantId}`, 32)
+    const key = createSecretKey(new Uint8Array(derived))
+    known.set(tenantId, key)
+    return key
+  }
+}
 
 function firstOfEachKey(items: readonly Asked[]): Asked[] {
   const first = new Map<string, Asked>()

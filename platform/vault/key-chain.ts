@@ -2,11 +2,12 @@
  * The keys below the master key: one per tenant, wrapped by the master key; below it one per UTC day and one for all
  * kept content, wrapped by the tenant's. Only wrapped keys are stored. A key that is deleted takes its content with it.
  */
+import type { KeyObject } from 'node:crypto'
 import type { Clock, Random } from '../clock.ts'
 import { PlatformError } from '../errors.ts'
 import type { Database, Tx } from '../postgres/database.ts'
 import type { MasterKey } from './master-key.ts'
-import { keyBytes, open, seal } from './sealing.ts'
+import { keyBytes, keyFrom, open, seal } from './sealing.ts'
 
 /** `day`: name YYYY-MM-DD, UTC. `tenant` and `kept`: name ''. */
 export type KeyKind = 'tenant' | 'day' | 'kept'
@@ -20,7 +21,7 @@ export type KeyChain = {
 }
 
 /** `serial`: which of the keys that have had this name; one that was destroyed is never made again. */
-export type ChainKey = { key: Uint8Array; serial: bigint }
+export type ChainKey = { key: KeyObject; serial: bigint }
 
 export const keyId = ({ tenantId, kind, name }: KeyName): string => JSON.stringify([tenantId, kind, name])
 
@@ -79,8 +80,8 @@ export function keyChain(parts: { database: Database; masterKey: MasterKey; cloc
     return key
   }
 
-  async function unwrapTenantKeys(rows: readonly KeyRow[]): Promise<Map<string, Uint8Array>> {
-    const unwrapped = new Map<string, Uint8Array>()
+  async function unwrapTenantKeys(rows: readonly KeyRow[]): Promise<Map<string, KeyObject>> {
+    const unwrapped = new Map<string, KeyObject>()
     for (const row of rows) {
       if (row.kind !== 'tenant') continue
       const name = nameOf(row)
@@ -88,12 +89,12 @@ export function keyChain(parts: { database: Database; masterKey: MasterKey; cloc
         throw damaged(name, `wrapped under master key ${row.master_id}, not ${masterKey.id}`)
       const key = await masterKey.unwrap(row.wrapped, contextOf(name))
       if (!key) throw damaged(name)
-      unwrapped.set(row.tenant_id, key)
+      unwrapped.set(row.tenant_id, keyFrom(key))
     }
     return unwrapped
   }
 
-  function unwrapBelow(rows: readonly KeyRow[], tenantKeys: ReadonlyMap<string, Uint8Array>): Map<string, ChainKey> {
+  function unwrapBelow(rows: readonly KeyRow[], tenantKeys: ReadonlyMap<string, KeyObject>): Map<string, ChainKey> {
     const unwrapped = new Map<string, ChainKey>()
     for (const row of rows) {
       if (row.kind === 'tenant') continue
@@ -101,13 +102,13 @@ export function keyChain(parts: { database: Database; masterKey: MasterKey; cloc
       const tenantKey = tenantKeys.get(row.tenant_id)
       const key = tenantKey && open(tenantKey, row.wrapped, contextOf(name))
       if (!key) throw damaged(name)
-      unwrapped.set(keyId(name), { key, serial: BigInt(row.serial) })
+      unwrapped.set(keyId(name), { key: keyFrom(key), serial: BigInt(row.serial) })
     }
     return unwrapped
   }
 
   /** Of several processes that make the same key at once, one is first; all go on with what the table has. */
-  async function make(names: readonly KeyName[], tenantKeys: Map<string, Uint8Array>): Promise<Map<string, ChainKey>> {
+  async function make(names: readonly KeyName[], tenantKeys: Map<string, KeyObject>): Promise<Map<string, ChainKey>> {
     if (names.length === 0) return new Map()
     const newTenants = [...new Set(names.map((name) => name.tenantId))]
       .filter((tenantId) => !tenantKeys.has(tenantId))

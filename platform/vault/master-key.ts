@@ -7,7 +7,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Random } from '../clock.ts'
 import { systemRandom } from '../clock.ts'
 import { PlatformError } from '../errors.ts'
-import { derivedKey, keyBytes, open, seal } from './sealing.ts'
+import { derivedKey, keyBytes, keyFrom, open, seal } from './sealing.ts'
 
 export type MasterKey = {
   /** Which master key it is; stored beside what it wraps, reveals nothing of it. */
@@ -24,12 +24,13 @@ export type MasterKey = {
 export function masterKeyFrom(secret: Uint8Array, random: Random = systemRandom): MasterKey {
   if (secret.byteLength !== keyBytes)
     throw new PlatformError('VAULT_DAMAGED', { problem: 'a master key has 32 bytes', bytes: secret.byteLength })
-  const wrapping = derivedKey(secret, ['pf3-master', 'wrap'])
+  const master = keyFrom(secret)
+  const wrapping = keyFrom(derivedKey(master, ['pf3-master', 'wrap']))
   return {
-    id: `local-${derivedKey(secret, ['pf3-master', 'id']).toString('hex').slice(0, 16)}`,
+    id: `local-${derivedKey(master, ['pf3-master', 'id']).toString('hex').slice(0, 16)}`,
     wrap: async (key, context) => seal(wrapping, key, context, random),
     unwrap: async (wrapped, context) => open(wrapping, wrapped, context),
-    derive: async (purpose) => derivedKey(secret, ['pf3-master', 'derive', purpose]),
+    derive: async (purpose) => derivedKey(master, ['pf3-master', 'derive', purpose]),
   }
 }
 

@@ -2,7 +2,7 @@
  * The payload vault on PostgreSQL. Content is sealed before it reaches the database, under a key that only the key
  * chain can open; the seal binds it to its tenant, ref, class and day, so no row can stand in for another.
  */
-import { createHmac } from 'node:crypto'
+import { createHmac, type KeyObject } from 'node:crypto'
 import type { Clock, Random } from '../clock.ts'
 import { isFailure, PlatformError } from '../errors.ts'
 import { byteaArray } from '../postgres/bytea-array.ts'
@@ -11,7 +11,7 @@ import { isolationSql, tenantRole } from '../postgres/isolation.ts'
 import type { Migration } from '../postgres/migrate.ts'
 import { type KeyName, keyChain, keyId } from './key-chain.ts'
 import type { MasterKey } from './master-key.ts'
-import { derivedKey, open, seal } from './sealing.ts'
+import { derivedKey, keyFrom, open, seal } from './sealing.ts'
 import type { Payload, PayloadClass, PayloadVault, SealedPayload } from './vault.ts'
 
 export const vaultMigrations: readonly Migration[] = [
@@ -285,8 +285,8 @@ const contextOf = ({ tenantId, ref, class: payloadClass, day, version }: Place &
 ]
 
 /** Under a key of this payload alone: reveals nothing once the key is destroyed, not even that two inputs were equal. */
-const macOf = (key: Uint8Array, ref: string, content: Uint8Array): string =>
-  createHmac('sha256', derivedKey(key, ['pf3-payload-mac', String(version), ref]))
+const macOf = (key: KeyObject, ref: string, content: Uint8Array): string =>
+  createHmac('sha256', keyFrom(derivedKey(key, ['pf3-payload-mac', String(version), ref])))
     .update(content)
     .digest('hex')
 
