@@ -2,7 +2,7 @@ import avro from 'avsc'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { schemaIdOf } from './avro-schema.ts'
-import { CodecError, codecFor, type EncodedEvent, type EventName, type SchemaRegistry } from './codec.ts'
+import { avroType, CodecError, codecFor, type EncodedEvent, type EventName, type SchemaRegistry } from './codec.ts'
 import { eventNames, readOwnSchemas } from './own-schemas.ts'
 import { arbitraryEvent } from './testing/arbitrary-event.ts'
 
@@ -50,6 +50,44 @@ test.for(eventNames)('%s comes back as it was, whatever it holds', (name) => {
     }),
     { numRuns: 60 },
   )
+})
+
+const someLongs = fc.oneof(
+  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  fc
+    .tuple(fc.integer({ min: 0, max: 63 }), fc.integer({ min: -2, max: 2 }), fc.boolean())
+    .map(([bit, by, isNegative]) => {
+      const edge = BigInt.asIntN(64, 2n ** BigInt(bit) + BigInt(by))
+      return isNegative ? BigInt.asIntN(64, -edge) : edge
+    }),
+)
+
+test('a long has the bytes that Avro gives it, and comes back from them', () => {
+  const plain = avro.types.LongType.__with({
+    fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
+    toBuffer: (value: bigint) => {
+      const bytes = Buffer.alloc(8)
+      bytes.writeBigInt64LE(value)
+      return bytes
+    },
+    fromJSON: BigInt,
+    toJSON: String,
+    isValid: (value: unknown) => typeof value === 'bigint',
+    compare: () => 0,
+  })
+  const ours = avroType('"long"')
+  fc.assert(
+    fc.property(someLongs, (value) => {
+      const bytes = ours.toBuffer(value)
+      expect(bytes).toEqual(plain.toBuffer(value))
+      expect(ours.fromBuffer(bytes)).toBe(value)
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('a long of eleven bytes is damaged', () => {
+  expect(() => avroType('"long"').fromBuffer(Buffer.from([...Array(10).fill(0xff), 0x01]))).toThrow()
 })
 
 test('a record starts with 0 and the id of its schema, big-endian', () => {
