@@ -32,5 +32,5 @@ USER 1000:1000
 VOLUME ["/var/lib/pf3"]
 EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 CMD ["node", "deploy/docker/health.ts"]
-ENTRYPOINT ["node", "bin/pf3.ts"]
+ENTRYPOINT ["node", "--max-semi-space-size=64", "bin/pf3.ts"]
 CMD ["start"]

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Copy, DockerfileParser, type From, type Instruction } from 'dockerfile-ast'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { nodeFlags } from '../../bin/demo/service-process.ts'
 import { makeCertificate } from '../transport/certificate.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -87,7 +88,10 @@ describe('the image', () => {
   })
 
   test('starts the service', () => {
-    expect(json(inImage('ENTRYPOINT')[0])).toEqual(['node', 'bin/pf3.ts'])
+    expect(json(inImage('ENTRYPOINT')[0])).toEqual(['node', ...nodeFlags, 'bin/pf3.ts'])
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+    expect(scripts['start'], 'npm start says the same').toBe(`node ${nodeFlags.join(' ')} bin/pf3.ts start`)
+    expect(scripts['pf3']).toBe(`node ${nodeFlags.join(' ')} bin/pf3.ts`)
     expect(json(inImage('CMD')[0])).toEqual(['start'])
   })
 })
