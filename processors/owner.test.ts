@@ -3,39 +3,58 @@ import type { CallOutcome } from '../capabilities/index.ts'
 import { noTokens } from '../capabilities/index.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 import { cap, local, submit } from './testing/given.ts'
-import { checkHistory, tally, world } from './testing/world.ts'
+import { checkHistory, tally, testCodec, world } from './testing/world.ts'
 
 const rated = (count: number) => (facts: Fact[]) => facts.filter((f) => f.type === 'JobRated').length >= count
 const ids = (count: number, prefix = 'job') => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
 const usage = { ...noTokens, inputUncachedTokens: 7n, source: 'counted' as const }
 
+const jobLife = ['JobSubmitted', 'JobAdmitted', 'AttemptStarted', 'JobSucceeded', 'UsageMetered', 'JobRated']
+
+/** By commit what was in it, from now on. */
+function watchCommits({ log }: ReturnType<typeof world>): string[][] {
+  const commits: string[][] = []
+  const acquire = log.acquire
+  log.acquire = async (partition) => {
+    const tenure = await acquire(partition)
+    const commit = tenure.commit
+    tenure.commit = (facts, intakeOffset) => {
+      commits.push(facts.map(({ value }) => testCodec.decode(value).type))
+      return commit(facts, intakeOffset)
+    }
+    return tenure
+  }
+  return commits
+}
+
 describe('the owner', () => {
-  test('leads a job from request to charge, in two commits and in order', async () => {
-    const w = world()
-    const owner = w.start()
-    await w.begin()
-    await w.ask(submit('job-1'))
-    const facts = await w.until(rated(1))
-    await owner.end()
-    expect(facts.slice(2).map((f) => f.type)).toEqual([
-      'JobSubmitted',
-      'JobAdmitted',
-      'AttemptStarted',
-      'JobSucceeded',
-      'UsageMetered',
-      'JobRated',
-    ])
-    const [submitted, admitted] = facts.slice(2)
-    expect(submitted).toMatchObject({ causedBy: 'req_3', actor: 'token:t', correlationId: 'c_3', intakeOffset: 2n })
-    expect(admitted?.occurredAt).toBe(submitted?.occurredAt)
-    expect(facts.at(-1)).toMatchObject({
-      type: 'JobRated',
-      chargedPico: 1_000_000_000_000n + 8n * 1_000_000n,
-      actor: 'owner',
-      intakeOffset: null,
-    })
-    checkHistory(facts)
-  })
+  test.each([
+    ['local', [jobLife]],
+    ['remote', [jobLife.slice(0, 3), jobLife.slice(3)]],
+  ] as const)(
+    'leads a job from request to charge, in order: by a %s provider in these commits',
+    async (pool, wanted) => {
+      const w = world({ pool })
+      const commits = watchCommits(w)
+      const owner = w.start()
+      await w.begin()
+      await w.ask(submit('job-1'))
+      const facts = await w.until(rated(1))
+      await owner.end()
+      expect(facts.slice(2).map((f) => f.type)).toEqual(jobLife)
+      expect(commits.filter((types) => types.some((type) => jobLife.includes(type)))).toEqual(wanted)
+      const [submitted, admitted] = facts.slice(2)
+      expect(submitted).toMatchObject({ causedBy: 'req_3', actor: 'token:t', correlationId: 'c_3', intakeOffset: 2n })
+      expect(admitted?.occurredAt).toBe(submitted?.occurredAt)
+      expect(facts.at(-1)).toMatchObject({
+        type: 'JobRated',
+        chargedPico: 1_000_000_000_000n + 8n * 1_000_000n,
+        actor: 'owner',
+        intakeOffset: null,
+      })
+      checkHistory(facts)
+    },
+  )
 
   test('a thousand jobs at once against a cap of k: exactly k run', async () => {
     const w = world({ faults: { duplicateAppend: 0.3 } })
@@ -73,7 +92,7 @@ describe('the owner', () => {
   })
 
   test('a call leaves only after the commit that says so', async () => {
-    const w = world({ faults: { commitUnknownLost: 0.2, commitUnknownDurable: 0.2 } })
+    const w = world({ pool: 'remote', faults: { commitUnknownLost: 0.2, commitUnknownDurable: 0.2 } })
     const owner = w.start()
     await w.begin()
     await w.ask(...ids(40).map((id) => submit(id)))
@@ -84,6 +103,38 @@ describe('the owner', () => {
     const started = facts.flatMap((f) => (f.type === 'AttemptStarted' ? [f.attemptId] : []))
     expect(w.calls.filter((id) => !started.includes(id))).toEqual([])
     expect(new Set(w.calls).size).toBe(w.calls.length)
+  })
+
+  test('a local engine that takes longer holds no commit up, and its start is known', async () => {
+    const { promise, resolve } = Promise.withResolvers<CallOutcome>()
+    const w = world({ call: () => promise })
+    const owner = w.start()
+    await w.begin()
+    await w.ask(submit('job-1'))
+    const known = await w.until((all) => all.some((fact) => fact.type === 'AttemptStarted'))
+    expect(known.some((fact) => fact.type === 'JobSucceeded')).toBe(false)
+    resolve({ ok: true, result: { label: 'x' }, usage })
+    const facts = await w.until(rated(1))
+    await owner.end()
+    checkHistory(facts)
+    expect(w.calls.length).toBe(1)
+  })
+
+  test('a start that was never committed is made again: the engine is asked twice, the tenant charged once', async () => {
+    const w = world({ faults: { commitUnknownLost: 0.3, commitUnknownDurable: 0.2 } })
+    const owner = w.start()
+    await w.begin()
+    for (const id of ids(40)) await w.ask(submit(id))
+    const facts = await w.until(rated(40))
+    w.log.setFaults({ commitUnknownLost: 0, commitUnknownDurable: 0 })
+    await owner.end()
+    checkHistory(facts)
+    const started = facts.flatMap((f) => (f.type === 'AttemptStarted' ? [f.attemptId] : []))
+    expect(w.calls.length, 'some calls were made whose start came to nothing').toBeGreaterThan(new Set(w.calls).size)
+    expect(started.filter((id) => !w.calls.includes(id))).toEqual([])
+    const refs = facts.flatMap((f) => (f.type === 'JobSucceeded' ? [f.resultRef] : []))
+    expect(refs.every((ref) => w.vault.contents.has(ref))).toBe(true)
+    expect(tally(facts)).toMatchObject({ JobRated: 40, JobAdmitted: 40 })
   })
 
   test.each([11, 12, 13, 14, 15, 16])(
@@ -143,7 +194,7 @@ describe('the owner', () => {
     await w.until(rated(30))
     await first.end()
     const kept = w.snapshots.kept.get(0) ?? []
-    expect(kept.length).toBe(2)
+    expect(kept.length).toBeGreaterThanOrEqual(1)
 
     const second = w.start()
     await w.ask(submit('job-a'))

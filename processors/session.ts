@@ -1,6 +1,9 @@
 /**
  * One tenure of an owner: its memory, gone when the tenure is. Outcomes, requests and due timers are decided in memory;
  * free places are filled; one commit; only then calls leave and waits end.
+ *
+ * Calls of local engines leave nothing: they begin before the commit, and what they come to within a moment is committed
+ * together with their start (decision 21).
  */
 import { sleep } from '../platform/clock.ts'
 import { PlatformError } from '../platform/errors.ts'
@@ -34,6 +37,10 @@ export type Session = ReturnType<typeof session>
 
 const readWaitMs = 1_000
 const snapshotBytesPerFactMax = 200
+/** A commit waits this long at most for local engines that have begun since the last one, so that most jobs need one commit only. */
+const togetherMsMax = 20
+/** Facts of one commit after which it waits for nothing more. */
+const togetherFactsMax = 1_000
 /** Timers are set by the clock, and a clock can be set right: what is due then is seen this much later at most. */
 const lookAgainMsMax = 1_000
 
@@ -53,6 +60,8 @@ export function session(
   const requests: StoredRequest[] = []
   const outcomes: Outcome[] = []
   const calls = new Map<string, { jobId: string; controller: AbortController }>()
+  /** Attempts whose calls are under way before the log has their start. */
+  const early = new Set<string>()
   const timers = new Timers()
   let takenTo = tenure.committed.intakeOffset
   let facts: FactRecord[] = []
@@ -94,15 +103,19 @@ export function session(
 
   /** Resolves when there is something to decide. */
   function work(): Promise<void> {
+    const dueAt = timers.nextAt() ?? undefined
+    const retryAt = earliestRetry()
+    const at = dueAt !== undefined && (retryAt === undefined || dueAt < retryAt) ? dueAt : retryAt
+    return somethingToDecide(
+      at === undefined ? undefined : Math.min(Math.max(1, msFromMicros(at) - clock.nowMs() + 1), lookAgainMsMax),
+    )
+  }
+
+  /** A request or an outcome, the end of the time given, or of the tenure. */
+  function somethingToDecide(waitMs: number | undefined): Promise<void> {
     if (requests.length > 0 || outcomes.length > 0) return Promise.resolve()
     return new Promise((resolve) => {
-      const dueAt = timers.nextAt() ?? undefined
-      const retryAt = earliestRetry()
-      const at = dueAt !== undefined && (retryAt === undefined || dueAt < retryAt) ? dueAt : retryAt
-      const cancel =
-        at === undefined
-          ? () => {}
-          : clock.after(Math.min(Math.max(1, msFromMicros(at) - clock.nowMs() + 1), lookAgainMsMax), go)
+      const cancel = waitMs === undefined ? () => {} : clock.after(waitMs, go)
       stopping.addEventListener('abort', go, { once: true })
       wake = go
       function go() {
@@ -123,11 +136,22 @@ export function session(
   }
 
   async function step(): Promise<void> {
+    const untilMs = clock.nowMs() + togetherMsMax
+    await decide()
+    while (early.size > 0 && facts.length < togetherFactsMax && !stopping.aborted) {
+      const leftMs = untilMs - clock.nowMs()
+      if (leftMs <= 0) break
+      await somethingToDecide(leftMs)
+      await decide()
+    }
+    await commit()
+  }
+
+  async function decide(): Promise<void> {
     for (const outcome of outcomes.splice(0)) decideOne(outcome)
     await takeRequests()
     giveUpLate()
     fillPlaces()
-    await commit()
   }
 
   function decideOne(outcome: Outcome): void {
@@ -282,8 +306,16 @@ export function session(
   /** What has to happen outside once the fact is committed, and never before. */
   function react(fact: Fact): void {
     if (fact.type === 'JobAdmitted') timers.add(fact.deadlineAt, fact.jobId)
-    if (fact.type === 'AttemptStarted') afterCommit.push(() => call(fact.jobId))
+    if (fact.type === 'AttemptStarted') {
+      if (state.execution.jobs.get(fact.jobId)?.attempt?.pool === 'local') callEarly(fact)
+      else afterCommit.push(() => call(fact.jobId))
+    }
     if (fact.type === 'CancelRequested') afterCommit.push(() => abort(fact.jobId))
+  }
+
+  function callEarly({ jobId, attemptId }: Fact & { type: 'AttemptStarted' }): void {
+    early.add(attemptId)
+    call(jobId)
   }
 
   function call(jobId: string): void {
@@ -298,6 +330,7 @@ export function session(
     runner.run(job, attempt, resourceRef, controller.signal).then(
       (outcome) => {
         calls.delete(attempt.attemptId)
+        early.delete(attempt.attemptId)
         if (ended.signal.aborted) return
         outcomes.push(outcome)
         wake()
@@ -317,6 +350,7 @@ export function session(
     const effects = afterCommit
     facts = []
     afterCommit = []
+    early.clear()
     const ends = await tenure.commit(batch, takenTo)
     cursor = advance(cursor, batch, ends)
     report()

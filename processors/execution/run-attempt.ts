@@ -22,8 +22,9 @@ import type { OpenAttempt, OpenJob } from './state.ts'
 export type AttemptRunner = {
   /**
    * Never rejects. Aborting `signal` ends the call early, as does the attempt's deadline. `resourceRef` is where the
-   * vault keeps the job's resource; null when it needs none. Called at most once per attempt, after AttemptStarted
-   * is committed; the attempt's id goes to the provider as idempotency key.
+   * vault keeps the job's resource; null when it needs none. Called at most once per attempt that the log knows: of a
+   * remote provider after AttemptStarted is committed, of a local engine perhaps before, and then again when that commit
+   * came to nothing. The attempt's id goes to the provider as idempotency key.
    */
   run(job: OpenJob, attempt: OpenAttempt, resourceRef: string | null, signal: AbortSignal): Promise<Outcome>
 }
@@ -133,7 +134,8 @@ export function attemptRunner({
   }
 
   async function keepResult(job: OpenJob, attempt: OpenAttempt, result: unknown): Promise<PayloadReceipt | undefined> {
-    const ref = idFrom('res', job.tenantId, job.jobId, attempt.attemptNo)
+    // With the moment of the start: what a start that was never committed has left under its own ref is nobody's.
+    const ref = idFrom('res', job.tenantId, job.jobId, attempt.attemptNo, attempt.startedAt)
     const content = new TextEncoder().encode(JSON.stringify(result))
     for (let tries = 1; tries <= keepTriesMax; tries++) {
       try {

@@ -90,9 +90,18 @@ export type WorldOptions = {
   faults?: Partial<SimulatedFaults>
   options?: Partial<OwnerOptions>
   call?: Provider['call']
+  /** Of the one provider; default local. */
+  pool?: 'local' | 'remote'
 }
 
-export function world({ seed = 1, clock = systemClock, faults = {}, options = {}, call }: WorldOptions = {}) {
+export function world({
+  seed = 1,
+  clock = systemClock,
+  faults = {},
+  options = {},
+  call,
+  pool = 'local',
+}: WorldOptions = {}) {
   const random = seededRandom(seed)
   const log: SimulatedLog = simulatedLog({ partitionCount: 1, clock, random, faults })
   const vault = plainVault()
@@ -107,7 +116,7 @@ export function world({ seed = 1, clock = systemClock, faults = {}, options = {}
   })
   const provider: Provider = {
     name: 'local',
-    pool: 'local',
+    pool,
     modelFor: () => 'linear-1',
     call(one, signal) {
       calls.push(one.attemptId)
@@ -119,7 +128,7 @@ export function world({ seed = 1, clock = systemClock, faults = {}, options = {}
   let requestNo = 0
   const ownerOptions: OwnerOptions = {
     limits: { places: { local: 8, remote: 8 }, attemptMsMax: 5_000, retryBaseMs: 2, retryMsMax: 20 },
-    routeFor: () => [local],
+    routeFor: () => [{ ...local, pool }],
     canRepeat: () => true,
     weightOf: () => 1,
     openJobsPerTenantMax: 10_000,

@@ -120,8 +120,8 @@ export const mutants: readonly Mutant[] = [
     name: 'calls-before-commit',
     means: 'the call leaves before the log has the attempt',
     file: 'processors/session.ts',
-    find: "if (fact.type === 'AttemptStarted') afterCommit.push(() => call(fact.jobId))",
-    replace: "if (fact.type === 'AttemptStarted') call(fact.jobId)",
+    find: 'else afterCommit.push(() => call(fact.jobId))',
+    replace: 'else callEarly(fact)',
   },
   {
     name: 'snapshot-late',

@@ -1,4 +1,7 @@
-/** Providers whose every call may go wrong, and which see to it that no call is made that the log does not know of. */
+/**
+ * Providers whose every call may go wrong, and which see to it that no call leaves that the log does not know of, and none
+ * twice. Local engines may be called before, and in vain: by an owner that was replaced, or whose commit came to nothing.
+ */
 import { type Call, type CallOutcome, noTokens, type Provider } from '../../capabilities/index.ts'
 import type { Faults } from './faults.ts'
 import type { SimRandom } from './random.ts'
@@ -22,6 +25,9 @@ const models: Record<string, Record<string, string>> = {
   scripted: { 'classify.sentiment': 'scripted-1', 'generate.text': 'scripted-1' },
 }
 
+/** A local engine is often done before the commit that it has begun. */
+const instantMsMax = 15
+
 export function simProviders(world: ProviderWorld): Provider[] {
   const called = new Set<string>()
   return Object.entries(models).map(([name, byCapability]) => ({
@@ -32,21 +38,27 @@ export function simProviders(world: ProviderWorld): Provider[] {
       return wanted === undefined || wanted === model ? model : undefined
     },
     call(call, signal) {
+      const job = world.startedJob(call)
+      if (name === 'local') {
+        const soonMsMax = world.random.chance(0.5) ? instantMsMax : world.callMsMax
+        return answer(job ?? { inputTokensMax: 1n, outputTokensMax: call.outputTokensMax }, signal, soonMsMax, world)
+      }
       if (called.has(call.attemptId)) world.violated(`attempt ${call.attemptId} was called twice`)
       called.add(call.attemptId)
-      return answer(call, signal, world)
+      if (job) return answer(job, signal, world.callMsMax, world)
+      world.violated(`attempt ${call.attemptId} was called before the log had it`)
+      return Promise.resolve({ ok: false, code: 'PROVIDER_REJECTED' })
     },
     close: async () => {},
   }))
 }
 
-function answer(call: Call, signal: AbortSignal, world: ProviderWorld): Promise<CallOutcome> {
-  const { faults, random, scheduler, callMsMax } = world
-  const job = world.startedJob(call)
-  if (!job) {
-    world.violated(`attempt ${call.attemptId} was called before the log had it`)
-    return Promise.resolve({ ok: false, code: 'PROVIDER_REJECTED' })
-  }
+function answer(
+  job: KnownJob,
+  signal: AbortSignal,
+  callMsMax: number,
+  { faults, random, scheduler }: ProviderWorld,
+): Promise<CallOutcome> {
   const outcome = drawOutcome(job, faults, random)
   return new Promise((resolve) => {
     const takeBack =
