@@ -142,6 +142,7 @@ async function startRoles(
     registry: metricsRegistry({
       owners: () => running.owner?.health() ?? [],
       intakeEnd: log.intakeEnd,
+      lag: foundation.lag,
       views: () => running.views?.health() ?? [],
       redis: redis?.server.health,
       watches,

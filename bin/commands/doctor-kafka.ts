@@ -2,7 +2,8 @@
 import type { Admin } from 'kafkajs'
 import { systemClock as clock, sleep, within } from '../../platform/clock.ts'
 import { isProtocolError, kafkaClient } from '../../platform/log/kafka/client.ts'
-import { diffTopics, groupOf, topicOf, topicPlans } from '../../platform/log/kafka/topics.ts'
+import { intakeLag } from '../../platform/log/kafka/lag.ts'
+import { diffTopics, topicPlans } from '../../platform/log/kafka/topics.ts'
 import { diffSchemas } from '../../platform/registry/registry.ts'
 import { readOwnSchemas } from '../../schemas/own-schemas.ts'
 import type { KafkaConfig } from '../kafka-config.ts'
@@ -96,14 +97,8 @@ async function schemas({ registry: connection, topicPrefix: prefix }: KafkaConfi
 
 async function lag(admin: Admin, prefix: string): Promise<Finding> {
   const what = 'requests not yet taken'
-  const topic = topicOf(prefix, 'intake')
-  const ends = await admin.fetchTopicOffsets(topic)
-  const [taken] = await onceCoordinated(() => admin.fetchOffsets({ groupId: groupOf(prefix), topics: [topic] }))
-  const behind = ends.map(({ partition, high }) => {
-    const offset = taken?.partitions.find((one) => one.partition === partition)?.offset ?? '-1'
-    return BigInt(high) - (offset === '-1' ? 0n : BigInt(offset))
-  })
-  const most = behind.reduce((max, one) => (one > max ? one : max), 0n)
+  const behind = await onceCoordinated(() => intakeLag(admin, prefix))
+  const most = behind.reduce((max, { requests }) => (requests > max ? requests : max), 0n)
   if (most <= lagRequestsMax) return { what, found: `at most ${most} of a partition` }
   return { what, problem: `${most} of a partition`, remedy: remedyForLag }
 }

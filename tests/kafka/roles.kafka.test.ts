@@ -27,7 +27,8 @@ test('a job is priced by a book that nobody had to publish, figures say how far 
   expect(Number(first.charged)).toBeGreaterThan(0)
 
   const none = new Map([0, 1].map((partition) => [partition, 0]))
-  await expect.poll(() => owner.figure('pf3_owner_lag_requests'), soon).toEqual(none)
+  for (const member of fleet.members)
+    await expect.poll(() => member.figure('pf3_owner_lag_requests'), soon).toEqual(none)
   await expect.poll(() => owner.figure('pf3_owner_restoring_facts'), soon).toEqual(none)
   await expect.poll(() => projections.figure('pf3_views_lag_facts'), soon).toEqual(none)
   for (const member of fleet.members) {
@@ -39,6 +40,8 @@ test('a job is priced by a book that nobody had to publish, figures say how far 
     expect(await member.stop()).toBe(0)
     // Nobody decides, shows or takes it now: the client asks until somebody does.
     const during = jobs.run(wanted(member.roles))
+    const waiting = async () => [...(await api.figure('pf3_owner_lag_requests')).values()].toSorted()
+    if (member === owner) await expect.poll(waiting, soon).toEqual([0, 1])
     await member.start()
     const end = await during
     expect([member.roles, hasEnded(end), end.status, end.attempts]).toEqual([member.roles, true, 'succeeded', 1])
