@@ -195,6 +195,7 @@ function listenerOf(routes: readonly Route[], wire: Wire, serveParts: ServeParts
   return listener(wire, {
     handle: app,
     refuse: (request, response, refuse) => void serve(request, response, { refuse }, serveParts),
+    clock: serveParts.clock,
     random: serveParts.random,
   })
 }

@@ -13,6 +13,7 @@ import { readEveryVersion, readOwnSchemas } from '../schemas/own-schemas.ts'
 import { schemaRegistryFile } from '../schemas/registry-file.ts'
 import type { Config } from './config.ts'
 import type { KafkaConfig } from './kafka-config.ts'
+import type { Rows } from './metrics.ts'
 import type { Watched } from './watch.ts'
 
 export type Foundation = {
@@ -22,6 +23,8 @@ export type Foundation = {
   relay: Relay
   /** What is reached over a network, besides the brokers, and how to find out whether it answers. */
   outside: readonly Watched[]
+  /** Where processes share the partitions: requests that nobody has taken yet, by partition. */
+  lag?: (() => Promise<Rows>) | undefined
   /** Rejects never; resolves with the reason when the database has died by itself. */
   lost: Promise<Error>
   close(): Promise<void>
@@ -63,7 +66,7 @@ async function build(
 ): Promise<Foundation> {
   try {
     const relay = inProcessRelay()
-    const { log, codec, outside } = config.kafka
+    const { log, codec, outside, lag, close } = config.kafka
       ? await onKafka(config, config.kafka, onNotice)
       : await onDatabase(config, database, relay)
     return {
@@ -77,8 +80,10 @@ async function build(
           : [{ name: 'postgres' as const, look: () => database.asService((tx) => tx.query('SELECT 1')) }]),
         ...outside,
       ],
+      lag,
       lost,
       async close() {
+        await close?.()
         await log.close()
         await database.close()
       },
@@ -89,7 +94,7 @@ async function build(
   }
 }
 
-type LogAndCodec = { log: Log; codec: Codec; outside: readonly Watched[] }
+type LogAndCodec = Pick<Foundation, 'log' | 'codec' | 'outside' | 'lag'> & { close?: () => Promise<void> }
 
 async function onDatabase({ dataDir, partitionCount }: Config, database: Database, relay: Relay): Promise<LogAndCodec> {
   const ownSchemas = readOwnSchemas()
@@ -107,6 +112,8 @@ async function onKafka(
   onNotice: OnNotice,
 ): Promise<LogAndCodec> {
   const { kafkaLog } = await import('../platform/log/kafka/kafka.ts')
+  const { openAdmins } = await import('../platform/log/kafka/admins.ts')
+  const { intakeLag } = await import('../platform/log/kafka/lag.ts')
   const { openRegistry } = await import('../platform/registry/registry.ts')
   const own = readOwnSchemas()
   const { topicPrefix: prefix, connection } = kafka
@@ -122,5 +129,15 @@ async function onKafka(
     beforeDecoding: (values) => registry.learn(values),
     memberFile: join(dataDir, 'member'),
   })
-  return { log, codec: codecFor(registry, own), outside: [{ name: 'registry', look: registry.check }] }
+  const admins = openAdmins(connection, systemClock)
+  return {
+    log,
+    codec: codecFor(registry, own),
+    outside: [{ name: 'registry', look: registry.check }],
+    async lag() {
+      const found = await admins.ask((admin) => intakeLag(admin, prefix))
+      return found.map(({ partition, requests }) => [partition, Number(requests)] as const)
+    },
+    close: admins.close,
+  }
 }

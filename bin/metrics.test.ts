@@ -33,3 +33,15 @@ test('shows what waits to be taken and to be restored, and leaves out what nobod
   expect(rows('pf3_owner_restoring_facts')).toContain('pf3_owner_restoring_facts{partition="2"} 7000')
   expect(rows('pf3_postgres_up')).toEqual(['pf3_postgres_up 0'])
 })
+
+test('where processes share the partitions it shows what waits in all of them, and leaves it out while nobody can say', async () => {
+  const rowsWith = async (lag: () => Promise<(readonly [number, number])[]>) => {
+    const intakeEnd = () => Promise.reject(new Error('not asked'))
+    const registry = metricsRegistry({ owners: () => [owner(0)], intakeEnd, lag, views: () => [], watches: [] })
+    return (await registry.metrics()).split('\n').filter((line) => line.startsWith('pf3_owner_lag_requests{'))
+  }
+  const all = ['pf3_owner_lag_requests{partition="0"} 5', 'pf3_owner_lag_requests{partition="1"} 9']
+  expect(await rowsWith(async () => [[0, 5] as const, [1, 9] as const])).toEqual(all)
+  expect(await rowsWith(() => Promise.reject(new Error('no broker')))).toEqual([])
+  expect(await rowsWith(() => new Promise<never>(() => {}))).toEqual([])
+})

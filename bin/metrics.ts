@@ -6,12 +6,14 @@ import type { OwnerHealth } from '../processors/index.ts'
 import type { ProjectionHealth } from '../projections/runner.ts'
 import type { Watch, WatchedName } from './watch.ts'
 
-type Rows = readonly (readonly [partition: number, value: number])[]
+export type Rows = readonly (readonly [partition: number, value: number])[]
 
 export type MetricSources = {
   owners(): readonly OwnerHealth[]
   /** Offset after the last request of a partition. */
   intakeEnd(partition: number): Promise<bigint>
+  /** Where processes share the partitions: requests not taken of all of them, whoever serves them, or nobody. */
+  lag?: (() => Promise<Rows>) | undefined
   views(): readonly ProjectionHealth[]
   /** Left out where there is none: a figure that is always 0 would raise an alarm. */
   redis?: (() => RedisHealth) | undefined
@@ -19,7 +21,7 @@ export type MetricSources = {
 }
 
 /** Read from the parts when somebody asks, so nothing is counted twice and nothing has to be kept in step. */
-export function metricsRegistry({ owners, intakeEnd, views, redis, watches }: MetricSources): Registry {
+export function metricsRegistry({ owners, intakeEnd, lag, views, redis, watches }: MetricSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const gauge = (name: string, help: string, rows: () => Rows | Promise<Rows>) =>
@@ -53,8 +55,10 @@ export function metricsRegistry({ owners, intakeEnd, views, redis, watches }: Me
   gauge('pf3_owner_restoring_facts', 'Facts that a restore under way has still to read.', () =>
     owners().map((o) => [o.partition, o.restoringFacts]),
   )
-  gauge('pf3_owner_lag_requests', 'Requests that the owner has not taken yet; left out while the log cannot say.', () =>
-    lagOf(owners(), intakeEnd),
+  gauge(
+    'pf3_owner_lag_requests',
+    'Requests that the owner has not taken yet; left out while the log cannot say.',
+    () => (lag ? inTime(lag()).then((rows) => rows ?? []) : lagOf(owners(), intakeEnd)),
   )
   gauge('pf3_owner_indeterminate', 'Calls the last restore found under way.', () =>
     owners().map((o) => [o.partition, o.indeterminate]),
@@ -94,12 +98,14 @@ const upMeans: Readonly<Record<WatchedName, string>> = {
 const lagMsMax = 1_000
 
 /** Waits no longer than somebody who collects figures does. */
+const inTime = <Found>(found: Promise<Found>): Promise<Found | undefined> =>
+  within(systemClock, found, lagMsMax, () => new Error('late')).catch(() => undefined)
+
 async function lagOf(owners: readonly OwnerHealth[], intakeEnd: MetricSources['intakeEnd']): Promise<Rows> {
   const serving = owners.filter(({ phase }) => phase === 'serving')
   const rows = await Promise.all(
     serving.map(async ({ partition, intakeOffset }): Promise<Rows> => {
-      const late = () => new Error('late')
-      const end = await within(systemClock, intakeEnd(partition), lagMsMax, late).catch(() => undefined)
+      const end = await inTime(intakeEnd(partition))
       return end === undefined ? [] : [[partition, Number(end > intakeOffset ? end - intakeOffset : 0n)]]
     }),
   )

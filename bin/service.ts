@@ -5,15 +5,13 @@ import { systemClock as clock, systemRandom as random, sleep } from '../platform
 import { isFailure, PlatformError } from '../platform/errors.ts'
 import { migrate } from '../platform/postgres/migrate.ts'
 import type { Relay } from '../platform/relay/relay.ts'
-import { snapshotMigrations, snapshotStore } from '../platform/snapshots/snapshots.ts'
+import { snapshotStore } from '../platform/snapshots/snapshots.ts'
 import type { Logger } from '../platform/telemetry/service-log.ts'
-import { tokenUseMigrations } from '../platform/token-use/token-use.ts'
 import { localMasterKeyFile } from '../platform/vault/master-key.ts'
-import { payloadVault, vaultMigrations } from '../platform/vault/payload-vault.ts'
+import { payloadVault } from '../platform/vault/payload-vault.ts'
 import { parsePriceBook, starterBookJson } from '../pricing/index.ts'
 import { isAnchorDate, isTimeZone, type OwnerRole, periodAt, startOwner } from '../processors/index.ts'
-import { publishPrices, requestAppender, submissionMigrations } from '../producers/index.ts'
-import { projectionMigrations } from '../projections/index.ts'
+import { publishPrices, requestAppender } from '../producers/index.ts'
 import { bookInForce } from '../projections/price-books/queries.ts'
 import { type Projections, startProjections } from '../projections/runner.ts'
 import { localProvider, openAiCompatibleProvider } from '../providers/index.ts'
@@ -23,6 +21,7 @@ import type { Config } from './config.ts'
 import type { Foundation } from './foundation.ts'
 import { type Keeper, startKeeper } from './keeper.ts'
 import { metricsRegistry } from './metrics.ts'
+import { serviceMigrations } from './migrations.ts'
 import { type SharedRedis, sharedRedis } from './redis.ts'
 import type { RoleName } from './roles.ts'
 import { rootToken } from './root-token.ts'
@@ -101,13 +100,7 @@ async function startRoles(
   started: (() => Promise<void>)[],
 ) {
   const { database, log, codec } = foundation
-  await migrate(database, [
-    ...vaultMigrations,
-    ...snapshotMigrations,
-    ...tokenUseMigrations,
-    ...submissionMigrations,
-    ...projectionMigrations(),
-  ])
+  await migrate(database, serviceMigrations())
   const [token, masterKey] = await Promise.all([
     rootToken(config.rootToken, config.dataDir, random),
     localMasterKeyFile(config.masterKeyFile),
@@ -149,6 +142,7 @@ async function startRoles(
     registry: metricsRegistry({
       owners: () => running.owner?.health() ?? [],
       intakeEnd: log.intakeEnd,
+      lag: foundation.lag,
       views: () => running.views?.health() ?? [],
       redis: redis?.server.health,
       watches,

@@ -8,8 +8,9 @@ import {
   STATUS_CODES,
 } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Random } from '../../platform/clock.ts'
+import type { Clock, Random } from '../../platform/clock.ts'
 import { tlsVersionMin } from '../../platform/tls.ts'
 import { randomText } from '../../producers/index.ts'
 import { Problem, replyOf } from './problem.ts'
@@ -40,6 +41,8 @@ const waitsDefault: Waits = { headersMs: 20_000, requestMs: 300_000, lookMs: 5_0
 const keepAliveTimeoutMs = 65_000
 const connectionsMax = 20_000
 const headBytesMax = 16 * 1024
+/** How long a caller who was answered in mid-sentence is still listened to. */
+const lingerMs = 1_000
 
 export type Listener = {
   server: Server | TlsServer
@@ -56,6 +59,7 @@ export function listener(
   parts: {
     handle: RequestListener
     refuse: (request: IncomingMessage, response: ServerResponse, problem: Problem) => void
+    clock: Clock
     random: Random
   },
 ): Listener {
@@ -71,6 +75,7 @@ export function listener(
   const headers = securityHeaders({ isSecure: tls !== undefined })
   const answering = new WeakMap<Duplex, Set<ServerResponse>>()
   const broken = new WeakSet<Duplex>()
+  const lingering = new WeakSet<Duplex>()
 
   function take(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
@@ -81,6 +86,7 @@ export function listener(
   }
 
   const onRequest: RequestListener = (request, response) => {
+    if (lingering.has(request.socket)) return // It could not be answered.
     take(request, response)
     parts.handle(request, response)
   }
@@ -89,6 +95,25 @@ export function listener(
       ? createTlsServer({ ...options, ...tls, minVersion: tlsVersionMin }, onRequest)
       : createServer(options, onRequest)
   server.maxConnections = connectionsMax
+  /**
+   * Node closes a connection whose last answer is out at once. What its caller is still sending would then be answered with a
+   * reset, and a reset can overtake the answer: so it is heard and dropped for a while.
+   */
+  server.on(typeof tls === 'object' ? 'secureConnection' : 'connection', (socket: Socket) => {
+    const closeAtOnce = socket.destroySoon.bind(socket)
+    socket.destroySoon = () => {
+      if (lingering.has(socket)) return
+      const unread = [...(answering.get(socket) ?? [])].find(({ req }) => !req.complete)?.req
+      if (!unread || socket.destroyed) return closeAtOnce()
+      lingering.add(socket)
+      socket.end()
+      unread.once('end', closeAtOnce).resume()
+      socket.once(
+        'close',
+        parts.clock.after(lingerMs, () => socket.destroy()),
+      )
+    }
+  })
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     take(request, response)
     parts.refuse(request, response, new Problem('REQUEST_INVALID', { detail: 'Of Expect only 100-continue is known.' }))

@@ -1,8 +1,9 @@
 /** What `pf3 doctor` looks at on the Kafka profile: brokers, topics, schemas, and how far the owners have come. */
 import type { Admin } from 'kafkajs'
-import { systemClock as clock, within } from '../../platform/clock.ts'
-import { kafkaClient } from '../../platform/log/kafka/client.ts'
-import { diffTopics, groupOf, topicOf, topicPlans } from '../../platform/log/kafka/topics.ts'
+import { systemClock as clock, sleep, within } from '../../platform/clock.ts'
+import { isProtocolError, kafkaClient } from '../../platform/log/kafka/client.ts'
+import { intakeLag } from '../../platform/log/kafka/lag.ts'
+import { diffTopics, topicPlans } from '../../platform/log/kafka/topics.ts'
 import { diffSchemas } from '../../platform/registry/registry.ts'
 import { readOwnSchemas } from '../../schemas/own-schemas.ts'
 import type { KafkaConfig } from '../kafka-config.ts'
@@ -96,16 +97,24 @@ async function schemas({ registry: connection, topicPrefix: prefix }: KafkaConfi
 
 async function lag(admin: Admin, prefix: string): Promise<Finding> {
   const what = 'requests not yet taken'
-  const topic = topicOf(prefix, 'intake')
-  const ends = await admin.fetchTopicOffsets(topic)
-  const [taken] = await admin.fetchOffsets({ groupId: groupOf(prefix), topics: [topic] })
-  const behind = ends.map(({ partition, high }) => {
-    const offset = taken?.partitions.find((one) => one.partition === partition)?.offset ?? '-1'
-    return BigInt(high) - (offset === '-1' ? 0n : BigInt(offset))
-  })
-  const most = behind.reduce((max, one) => (one > max ? one : max), 0n)
+  const behind = await onceCoordinated(() => intakeLag(admin, prefix))
+  const most = behind.reduce((max, { requests }) => (requests > max ? requests : max), 0n)
   if (most <= lagRequestsMax) return { what, found: `at most ${most} of a partition` }
   return { what, problem: `${most} of a partition`, remedy: remedyForLag }
+}
+
+/** On a cluster that nobody has used yet, and after a broker has gone, no broker knows for a moment that a group is its own. */
+const notCoordinated = ['NOT_COORDINATOR_FOR_GROUP', 'GROUP_COORDINATOR_NOT_AVAILABLE', 'GROUP_LOAD_IN_PROGRESS']
+const lookAgainMs = 100
+
+async function onceCoordinated<Result>(ask: () => Promise<Result>): Promise<Result> {
+  for (const untilMs = clock.nowMs() + askMsMax; ; await sleep(clock, lookAgainMs)) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!isProtocolError(error, ...notCoordinated) || clock.nowMs() > untilMs) throw error
+    }
+  }
 }
 
 async function asked(what: string, remedy: string, run: () => Promise<Finding>): Promise<Finding> {

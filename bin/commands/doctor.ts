@@ -4,16 +4,19 @@ import { access, constants as mode, readdir, stat, statfs } from 'node:fs/promis
 import { createServer } from 'node:net'
 import { availableParallelism, tmpdir, totalmem } from 'node:os'
 import { dirname, resolve } from 'node:path'
+import type { Database } from '../../platform/postgres/database.ts'
 import { connectToRunning } from '../../platform/postgres/embedded.ts'
+import { compareMigrations } from '../../platform/postgres/migrate.ts'
 import { openPostgres } from '../../platform/postgres/postgres.ts'
 import { askRedis } from '../../platform/redis/redis.ts'
 import { readCertificate } from '../certificate.ts'
 import { type Config, ConfigError, readConfig } from '../config.ts'
+import { serviceMigrations } from '../migrations.ts'
 import { printLine, toJson } from '../print.ts'
 import { redisAddress } from '../redis.ts'
 import type { Finding } from './finding.ts'
 
-type Examine = (config: Config) => Promise<Finding | undefined>
+type Examine = (config: Config) => Promise<Finding | Finding[] | undefined>
 
 const freeBytesMin = 1024 ** 3
 const memoryBytesMin = 2 * 1024 ** 3
@@ -62,7 +65,7 @@ export async function examine(env: Readonly<Record<string, string | undefined>>)
   const found: Finding[] = [...first, { what: 'configuration', found: 'sound' }]
   for (const check of checks) {
     const finding = await check(config)
-    if (finding) found.push(finding)
+    if (finding) found.push(...(Array.isArray(finding) ? finding : [finding]))
   }
   if (!config.kafka) return found
   const { examineKafka } = await import('./doctor-kafka.ts')
@@ -137,22 +140,7 @@ const postgres: Examine = async ({ postgresUrl, dataDir: dir }) => {
   try {
     const database = await openPostgres({ url: postgresUrl, poolMax: 1 })
     try {
-      const { rows } = await database.asOwner((tx) =>
-        tx.query<{ version: string; ms: string }>(
-          `SELECT current_setting('server_version') AS version, floor(extract(epoch FROM clock_timestamp()) * 1000) AS ms`,
-        ),
-      )
-      const version = rows[0]?.version ?? ''
-      const apartMs = Math.abs(Date.now() - Number(rows[0]?.ms))
-      if (apartMs > clockApartMsMax)
-        return {
-          what: 'clock',
-          problem: `${apartMs} ms apart from the database's`,
-          remedy: 'Let both machines follow the same time servers.',
-        }
-      if (Number.parseInt(version, 10) >= postgresVersionMin) return { what, found: `PostgreSQL ${version}` }
-      const remedy = 'Let PF3_POSTGRES_URL name a newer server.'
-      return { what, problem: `PostgreSQL ${version} is too old: ${postgresVersionMin} is needed`, remedy }
+      return [await server(database), await databaseClock(database), await tables(database)]
     } finally {
       await database.close()
     }
@@ -161,6 +149,40 @@ const postgres: Examine = async ({ postgresUrl, dataDir: dir }) => {
       'See that the server runs, that PF3_POSTGRES_URL is right, and that its user may make roles and tables.'
     return { what, problem: withoutSecrets(error, postgresUrl), remedy }
   }
+}
+
+async function server(database: Database): Promise<Finding> {
+  const what = 'database'
+  const { rows } = await database.asOwner((tx) =>
+    tx.query<{ version: string }>(`SELECT current_setting('server_version') AS version`),
+  )
+  const version = rows[0]?.version ?? ''
+  if (Number.parseInt(version, 10) >= postgresVersionMin) return { what, found: `PostgreSQL ${version}` }
+  const remedy = 'Let PF3_POSTGRES_URL name a newer server.'
+  return { what, problem: `PostgreSQL ${version} is too old: ${postgresVersionMin} is needed`, remedy }
+}
+
+async function databaseClock(database: Database): Promise<Finding> {
+  const what = 'clock'
+  const { rows } = await database.asOwner((tx) =>
+    tx.query<{ ms: string }>('SELECT floor(extract(epoch FROM clock_timestamp()) * 1000) AS ms'),
+  )
+  const apartMs = Math.abs(Date.now() - Number(rows[0]?.ms))
+  if (apartMs <= clockApartMsMax) return { what, found: `with the database's, to ${clockApartMsMax} ms` }
+  const remedy = 'Let both machines follow the same time servers.'
+  return { what, problem: `${apartMs} ms apart from the database's`, remedy }
+}
+
+async function tables(database: Database): Promise<Finding> {
+  const what = 'tables'
+  const { isNew, pending, changed } = await compareMigrations(database, serviceMigrations())
+  if (changed.length > 0) {
+    const remedy = 'Start the build that made them; a build that was altered may not be led to this database.'
+    return { what, problem: `made otherwise than this build makes them: ${changed.join(', ')}`, remedy }
+  }
+  if (isNew) return { what, found: 'none yet; the first start makes them' }
+  if (pending.length > 0) return { what, found: `the next start of this build makes ${pending.length} more` }
+  return { what, found: 'as this build needs them' }
 }
 
 const redis: Examine = async ({ redis: given }) => {

@@ -34,9 +34,38 @@ export async function migrate(database: Database, migrations: readonly Migration
   })
 }
 
-async function notRecorded(tx: Tx, migrations: readonly Migration[]): Promise<Migration[]> {
+/**
+ * What `migrate` would find: names that it has still to run, and those it would throw MIGRATION_CHANGED for. Changes
+ * nothing. `isNew` when the database has none of PF-3's tables yet.
+ */
+export async function compareMigrations(
+  database: Database,
+  migrations: readonly Migration[],
+): Promise<{ isNew: boolean; pending: string[]; changed: string[] }> {
+  return database.asOwner(async (tx) => {
+    const { rows } = await tx.query<{ is_there: boolean }>(
+      `SELECT to_regclass('pf3_migration') IS NOT NULL AS is_there`,
+    )
+    const names = migrations.map(({ name }) => name)
+    if (!rows[0]?.is_there) return { isNew: true, pending: names, changed: [] }
+    const recorded = await recordedIn(tx)
+    return {
+      isNew: false,
+      pending: names.filter((name) => !recorded.has(name)),
+      changed: migrations
+        .filter((one) => recorded.has(one.name) && recorded.get(one.name) !== hashOf(one))
+        .map(({ name }) => name),
+    }
+  })
+}
+
+async function recordedIn(tx: Tx): Promise<Map<string, string>> {
   const { rows } = await tx.query<{ name: string; hash: string }>('SELECT name, hash FROM pf3_migration')
-  const recorded = new Map(rows.map(({ name, hash }) => [name, hash]))
+  return new Map(rows.map(({ name, hash }) => [name, hash]))
+}
+
+async function notRecorded(tx: Tx, migrations: readonly Migration[]): Promise<Migration[]> {
+  const recorded = await recordedIn(tx)
   for (const migration of migrations) {
     const hash = recorded.get(migration.name)
     if (hash !== undefined && hash !== hashOf(migration)) {

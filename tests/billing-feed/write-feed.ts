@@ -1,6 +1,6 @@
 /** Writes billing facts as an owner does: one transactional writer per partition, records as in the registry. */
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
-import { Kafka, logLevel, type Producer } from 'kafkajs'
+import { Kafka, type KafkaConfig, logLevel, type Producer } from 'kafkajs'
 import { partitionOf } from '../../platform/log/partitioner.ts'
 import { avroType, codecFor } from '../../schemas/codec.ts'
 import type { JobRated } from '../../schemas/events.generated.ts'
@@ -28,9 +28,15 @@ const otherSchema = JSON.stringify({
 
 export type FeedWriter = Awaited<ReturnType<typeof openFeedWriter>>
 
-export async function openFeedWriter(brokers: string, registryUrl: string, topic: string) {
+export async function openFeedWriter(
+  brokers: string,
+  registryUrl: string,
+  topic: string,
+  access: Pick<KafkaConfig, 'ssl' | 'sasl'> = {},
+) {
   const kafka = new Kafka({
     clientId: 'billing-feed-test',
+    ...access,
     brokers: brokers.split(','),
     logLevel: logLevel.NOTHING,
     retry: { initialRetryTime: 50, retries: 12 },

@@ -16,33 +16,46 @@ const patienceMs = 20_000
 
 /**
  * Sends the parts one after the other, each after `gapMs`, and hears until the other side closes. Ends with what was
- * heard also when the other side cuts the connection off.
+ * heard also when the other side cuts the connection off. With `hearsAfterMs` it does not listen before, as a caller that is busy sending.
  */
 export function speak(
   port: number,
   parts: Iterable<string | Buffer>,
-  { gapMs = 0, endsAfter = false }: { gapMs?: number; endsAfter?: boolean } = {},
+  {
+    gapMs = 0,
+    endsAfter = false,
+    hearsAfterMs = 0,
+  }: { gapMs?: number; endsAfter?: boolean; hearsAfterMs?: number } = {},
 ): Promise<Heard> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
     let text = ''
     let isOver = false
+    let goOn = () => {}
     const giveUp = setTimeout(() => {
       socket.destroy()
       reject(new Error(`The other side never closed; heard: ${text.slice(0, 1_000)}`))
     }, patienceMs)
     socket.setEncoding('utf8')
-    socket.on('data', (chunk: string) => (text += chunk))
+    const hear = () => socket.on('data', (chunk: string) => (text += chunk))
+    if (hearsAfterMs === 0) hear()
+    else setTimeout(hear, hearsAfterMs)
     socket.on('error', () => undefined) // Cut off: what was heard before counts.
     socket.on('close', () => {
       isOver = true
+      goOn()
       clearTimeout(giveUp)
       resolve(heardIn(text))
     })
     socket.on('connect', async () => {
       for (const part of parts) {
         if (isOver) return
-        if (!socket.write(part)) await new Promise<void>((go) => socket.once('drain', go).once('close', () => go()))
+        if (!socket.write(part)) {
+          await new Promise<void>((go) => {
+            goOn = go
+            socket.once('drain', go)
+          })
+        }
         if (gapMs > 0) await new Promise((go) => setTimeout(go, gapMs))
       }
       if (endsAfter) socket.end()

@@ -65,6 +65,23 @@ test('a body without end is refused at its bound', async () => {
   expectProblem(await speak(port(), [start, ...forever(chunk)]), 413, 'BODY_TOO_LARGE')
 })
 
+test('a caller that sends on and listens late still hears why its body was refused', async () => {
+  const start = head('POST /v1/tenants/harbor/tokens HTTP/1.1', 'Host: x', bearer(), json, 'Transfer-Encoding: chunked')
+  const chunk = `10000\r\n${' '.repeat(0x10000)}\r\n`
+  expectProblem(await speak(port(), [start, ...forever(chunk)], { hearsAfterMs: 500 }), 413, 'BODY_TOO_LARGE')
+})
+
+test('a caller that never stops is cut off, and what it sends after its body is no request', async () => {
+  const start = head('POST /v1/tenants/harbor/tokens HTTP/1.1', 'Host: x', bearer(), json, 'Transfer-Encoding: chunked')
+  const body = `400000\r\n${' '.repeat(0x400000)}\r\n20000\r\n${' '.repeat(0x20000)}\r\n`
+  const since = performance.now()
+  const heard = await speak(port(), [start, body, '0\r\n\r\n', head('GET /healthz HTTP/1.1', 'Host: x')])
+  expectProblem(heard, 413, 'BODY_TOO_LARGE')
+  expect(heard.text.match(/HTTP\/1\.1 /g)).toHaveLength(1)
+  await speak(port(), [start, ...forever(`1000\r\n${' '.repeat(0x1000)}\r\n`)], { hearsAfterMs: 10_000 })
+  expect(performance.now() - since).toBeLessThan(8_000)
+})
+
 test('a body without end is not waited for when nobody may send one', async () => {
   const start = head('POST /v1/jobs HTTP/1.1', 'Host: x', json, 'Transfer-Encoding: chunked')
   const chunk = `1000\r\n${' '.repeat(0x1000)}\r\n`

@@ -1,8 +1,6 @@
-/** The whole profile by TLS 1.3 and password: brokers that take nothing else, and a registry behind a door that does not either. */
+/** The whole profile by TLS 1.3 and password: brokers, registry, PostgreSQL and Redis that take nothing else. */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
-import { createServer } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
@@ -10,9 +8,12 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { hasEnded, jobClient } from '../../bin/demo/job-client.ts'
 import { cleanEnv, pf3Path } from '../../bin/demo/service-process.ts'
-import { freePort } from '../machine/free-port.ts'
+import { openPostgres } from '../../platform/postgres/postgres.ts'
+import { startPostgres } from '../postgres/start-postgres.ts'
+import { ownRedis } from '../redis/own-redis.ts'
 import { type KafkaStack, startOwnKafka } from '../stack/kafka.ts'
 import { makeCertificate } from '../transport/certificate.ts'
+import { type SecuredRegistry, securedRegistry } from '../transport/secured-registry.ts'
 import { startFleet } from './fleet.ts'
 
 const certificate = makeCertificate(['localhost'])
@@ -31,35 +32,10 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-/** The registry of the run, by TLS 1.3 and for those who know the password. `asked` are requests that it has let through. */
-async function securedRegistry() {
-  const behind = new URL(process.env['PF3_TEST_REGISTRY_URL'] ?? '')
-  const wanted = `Basic ${Buffer.from(`${login.username}:${login.password}`).toString('base64')}`
-  let asked = 0
-  const server = createServer(
-    { key: certificate.key, cert: certificate.cert, minVersion: 'TLSv1.3' },
-    (incoming, answer) => {
-      if (incoming.headers.authorization !== wanted) return void answer.writeHead(401).end('{"error_code":401}')
-      asked += 1
-      const { authorization: _, ...headers } = incoming.headers
-      const passed = request(
-        { host: behind.hostname, port: behind.port, path: incoming.url, method: incoming.method, headers },
-        (reply) => {
-          answer.writeHead(reply.statusCode ?? 502, reply.headers)
-          reply.pipe(answer)
-        },
-      )
-      passed.on('error', () => answer.destroy())
-      incoming.pipe(passed)
-    },
-  )
-  const port = await freePort()
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { url: `https://localhost:${port}${behind.pathname}`, asked: () => asked }
+async function ownRegistry(): Promise<SecuredRegistry> {
+  const made = await securedRegistry(process.env['PF3_TEST_REGISTRY_URL'] ?? '', { ...certificate, ...login })
+  onTestFinished(() => made.close())
+  return made
 }
 
 const brokersBy = (more: Readonly<Record<string, string>> = {}) => ({
@@ -79,13 +55,44 @@ const registryBy = (url: string, more: Readonly<Record<string, string>> = {}) =>
   ...more,
 })
 
-test('jobs run with brokers and registry by TLS 1.3 and password, and doctor finds nothing wrong', async () => {
-  const registry = await securedRegistry()
+/** PostgreSQL and Redis by TLS 1.3 and password. */
+async function ownStores() {
+  const postgres = await startPostgres({ tls: certificate, password: login.password })
+  onTestFinished(postgres.stop)
+  const redis = await ownRedis({ tls: certificate, settings: ['--requirepass', login.password] })
+  const url = new URL(postgres.url)
+  url.hostname = 'localhost'
+  url.search = `sslmode=verify-full&sslrootcert=${files.ca}`
+  return {
+    PF3_POSTGRES_URL: url.href,
+    PF3_REDIS_URL: redis.url.replace('://', `://:${login.password}@`),
+    PF3_REDIS_CA_FILE: files.ca,
+  }
+}
+
+/** What the connections to the database speak. */
+async function spokenTo(url: string): Promise<Record<string, unknown>[]> {
+  const database = await openPostgres({ url, poolMax: 1 })
+  try {
+    const { rows } = await database.asOwner((tx) =>
+      tx.query(
+        'SELECT DISTINCT s.version FROM pg_stat_ssl s JOIN pg_stat_activity USING (pid) WHERE usename IS NOT NULL',
+      ),
+    )
+    return rows
+  } finally {
+    await database.close()
+  }
+}
+
+test('jobs run with everything by TLS 1.3 and password, and doctor finds nothing wrong', async () => {
+  const registry = await ownRegistry()
+  const stores = await ownStores()
   const fleet = await startFleet({
     members: ['api,owner,projections', 'owner'],
     partitionCount: 2,
     connectionsMax: 4,
-    env: { PF3_LOCAL_THREADS: '1', ...brokersBy(), ...registryBy(registry.url) },
+    env: { PF3_LOCAL_THREADS: '1', ...brokersBy(), ...registryBy(registry.url), ...stores },
   })
   const { token } = await fleet.tenant('harbor')
   const jobs = jobClient(fleet.client)
@@ -94,7 +101,9 @@ test('jobs run with brokers and registry by TLS 1.3 and password, and doctor fin
   expect([hasEnded(end), end.status]).toEqual([true, 'succeeded'])
   expect(registry.asked()).toBeGreaterThan(0)
   const { stdout } = await run(['doctor'], fleet.env)
-  expect(stdout).not.toMatch(/✗|problem/i)
+  expect(stdout).toMatch(/^ok +Redis: .* by TLSv1\.3$/m)
+  expect(stdout).not.toContain('WRONG')
+  expect(await spokenTo(stores.PF3_POSTGRES_URL)).toEqual([{ version: 'TLSv1.3' }])
 })
 
 const run = (words: string[], env: Readonly<Record<string, string>>) =>
@@ -117,7 +126,7 @@ const diffWith = (more: Readonly<Record<string, string>>): Promise<string> =>
 
 /** What it says when it cannot reach what it is led to; it asks brokers and registry, and changes nothing. */
 async function refusal(more: Readonly<Record<string, string>>): Promise<string> {
-  const { url } = await securedRegistry()
+  const { url } = await ownRegistry()
   const failed = await diffWith({ ...brokersBy(), ...registryBy(url), ...more })
   expect(failed, 'no secret is told').not.toContain(more['PF3_KAFKA_PASSWORD'] ?? login.password)
   return failed

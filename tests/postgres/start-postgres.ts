@@ -31,6 +31,8 @@ export async function teardown(): Promise<void> {
 export type StartOptions = {
   /** PEM; without it the server speaks plain text. */
   tls?: { cert: string; key: string }
+  /** Asked for, by SCRAM; without it the server lets everybody in. Letters and digits, as it stands in the URL. */
+  password?: string
   /** As `name=value`. */
   settings?: readonly string[]
 }
@@ -38,6 +40,7 @@ export type StartOptions = {
 /** Starts a server and answers where it is and how to end it. Throws, naming the command to run, when there are no binaries. */
 export async function startPostgres({
   tls,
+  password,
   settings = [],
 }: StartOptions = {}): Promise<{ url: string; stop: () => Promise<void> }> {
   const bin = findBinaries()
@@ -51,7 +54,7 @@ export async function startPostgres({
 
   const made = spawnSync(
     join(bin, 'initdb'),
-    ['-D', data, '-U', 'pf3_test', '--auth=trust', '-E', 'UTF8', '--no-sync'],
+    ['-D', data, '-U', 'pf3_test', '-E', 'UTF8', '--no-sync', ...askingFor(password, dir, user)],
     { ...run, encoding: 'utf8' },
   )
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr || made.error}`)
@@ -87,7 +90,7 @@ export async function startPostgres({
     clearTimeout(giveUp)
     rmSync(dir, { recursive: true, force: true })
   }
-  const url = `postgres://pf3_test@127.0.0.1:${port}/postgres`
+  const url = `postgres://pf3_test${password === undefined ? '' : `:${password}`}@127.0.0.1:${port}/postgres`
   try {
     await answering(url, () => server.exitCode === null)
   } catch (error) {
@@ -97,11 +100,17 @@ export async function startPostgres({
   return { url, stop }
 }
 
-function writeTls(
-  dir: string,
-  { cert, key }: { cert: string; key: string },
-  user: { uid: number; gid: number } | undefined,
-): string[] {
+type User = { uid: number; gid: number } | undefined
+
+function askingFor(password: string | undefined, dir: string, user: User): string[] {
+  if (password === undefined) return ['--auth=trust']
+  const file = join(dir, 'password')
+  writeFileSync(file, password, { mode: 0o600 })
+  if (user) chownSync(file, user.uid, user.gid)
+  return ['--auth=scram-sha-256', `--pwfile=${file}`]
+}
+
+function writeTls(dir: string, { cert, key }: { cert: string; key: string }, user: User): string[] {
   const files = { ssl_cert_file: join(dir, 'cert.pem'), ssl_key_file: join(dir, 'key.pem') }
   writeFileSync(files.ssl_cert_file, cert, { mode: 0o600 })
   writeFileSync(files.ssl_key_file, key, { mode: 0o600 })
@@ -123,7 +132,7 @@ function findBinaries(): string {
 }
 
 /** PostgreSQL refuses to run as root; its package brings a user for it. */
-function unprivilegedUser(): { uid: number; gid: number } | undefined {
+function unprivilegedUser(): User {
   if (process.getuid?.() !== 0) return undefined
   const [uid, gid] = ['-u', '-g'].map((flag) =>
     Number.parseInt(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout, 10),

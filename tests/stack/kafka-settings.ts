@@ -18,6 +18,8 @@ export type BrokerSettings = {
   dataDir: string
   /** Files of PEM: key and certificate, and the authority; with them TLS 1.3 and SCRAM-SHA-512 or nothing. */
   secured?: { keyStore: string; trustStore: string; username: string; password: string } | undefined
+  /** Properties that are otherwise than `brokerRules` has them. */
+  rules?: Readonly<Record<string, string>> | undefined
 }
 
 /** Where clients reach a broker: by the name that its certificate is for, when it has one. */
@@ -56,6 +58,7 @@ export function serverProperties(of: BrokerSettings): string {
     'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,CLIENT:${of.secured ? 'SASL_SSL' : 'PLAINTEXT'}`,
     'log.dirs': of.dataDir,
     ...(of.secured && securedBy(of.secured)),
+    ...of.rules,
   }
   return Object.entries(properties)
     .map(([key, value]) => `${key}=${value}\n`)

@@ -36,13 +36,15 @@ export type KafkaOptions = {
   brokerCount: 1 | 3
   /** TLS 1.3 and SCRAM-SHA-512, and nothing else, for clients and brokers alike; without it, plain text. */
   secured?: Secured
+  /** Properties of the brokers, where they are to be otherwise. */
+  rules?: Readonly<Record<string, string>>
 }
 
 const startWaitMs = 90_000
 const clusterId = 'cGYzLXN0YWNrLWNsdXN0ZQ'
 const heap = ['-Xms256m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
-export async function startKafka({ jars, dir, brokerCount, secured }: KafkaOptions): Promise<KafkaStack> {
+export async function startKafka({ jars, dir, brokerCount, secured, rules }: KafkaOptions): Promise<KafkaStack> {
   const places = await Promise.all(
     Array.from({ length: brokerCount }, async (_, index) => ({
       id: index + 1,
@@ -67,7 +69,7 @@ export async function startKafka({ jars, dir, brokerCount, secured }: KafkaOptio
     const home = join(dir, `kafka-${place.id}`)
     mkdirSync(home, { recursive: true })
     const file = join(home, 'server.properties')
-    const settings = { ...place, voters, brokerCount, dataDir: join(home, 'data'), secured: pem }
+    const settings = { ...place, voters, brokerCount, dataDir: join(home, 'data'), secured: pem, rules }
     writeFileSync(file, serverProperties(settings), { mode: 0o600 })
     const user = secured ? formattingUser(secured) : []
     await promisify(execFile)('java', [

@@ -1,4 +1,4 @@
-/** Connections to a PostgreSQL server: TLS 1.3 to the server that was meant, or none. */
+/** Connections to a PostgreSQL server: TLS 1.3 and password to the server that was meant, or none. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ writeFileSync(otherCa, makeCertificate(['localhost']).cert)
 let modern: Awaited<ReturnType<typeof startPostgres>>
 let old: Awaited<ReturnType<typeof startPostgres>>
 beforeAll(async () => {
-  modern = await startPostgres({ tls: certificate })
+  modern = await startPostgres({ tls: certificate, password: 'correcthorse' })
   old = await startPostgres({ tls: certificate, settings: ['ssl_max_protocol_version=TLSv1.2'] })
 })
 afterAll(async () => {
@@ -25,6 +25,12 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
+const withPassword = (url: string, password: string): string => {
+  const asked = new URL(url)
+  asked.password = password
+  return asked.href
+}
+
 const open = (url: string, host: string, root: string) => {
   const asked = new URL(url)
   asked.hostname = host
@@ -32,7 +38,7 @@ const open = (url: string, host: string, root: string) => {
   return openPostgres({ url: asked.href, poolMax: 1, connectWaitMs: 5_000 })
 }
 
-test('a server with TLS 1.3 and a certificate for its name is spoken to by TLS 1.3', async () => {
+test('a server with TLS 1.3 and a certificate for its name is spoken to by TLS 1.3, with the password it asks for', async () => {
   const database = await open(modern.url, 'localhost', ca)
   const { rows } = await database.asOwner((tx) =>
     tx.query('SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()'),
@@ -45,6 +51,14 @@ test.each([
   ['TLS 1.2 at most', () => old.url, 'localhost', ca, /protocol version/],
   ['another authority', () => modern.url, 'localhost', otherCa, /self-signed|unable to/],
   ['a certificate for another name', () => modern.url, '127.0.0.1', ca, /does not match|altnames/],
+  [
+    'another password',
+    () => withPassword(modern.url, 'wrongbattery'),
+    'localhost',
+    ca,
+    /password authentication failed/,
+  ],
+  ['a password that nobody was told', () => withPassword(modern.url, ''), 'localhost', ca, /password/],
 ] as const)('a server with %s is not spoken to', async (_, url, host, root, why) => {
   const refused = await open(url(), host, root).then(
     () => undefined,
@@ -52,4 +66,5 @@ test.each([
   )
   expect(refused).toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
   expect(String(refused?.cause)).toMatch(why)
+  expect(`${refused} ${refused?.cause}`).not.toMatch(/correcthorse|wrongbattery/)
 })

@@ -164,3 +164,25 @@ test('a read that may not wait comes to its end also when a fact is missing befo
   }
   expect((await log.readFacts(0, startOfFacts, { recordsMax: 10, waitMs: 0 })).facts).toEqual([])
 })
+
+test('the end of the directory is behind its last fact, also when more stands before the end than a reader holds in memory', async () => {
+  const prefix = await freshTopics()
+  const log = await openOn(prefix)
+  const topic = `${prefix}directory`
+  const kafka = kafkaClient({ brokers })
+  const producer = kafka.producer()
+  const aborting = kafka.producer({ transactionalId: `${prefix}aborting`, idempotent: true, maxInFlightRequests: 1 })
+  await Promise.all([producer.connect(), aborting.connect()])
+  onTestFinished(async () => {
+    await Promise.all([producer.disconnect(), aborting.disconnect()])
+    await log.close()
+  })
+  const facts = (count: number, bytes: number) =>
+    Array.from({ length: count }, () => ({ partition: 0, key: 'k', value: Buffer.alloc(bytes, 7) }))
+  for (let written = 0; written < 300; written += 10) await producer.send({ topic, messages: facts(10, 100_000) })
+  // Looking backwards finds nothing, until it looks so far back that there is too much.
+  const transaction = await aborting.transaction()
+  await transaction.send({ topic, messages: facts(200, 10) })
+  await transaction.abort()
+  expect(await log.directoryEnd()).toBe(300n)
+})

@@ -244,7 +244,11 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       for (let back = 2n; end !== directorySeen.end; back *= 8n) {
         const from = end > back ? end - back : 0n
         lane.seek({ [of]: from })
-        const isWhole = await lane.fill(() => false, 0) // Never enough: all that is there is read.
+        // Never enough: all that is there is read. Of it only the last counts, and what comes before must not fill its room.
+        const isWhole = await lane.fill(() => {
+          lane.take(of, lane.buffered(of).length - 1)
+          return false
+        }, 0)
         const last = lane.buffered(of).at(-1)
         if (!last && from > 0n) continue
         const seen = { end, afterLast: last ? last.offset + 1n : 0n }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -22,6 +23,7 @@ class Ledger:
     tenant_id: str
     period: str | None
     wait_seconds_max: int
+    ca_file: str | None
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_opener = urllib.request.build_opener(_NoRedirect())
+def _opener_of(ledger: Ledger) -> urllib.request.OpenerDirector:
+    tls = ssl.create_default_context(cafile=ledger.ca_file)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_3
+    return urllib.request.build_opener(_NoRedirect(), urllib.request.HTTPSHandler(context=tls))
 
 
 def _figures_of_ledger(ledger: Ledger, period: str) -> Figures:
@@ -105,7 +110,7 @@ def _figures_of_ledger(ledger: Ledger, period: str) -> Figures:
         f"{ledger.url.rstrip('/')}/v1/billing/ledger?{query}", headers={"authorization": f"Bearer {ledger.token}"}
     )
     try:
-        with _opener.open(request, timeout=30) as answer:
+        with _opener_of(ledger).open(request, timeout=30) as answer:
             text = answer.read()
     except urllib.error.HTTPError as error:
         said = error.read(500).decode("utf8", "replace")

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sqlite3
+import ssl
 import sys
 import urllib.parse
 
@@ -16,7 +17,7 @@ from amount import decimal_from_pico
 from balances import Balances
 from compare import Comparison, Ledger, compare_with_ledger
 from errors import FeedError
-from feed import Feed
+from feed import Access, Feed, Login
 
 
 def options() -> argparse.Namespace:
@@ -26,6 +27,10 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--brokers", required=True, metavar="HOST:PORT[,HOST:PORT]")
     parser.add_argument("--registry", required=True, metavar="URL", help="schema registry with the Confluent API")
+    parser.add_argument("--tls", action="store_true", help="speaks to the brokers by TLS")
+    parser.add_argument("--user", metavar="NAME", help="SASL SCRAM-SHA-512, by TLS; password in KAFKA_PASSWORD")
+    parser.add_argument("--registry-user", metavar="NAME", help="by https; password in REGISTRY_PASSWORD")
+    parser.add_argument("--ca", metavar="FILE", help="authorities of all certificates, PEM; otherwise the system's")
     parser.add_argument("--topic", default="pf3.billing", metavar="NAME")
     parser.add_argument("--state", metavar="FILE", help="goes on from there, and keeps position and balances there")
     parser.add_argument("--json", action="store_true", help="says everything as one JSON object")
@@ -35,6 +40,16 @@ def options() -> argparse.Namespace:
     parser.add_argument("--compare-wait", type=int, default=10, metavar="S", help="how long the ledger may lag")
     parser.add_argument("--idle", type=int, default=60, metavar="S", help="gives up after so long with nothing new")
     values = parser.parse_args()
+    if values.user is not None and not values.tls:
+        parser.error("--user goes with --tls")
+    if values.registry_user is not None and not is_safe_url(values.registry):
+        parser.error("--registry-user goes with an https URL in --registry, or http on this machine")
+    for user, password_name in ((values.user, "KAFKA_PASSWORD"), (values.registry_user, "REGISTRY_PASSWORD")):
+        # In the environment: arguments can be seen by every process of the machine.
+        if user is not None and not os.environ.get(password_name):
+            parser.error(f"--user and --registry-user need their passwords: {password_name} is not set")
+    if values.ca is not None and not is_certificate(values.ca):
+        parser.error(f"--ca: {values.ca} cannot be read, or holds no certificate in PEM")
     if values.compare is not None:
         if not is_safe_url(values.compare):
             parser.error("--compare is an https URL, or http on this machine")
@@ -48,21 +63,48 @@ def options() -> argparse.Namespace:
 
 
 def is_safe_url(text: str) -> bool:
-    """A token must not cross a network in the clear."""
+    """Tokens and passwords must not cross a network in the clear."""
     url = urllib.parse.urlsplit(text)
     return url.scheme == "https" or (url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost", "::1"))
 
 
+def is_certificate(path: str) -> bool:
+    try:
+        ssl.create_default_context(cafile=path)
+        return True
+    except OSError:
+        return False
+
+
+def access_of(wish: argparse.Namespace) -> Access:
+    def login(user: str | None, password_name: str) -> Login | None:
+        return None if user is None else Login(user, os.environ[password_name])
+
+    return Access(
+        tls=wish.tls,
+        login=login(wish.user, "KAFKA_PASSWORD"),
+        registry_login=login(wish.registry_user, "REGISTRY_PASSWORD"),
+        ca_file=wish.ca,
+    )
+
+
 def main() -> int:
     wish = options()
-    feed = Feed(wish.brokers, wish.registry, wish.topic, wish.idle)
+    feed = Feed(wish.brokers, wish.registry, wish.topic, wish.idle, access_of(wish))
     try:
         balances = Balances(wish.state, wish.topic, feed.cluster)
         try:
             feed.read(balances.positions(), balances.take)
             comparison = None
             if wish.compare is not None:
-                ledger = Ledger(wish.compare, os.environ["PF3_TOKEN"], wish.tenant, wish.period, wish.compare_wait)
+                ledger = Ledger(
+                    url=wish.compare,
+                    token=os.environ["PF3_TOKEN"],
+                    tenant_id=wish.tenant,
+                    period=wish.period,
+                    wait_seconds_max=wish.compare_wait,
+                    ca_file=wish.ca,
+                )
                 comparison = compare_with_ledger(list(balances.all(wish.tenant)), ledger)
             (say_json if wish.json else say_text)(wish.topic, balances, comparison)
             return 1 if comparison and comparison.differences else 0

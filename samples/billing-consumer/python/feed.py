@@ -57,12 +57,48 @@ class Place:
     end: int
 
 
+@dataclass(frozen=True)
+class Login:
+    username: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Access:
+    """How brokers and registry are spoken to."""
+
+    tls: bool
+    login: Login | None
+    """For SASL SCRAM-SHA-512 with the brokers."""
+    registry_login: Login | None
+    ca_file: str | None
+    """Authorities that certificates are proven by; without it those the system knows."""
+
+    def of_brokers(self) -> dict[str, str]:
+        settings = {"security.protocol": ("SASL_" if self.login else "") + ("SSL" if self.tls else "PLAINTEXT")}
+        if self.tls and self.ca_file is not None:
+            settings["ssl.ca.location"] = self.ca_file
+        if self.login is not None:
+            settings["sasl.mechanism"] = "SCRAM-SHA-512"
+            settings["sasl.username"] = self.login.username
+            settings["sasl.password"] = self.login.password
+        return settings
+
+    def of_registry(self) -> dict[str, str]:
+        settings = {}
+        if self.ca_file is not None:
+            settings["ssl.ca.location"] = self.ca_file
+        if self.registry_login is not None:
+            settings["basic.auth.user.info"] = f"{self.registry_login.username}:{self.registry_login.password}"
+        return settings
+
+
 class Feed:
-    def __init__(self, brokers: str, registry_url: str, topic: str, idle_seconds_max: int):
-        # TLS and SASL of your cluster go here (`security.protocol` and so on), credentials of the registry below.
+    def __init__(self, brokers: str, registry_url: str, topic: str, idle_seconds_max: int, access: Access):
         self._trouble = ""
         self._consumer = Consumer(
             {
+                **access.of_brokers(),
                 "bootstrap.servers": brokers,
                 "client.id": "billing-consumer",
                 "group.id": f"billing-consumer-{uuid.uuid4()}",  # Asked for, never joined: partitions are assigned.
@@ -75,13 +111,14 @@ class Feed:
                 "log_level": 0,
             }
         )
-        self._registry = SchemaRegistryClient({"url": registry_url})
+        self._registry = SchemaRegistryClient({"url": registry_url, **access.of_registry()})
         self._schemas: dict[int, tuple[str, object]] = {}
         self._topic = topic
         self._idle_seconds_max = idle_seconds_max
         try:
             metadata = self._consumer.list_topics(topic, timeout=ANSWER_SECONDS_MAX)
         except KafkaException as error:
+            self._consumer.poll(0)  # Only now is `_on_error` told what the trouble was.
             raise FeedError(f"No broker of {brokers} answers: {self._trouble or error}") from error
         described = metadata.topics[topic]
         if described.error is not None:
@@ -91,7 +128,8 @@ class Feed:
         """Id of the Kafka cluster: an offset means something only there."""
 
     def _on_error(self, error: KafkaError) -> None:
-        self._trouble = error.str()
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # Which says no more than what is said here anyway.
+            self._trouble = error.str()
 
     def read(self, start: Mapping[int, int], take: Callable[[Batch], None]) -> None:
         """Hands every batch to `take`, in order per partition. `start`: the next offset of partitions read before."""

@@ -1,12 +1,18 @@
 /** Rebuilds every tenant's balance from the billing feed, and compares one with the ledger. See README.md beside it. */
+import { readFileSync } from 'node:fs'
+import tls from 'node:tls'
 import { parseArgs } from 'node:util'
 import { decimalFromPico } from './amount.ts'
 import { type Balance, Balances } from './balances.ts'
 import { type Comparison, compareWithLedger, type Ledger } from './compare.ts'
-import { FeedError, openFeed } from './feed.ts'
+import { FeedError, type FeedOptions, type Login, openFeed } from './feed.ts'
 
 const usage = `node consume.ts --brokers HOST:PORT[,HOST:PORT] --registry URL [options]
 
+  --tls                speaks to the brokers by TLS 1.3
+  --user NAME          for SASL SCRAM-SHA-512 with the brokers, by TLS; password in KAFKA_PASSWORD
+  --registry-user NAME for basic authentication with the registry, by https; password in REGISTRY_PASSWORD
+  --ca FILE            authorities of all certificates, PEM; without it those the system knows
   --topic NAME         default pf3.billing
   --state FILE         goes on from there, and keeps position and balances there; without it from the beginning
   --json               says everything as one JSON object
@@ -20,21 +26,17 @@ Exit status: 0 done, and equal if compared; 1 the ledger differs; 2 it could not
 /** Everything wrong with how it was called. */
 class UsageError extends Error {}
 
-type Options = {
-  brokers: string[]
-  registryUrl: string
-  topic: string
-  statePath: string | undefined
-  isJson: boolean
-  idleSecondsMax: number
-  ledger: Ledger | undefined
-}
+type Options = FeedOptions & { statePath: string | undefined; isJson: boolean; ledger: Ledger | undefined }
 
 function readOptions(): Options {
   const { values } = parseArgs({
     options: {
       brokers: { type: 'string', default: '' },
       registry: { type: 'string', default: '' },
+      tls: { type: 'boolean', default: false },
+      user: { type: 'string' },
+      'registry-user': { type: 'string' },
+      ca: { type: 'string' },
       topic: { type: 'string', default: 'pf3.billing' },
       state: { type: 'string' },
       json: { type: 'boolean', default: false },
@@ -53,6 +55,12 @@ function readOptions(): Options {
   }
   if (values.brokers === '') wrong.push('--brokers is missing')
   if (!URL.canParse(values.registry)) wrong.push('--registry is the URL of a schema registry')
+  const login = loginOf(values.user, 'KAFKA_PASSWORD', wrong)
+  if (login && !values.tls) wrong.push('--user goes with --tls')
+  const registryLogin = loginOf(values['registry-user'], 'REGISTRY_PASSWORD', wrong)
+  if (registryLogin && !isSafeUrl(values.registry))
+    wrong.push('--registry-user goes with an https URL in --registry, or http on this machine')
+  if (values.ca !== undefined) trustOnly(values.ca, wrong)
   if (values.compare !== undefined) {
     if (!isSafeUrl(values.compare)) wrong.push('--compare is an https URL, or http on this machine')
     if (values.tenant === '') wrong.push('--compare goes with --tenant')
@@ -64,7 +72,10 @@ function readOptions(): Options {
   if (wrong.length > 0) throw new UsageError(wrong.join('\n'))
   return {
     brokers: values.brokers.split(','),
+    isTls: values.tls,
+    login,
     registryUrl: values.registry,
+    registryLogin,
     topic: values.topic,
     statePath: values.state,
     isJson: values.json,
@@ -82,7 +93,26 @@ function readOptions(): Options {
   }
 }
 
-/** A token must not cross a network in the clear. */
+/** Passwords are in the environment: arguments can be seen by every process of the machine. */
+function loginOf(username: string | undefined, passwordName: string, wrong: string[]): Login | undefined {
+  if (username === undefined) return undefined
+  const password = process.env[passwordName] ?? ''
+  if (password === '') wrong.push(`--user and --registry-user need their passwords: ${passwordName} is not set`)
+  return { username, password }
+}
+
+/** From now on certificates of brokers, registry and ledger are proven by these authorities and no others. */
+function trustOnly(path: string, wrong: string[]): void {
+  try {
+    const found = readFileSync(path, 'utf8').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)
+    if (!found) wrong.push(`--ca: ${path} holds no certificate in PEM`)
+    else tls.setDefaultCACertificates(found)
+  } catch (error) {
+    wrong.push(`--ca: ${path} cannot be read: ${reasonOf(error)}`)
+  }
+}
+
+/** Tokens and passwords must not cross a network in the clear. */
 function isSafeUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
   const { protocol, hostname } = new URL(text)
@@ -90,6 +120,7 @@ function isSafeUrl(text: string): boolean {
 }
 
 async function main(): Promise<number> {
+  tls.DEFAULT_MIN_VERSION = 'TLSv1.3'
   const { statePath, isJson, ledger, ...feedOptions } = readOptions()
   const feed = await openFeed(feedOptions)
   try {

@@ -17,7 +17,19 @@ export type JobRated = {
 }
 export type Batch = { partition: number; nextOffset: bigint; records: number; facts: JobRated[] }
 
-export type FeedOptions = { brokers: string[]; registryUrl: string; topic: string; idleSecondsMax: number }
+export type Login = { username: string; password: string }
+export type FeedOptions = {
+  brokers: string[]
+  /** Whether brokers are spoken to by TLS. */
+  isTls: boolean
+  /** For SASL SCRAM-SHA-512 with the brokers. */
+  login: Login | undefined
+  registryUrl: string
+  /** For basic authentication with the registry. */
+  registryLogin: Login | undefined
+  topic: string
+  idleSecondsMax: number
+}
 export type Feed = {
   /** Id of the Kafka cluster: an offset means something only there. */
   cluster: string
@@ -33,10 +45,20 @@ type Place = { next: bigint; readonly end: bigint }
 
 const jobRatedName = 'webwaka.pf3.billing.JobRated'
 
-export async function openFeed({ brokers, registryUrl, topic, idleSecondsMax }: FeedOptions): Promise<Feed> {
-  // TLS and SASL of your cluster go here (`ssl`, `sasl`), credentials of the registry into `auth` below.
-  const kafka = new Kafka({ clientId: 'billing-consumer', brokers, logLevel: logLevel.NOTHING, retry: { retries: 4 } })
-  const registry = new SchemaRegistry({ host: registryUrl }, { [SchemaType.AVRO]: exactNumbers })
+export async function openFeed(options: FeedOptions): Promise<Feed> {
+  const { brokers, isTls, login, registryUrl, registryLogin, topic, idleSecondsMax } = options
+  const kafka = new Kafka({
+    clientId: 'billing-consumer',
+    brokers,
+    ssl: isTls, // What is spoken, and to whom, is said in consume.ts for everything at once.
+    ...(login && { sasl: { mechanism: 'scram-sha-512', ...login } }),
+    logLevel: logLevel.NOTHING,
+    retry: { retries: 4 },
+  })
+  const registry = new SchemaRegistry(
+    { host: registryUrl, ...(registryLogin && { auth: registryLogin }) },
+    { [SchemaType.AVRO]: exactNumbers },
+  )
   const admin = kafka.admin()
   await admin.connect().catch((cause) => {
     throw new FeedError(`No broker of ${brokers.join(', ')} answers`, { cause })
