@@ -28,6 +28,7 @@ import type { Draft } from './processor.ts'
 import { decideRating } from './rating/decide.ts'
 import type { Restored } from './restore.ts'
 import { Timers } from './timers.ts'
+import { transferDesk } from './transfers/desk.ts'
 import { tuple } from './tuple.ts'
 
 export type Session = ReturnType<typeof session>
@@ -54,6 +55,7 @@ export function session(
   const outcomes: Outcome[] = []
   const calls = new Map<string, { jobId: string; controller: AbortController }>()
   const timers = new Timers()
+  const desk = transferDesk(state.transfers, parts, partition, ended.signal, () => wake())
   let takenTo = tenure.committed.intakeOffset
   let facts: FactRecord[] = []
   let afterCommit: (() => void)[] = []
@@ -94,11 +96,10 @@ export function session(
 
   /** Resolves when there is something to decide. */
   function work(): Promise<void> {
-    if (requests.length > 0 || outcomes.length > 0) return Promise.resolve()
+    if (requests.length > 0 || outcomes.length > 0 || desk.hasNews()) return Promise.resolve()
     return new Promise((resolve) => {
-      const dueAt = timers.nextAt() ?? undefined
       const retryAt = earliestRetry()
-      const at = dueAt !== undefined && (retryAt === undefined || dueAt < retryAt) ? dueAt : retryAt
+      const at = earliest(timers.nextAt(), retryAt, desk.nextAt())
       const cancel =
         at === undefined
           ? () => {}
@@ -116,16 +117,15 @@ export function session(
 
   /** What became ready after the places were filled, be it already due: nobody has looked at it yet. */
   const earliestRetry = (): EpochMicros | undefined => {
-    const times = (['local', 'remote'] as const).flatMap(
-      (pool) => nextReadyAt(state.execution.queues[pool], filledAt) ?? [],
-    )
-    return times.length === 0 ? undefined : times.reduce((a, b) => (a < b ? a : b))
+    const { local, remote } = state.execution.queues
+    return earliest(nextReadyAt(local, filledAt), nextReadyAt(remote, filledAt))
   }
 
   async function step(): Promise<void> {
     for (const outcome of outcomes.splice(0)) decideOne(outcome)
     await takeRequests()
     giveUpLate()
+    moveTransfers()
     fillPlaces()
     await commit()
   }
@@ -207,6 +207,13 @@ export function session(
     }
   }
 
+  function moveTransfers(): void {
+    for (const { causedBy, correlationId, ...decided } of desk.moves(moment)) {
+      const cause = { actor: 'owner', correlationId, traceparent: null, intakeOffset: null }
+      record(decided, { ...cause, causedBy, now: moment() })
+    }
+  }
+
   function fillPlaces(): void {
     filledAt = moment()
     for (const pool of ['local', 'remote'] satisfies Pool[]) {
@@ -284,6 +291,8 @@ export function session(
     if (fact.type === 'JobAdmitted') timers.add(fact.deadlineAt, fact.jobId)
     if (fact.type === 'AttemptStarted') afterCommit.push(() => call(fact.jobId))
     if (fact.type === 'CancelRequested') afterCommit.push(() => abort(fact.jobId))
+    const effect = desk.effectOf(fact)
+    if (effect) afterCommit.push(effect)
   }
 
   function call(jobId: string): void {
@@ -400,6 +409,9 @@ function stamp(draft: Draft, index: number, cause: Cause, seq: bigint): Fact {
   const eventId = draft.eventId ?? eventIdFrom(draft.tenantId, causedBy, draft.type, index)
   return { ...draft, eventId, seq, occurredAt: now, actor, correlationId, causedBy, intakeOffset, traceparent }
 }
+
+const earliest = (...times: readonly (EpochMicros | undefined)[]): EpochMicros | undefined =>
+  times.reduce((a, b) => (a === undefined || (b !== undefined && b < a) ? b : a), undefined)
 
 /** Where the log does not say how far it is, offsets are lower bounds: one with markers between its records stands further on. */
 function advance(cursor: FactCursor, facts: readonly FactRecord[], ends: FactEnds): FactCursor {

@@ -129,6 +129,7 @@ export function world({ seed = 1, clock = systemClock, faults = {}, options = {}
     snapshotEveryFacts: 1_000_000n,
     drainMsMax: 2_000,
     reacquireWaitMs: 2,
+    rollupWaitMs: 3_600_000,
     ...options,
   }
 

@@ -124,6 +124,7 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
       openJobsPerPartitionMax: 100_000,
       weightOf: (tenantId) => (tenantId.length % 3) + 1,
       requestsPerBatchMax: random.whole(1, 40),
+      rollupWaitMs: random.whole(1, 5_000),
       snapshotEveryFacts: BigInt(random.whole(20, 400)),
       drainMsMax: 500,
       reacquireWaitMs: 20,
