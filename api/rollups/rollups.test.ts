@@ -35,12 +35,10 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => service.stop())
 
-const rollups = async (who: Client, more = '') =>
-  (await who.get(`/v1/rollups?${range}${more}`)).expect(200) as unknown as {
-    groups: Sums[]
-    totals: Sums[]
-    next: string | null
-  }
+async function rollups(who: Client, more = '') {
+  const { groups, totals, next } = (await who.get(`/v1/rollups?${range}${more}`)).expect(200)
+  return { groups: groups as Sums[], totals: totals as Sums[], next: next as string | null }
+}
 
 /** Waits until all that was rated has been told. */
 async function arrived(who: Client, jobs: number): Promise<void> {

@@ -73,7 +73,7 @@ test('who has waited longest comes first', () => {
   const tree = new Tree()
   const order = () => [...tree.state.transfers.waiting.keys()]
   tree.rate('a')
-  tree.take({ ...rated('x'), tenantId: 'beside' } as never)
+  tree.take({ ...rated('x'), tenantId: 'beside' })
   expect(order()).toEqual([tenantId, 'beside'])
   tree.tell()
   tree.rate('b')
@@ -105,6 +105,6 @@ test('what nobody knows of changes nothing', () => {
 
 test('nobody is above the platform', () => {
   const scene = new Scene()
-  scene.take({ ...rated('a'), tenantId: 'platform' } as never)
+  scene.take({ ...rated('a'), tenantId: 'platform' })
   expect(scene.state.transfers).toMatchObject({ senders: new Map(), waiting: new Map() })
 })
