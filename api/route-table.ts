@@ -9,6 +9,7 @@ import { memberRoutes } from './members/routes.ts'
 import { openApiRoutes } from './openapi/routes.ts'
 import { priceBookRoutes } from './price-books/routes.ts'
 import { retentionRoutes } from './retention/routes.ts'
+import { rollupRoutes } from './rollups/routes.ts'
 import type { Route } from './route.ts'
 import { tenantRoutes } from './tenants/routes.ts'
 import { tokenRoutes } from './tokens/routes.ts'
@@ -25,6 +26,7 @@ const operations: readonly Route[] = [
   ...estimateRoutes,
   ...jobRoutes,
   ...usageRoutes,
+  ...rollupRoutes,
   ...billingRoutes,
   ...healthRoutes,
 ]

@@ -41,6 +41,7 @@ test('without anything set, everything has its default', () => {
     places: { local: 32, remote: 64 },
     scripted: undefined,
     attemptsMax: 4,
+    rollupWaitMs: 5_000,
     snapshotEveryFacts: 20_000n,
     shutdownWaitMs: 10_000,
   })

@@ -43,6 +43,7 @@ export type Config = {
   }
   contentDaysDefault: number
   tenantWeights: ReadonlyMap<string, number>
+  rollupWaitMs: number
   snapshotEveryFacts: bigint
   shutdownWaitMs: number
 }
@@ -135,6 +136,7 @@ export function readConfig(env: Env): Config {
     },
     contentDaysDefault: whole('PF3_CONTENT_DAYS'),
     tenantWeights: weightsFrom(text('PF3_TENANT_WEIGHTS'), wrong),
+    rollupWaitMs: whole('PF3_ROLLUP_WAIT_MS'),
     snapshotEveryFacts: BigInt(Math.trunc(whole('PF3_SNAPSHOT_EVERY_FACTS')) || 0),
     shutdownWaitMs: whole('PF3_SHUTDOWN_WAIT_MS'),
   }

@@ -352,6 +352,16 @@ export const options = [
     means: 'Shares in fair queueing, as `tenant=weight` separated by commas; every other tenant has 1.',
   },
   {
+    name: 'PF3_ROLLUP_WAIT_MS',
+    fallback: '5000',
+    form: 'whole',
+    unit: 'ms',
+    min: 10,
+    max: 3_600_000,
+    means:
+      'How long what a tenant was charged waits at most before its ancestors are told: shorter is fresher, and a few more facts for every tenant that works.',
+  },
+  {
     name: 'PF3_SNAPSHOT_EVERY_FACTS',
     fallback: '20000',
     form: 'whole',

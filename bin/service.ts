@@ -234,6 +234,7 @@ function ownerRole(
       openJobsPerPartitionMax: config.openJobsPerPartitionMax,
       weightOf: (tenantId) => config.tenantWeights.get(tenantId) ?? 1,
       requestsPerBatchMax,
+      rollupWaitMs: config.rollupWaitMs,
       snapshotEveryFacts: config.snapshotEveryFacts,
       drainMsMax: config.shutdownWaitMs,
       reacquireWaitMs,

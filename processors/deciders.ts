@@ -18,7 +18,8 @@ import type { Directory } from './directory/state.ts'
 import { type Decided, decideCancel } from './execution/decide.ts'
 import type { RouteStep } from './execution/state.ts'
 import type { PartitionState } from './partition-state.ts'
-import type { Moment } from './processor.ts'
+import type { Draft, Moment } from './processor.ts'
+import { decideTransferArrived } from './transfers/decide.ts'
 import { tuple } from './tuple.ts'
 
 export type RequestContext = Moment & {
@@ -37,6 +38,7 @@ export type RequestContext = Moment & {
 /** A request that was answered before gets nothing: its first answer stands. */
 export function decideRequest(request: Request, state: PartitionState, context: RequestContext): Decided {
   const { accounts, admission, execution } = state
+  if (request.type === 'TransferArrived') return { facts: decideArrived(request, state, context) }
   if (isAnswered(admission, request.requestId)) return { facts: [] }
   const { directory } = context
   switch (request.type) {
@@ -71,6 +73,17 @@ export function decideRequest(request: Request, state: PartitionState, context: 
     case 'RequestCancel':
       return decideCancel(execution, request)
   }
+}
+
+/** Its number says whether it was taken. One that was refused can be taken later, but is not refused again. */
+function decideArrived(
+  request: Extract<Request, { type: 'TransferArrived' }>,
+  { transfers, admission }: PartitionState,
+  { directory }: RequestContext,
+): Draft[] {
+  const drafts = decideTransferArrived(request, transfers, directory)
+  const isRefused = drafts.some(({ type }) => type === 'RequestRefused')
+  return isRefused && isAnswered(admission, request.requestId) ? [] : drafts
 }
 
 function admissionContext(

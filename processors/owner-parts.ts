@@ -18,6 +18,8 @@ export type OwnerOptions = Pick<
   canRepeat(capability: string): boolean
   /** Requests decided in one batch; at least 1. */
   requestsPerBatchMax: number
+  /** How long what a tenant was charged waits at most before its ancestors are told, in milliseconds. */
+  rollupWaitMs: number
   /** Facts between two snapshots. */
   snapshotEveryFacts: bigint
   /** How long a stopping owner waits for calls that are under way, in milliseconds. */

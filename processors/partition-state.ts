@@ -7,6 +7,7 @@ import { type Accounts, emptyAccounts, evolveAccounts } from './accounts/state.t
 import { type Admission, emptyAdmission, evolveAdmission } from './admission/state.ts'
 import { type Directory, emptyDirectory, evolveDirectory } from './directory/state.ts'
 import { type Execution, emptyExecution, evolveExecution } from './execution/state.ts'
+import { emptyTransfers, evolveTransfers, type Transfers } from './transfers/state.ts'
 
 export type PartitionState = {
   /** Last fact taken in; 0 before the first. */
@@ -16,6 +17,7 @@ export type PartitionState = {
   accounts: Accounts
   admission: Admission
   execution: Execution
+  transfers: Transfers
   /** Filled only in the platform's partition, whose owner writes the directory. */
   directory: Directory
 }
@@ -26,6 +28,7 @@ export const emptyPartitionState = (): PartitionState => ({
   accounts: emptyAccounts(),
   admission: emptyAdmission(),
   execution: emptyExecution(),
+  transfers: emptyTransfers(),
   directory: emptyDirectory(),
 })
 
@@ -38,10 +41,11 @@ export function evolve(state: PartitionState, fact: Fact): void {
   evolveAccounts(state.accounts, fact)
   evolveAdmission(state.admission, fact)
   evolveExecution(state.execution, fact)
+  evolveTransfers(state.transfers, fact)
 }
 
 /** Raise whenever the shape of the state changes: older snapshots are then left aside, and the log is read instead. */
-const snapshotFormat = `pf3-4/v8-${process.versions.v8}`
+const snapshotFormat = `pf3-5/v8-${process.versions.v8}`
 
 export type Snapshot = { seq: bigint; format: string; checksum: string; body: Uint8Array }
 

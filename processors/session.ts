@@ -31,6 +31,7 @@ import type { Draft } from './processor.ts'
 import { decideRating } from './rating/decide.ts'
 import type { Restored } from './restore.ts'
 import { Timers } from './timers.ts'
+import { transferDesk } from './transfers/desk.ts'
 import { tuple } from './tuple.ts'
 
 export type Session = ReturnType<typeof session>
@@ -63,6 +64,7 @@ export function session(
   /** Attempts whose calls are under way before the log has their start. */
   const early = new Set<string>()
   const timers = new Timers()
+  const desk = transferDesk(state.transfers, parts, partition, ended.signal, () => wake())
   let takenTo = tenure.committed.intakeOffset
   let facts: FactRecord[] = []
   let afterCommit: (() => void)[] = []
@@ -103,17 +105,15 @@ export function session(
 
   /** Resolves when there is something to decide. */
   function work(): Promise<void> {
-    const dueAt = timers.nextAt() ?? undefined
-    const retryAt = earliestRetry()
-    const at = dueAt !== undefined && (retryAt === undefined || dueAt < retryAt) ? dueAt : retryAt
+    const at = earliest(timers.nextAt(), earliestRetry(), desk.nextAt())
     return somethingToDecide(
       at === undefined ? undefined : Math.min(Math.max(1, msFromMicros(at) - clock.nowMs() + 1), lookAgainMsMax),
     )
   }
 
-  /** A request or an outcome, the end of the time given, or of the tenure. */
+  /** A request, an outcome or news of a transfer, the end of the time given, or of the tenure. */
   function somethingToDecide(waitMs: number | undefined): Promise<void> {
-    if (requests.length > 0 || outcomes.length > 0) return Promise.resolve()
+    if (requests.length > 0 || outcomes.length > 0 || desk.hasNews()) return Promise.resolve()
     return new Promise((resolve) => {
       const cancel = waitMs === undefined ? () => {} : clock.after(waitMs, go)
       stopping.addEventListener('abort', go, { once: true })
@@ -129,10 +129,8 @@ export function session(
 
   /** What became ready after the places were filled, be it already due: nobody has looked at it yet. */
   const earliestRetry = (): EpochMicros | undefined => {
-    const times = (['local', 'remote'] as const).flatMap(
-      (pool) => nextReadyAt(state.execution.queues[pool], filledAt) ?? [],
-    )
-    return times.length === 0 ? undefined : times.reduce((a, b) => (a < b ? a : b))
+    const { local, remote } = state.execution.queues
+    return earliest(nextReadyAt(local, filledAt), nextReadyAt(remote, filledAt))
   }
 
   async function step(): Promise<void> {
@@ -151,6 +149,7 @@ export function session(
     for (const outcome of outcomes.splice(0)) decideOne(outcome)
     await takeRequests()
     giveUpLate()
+    moveTransfers()
     fillPlaces()
   }
 
@@ -228,6 +227,13 @@ export function session(
       if (decided.ending) record(decided, { ...ownCause(job), causedBy, now: moment() })
       // A call that is under way has the same deadline and ends by itself; when it does not wait any more but
       // is to be tried again after the deadline, retryTime has already said no.
+    }
+  }
+
+  function moveTransfers(): void {
+    for (const { causedBy, correlationId, ...decided } of desk.moves(moment)) {
+      const cause = { actor: 'owner', correlationId, traceparent: null, intakeOffset: null }
+      record(decided, { ...cause, causedBy, now: moment() })
     }
   }
 
@@ -311,6 +317,8 @@ export function session(
       else afterCommit.push(() => call(fact.jobId))
     }
     if (fact.type === 'CancelRequested') afterCommit.push(() => abort(fact.jobId))
+    const effect = desk.effectOf(fact)
+    if (effect) afterCommit.push(effect)
   }
 
   function callEarly({ jobId, attemptId }: Fact & { type: 'AttemptStarted' }): void {
@@ -434,6 +442,9 @@ function stamp(draft: Draft, index: number, cause: Cause, seq: bigint): Fact {
   const eventId = draft.eventId ?? eventIdFrom(draft.tenantId, causedBy, draft.type, index)
   return { ...draft, eventId, seq, occurredAt: now, actor, correlationId, causedBy, intakeOffset, traceparent }
 }
+
+const earliest = (...times: readonly (EpochMicros | undefined)[]): EpochMicros | undefined =>
+  times.reduce((a, b) => (a === undefined || (b !== undefined && b < a) ? b : a), undefined)
 
 /** Where the log does not say how far it is, offsets are lower bounds: one with markers between its records stands further on. */
 function advance(cursor: FactCursor, facts: readonly FactRecord[], ends: FactEnds): FactCursor {

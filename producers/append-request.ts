@@ -17,8 +17,10 @@ export type Caller = {
   traceparent: string | null
 }
 
+/** What a caller can ask for: transfers are handed over by the owner of their sender, and by nobody else. */
+export type AskedBody = Exclude<RequestBody, { type: 'TransferArrived' }>
 /** A request before its header; `requestId` is given where a repeated request must have the same one. */
-export type AskedRequest = { tenantId: string; requestId?: string } & RequestBody
+export type AskedRequest = { tenantId: string; requestId?: string } & AskedBody
 
 export type Appended = { requestId: string; position: Position }
 

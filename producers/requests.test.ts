@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemRandom } from '../platform/clock.ts'
 import type { Log } from '../platform/log/log.ts'
+import type { AskedRequest } from './append-request.ts'
 import {
   issueToken,
   publishPrices,
@@ -113,4 +114,10 @@ test('requests that wait together are appended together', async () => {
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(300)
   expect(sizes.length).toBeLessThan(10)
   expect(new Set(appended.map(({ requestId }) => requestId)).size).toBe(300)
+})
+
+test('no door can hand over a transfer: that is the part of the owner of its sender', () => {
+  // What a caller can ask for leaves it out: otherwise this would not compile.
+  const isForCallers: [Extract<AskedRequest, { type: 'TransferArrived' }>] extends [never] ? false : true = false
+  expect(isForCallers).toBe(false)
 })

@@ -40,7 +40,7 @@ function counting(): Database {
 const factOf = (partition: number): Fact => new Stamp().fact(`tenant-${partition}`, submitted(`job-${partition}`))
 
 function batchOf(partition: number, { from = 0n, factOps }: { from?: bigint; factOps?: FactOps[] } = {}): ViewBatch {
-  const to = { seq: 1n, offsets: { directory: 0n, accounts: 0n, jobs: 1n, usage: 0n, billing: 0n } }
+  const to = { seq: 1n, offsets: { directory: 0n, accounts: 0n, jobs: 1n, usage: 0n, billing: 0n, transfers: 0n } }
   return {
     moves: [{ partition, projection: auditTrail.name, version: 1, from, to }],
     writes: [{ projection: auditTrail, factOps: factOps ?? opsOf(auditTrail, [factOf(partition)]) }],

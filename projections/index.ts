@@ -11,6 +11,7 @@ import { memberList } from './member-list/projection.ts'
 import { positionMigration } from './positions.ts'
 import { priceBooks } from './price-books/projection.ts'
 import type { Projection } from './projection.ts'
+import { rollups } from './rollups/projection.ts'
 import { createTableSql } from './tables.ts'
 import { tenantTree } from './tenant-tree/projection.ts'
 import { tokenList } from './token-list/projection.ts'
@@ -30,6 +31,7 @@ export const allProjections: readonly Projection[] = [
   labelSets,
   contentRetention,
   erasureList,
+  rollups,
 ]
 
 /**

@@ -115,4 +115,5 @@ const offsetsFrom = <T>(of: (stream: keyof FactCursor['offsets']) => T) => ({
   jobs: of('jobs'),
   usage: of('usage'),
   billing: of('billing'),
+  transfers: of('transfers'),
 })

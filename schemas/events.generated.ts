@@ -243,7 +243,51 @@ export type SubmitJobBody = {
 }
 export type SubmitJob = RequestHeader & SubmitJobBody
 
-export type IntakeEvent = AddMember | EraseContent | IssueToken | PublishPrices | RecordAdminAct | RegisterLabelSet | RegisterTenant | RemoveCap | RemoveMember | ReportErased | RequestCancel | RevokeToken | SetCap | SetRetention | SubmitJob
+export type TransferArrivedTransferKind = 'rollup' | 'unknown'
+/** What came to the jobs rated on one day in one billing period and currency since the last transfer; amounts are added to earlier ones. */
+export type TransferArrivedRollupLine = {
+  /** UTC day (YYYY-MM-DD) on which the jobs were rated. */
+  day: string
+  /** Calendar month (YYYY-MM) in the sender's time zone that the charges belong to. */
+  billingPeriod: string
+  /** ISO 4217 code of the amount. */
+  currency: string
+  /** Admitted jobs that were rated: succeeded, failed and cancelled. */
+  jobs: bigint
+  /** Of these, how many succeeded. */
+  succeeded: bigint
+  /** Of these, how many failed. */
+  failed: bigint
+  /** Of these, how many were cancelled. */
+  cancelled: bigint
+  /** Input tokens that no cache had. */
+  inputUncachedTokens: bigint
+  /** Input tokens read from a cache. */
+  inputCacheReadTokens: bigint
+  /** Input tokens written to a cache. */
+  inputCacheWriteTokens: bigint
+  /** Output tokens, reasoning among them. */
+  outputTokens: bigint
+  /** Output tokens that were spent on reasoning. */
+  reasoningTokens: bigint
+  /** What the sender is charged for them, in pico-units of the currency. */
+  chargedPico: bigint
+}
+/** Hands a transfer over to its receiver. Written only by the owner of the sender, never for a caller; its id is that of the TransferSent it follows from. */
+export type TransferArrivedBody = {
+  type: 'TransferArrived'
+  /** Tenant that sent it. */
+  fromTenantId: string
+  /** Which transfer from this sender to this receiver it is: gapless from 1. */
+  number: bigint
+  /** What it carries. */
+  kind: TransferArrivedTransferKind
+  /** What is told to an ancestor; empty when the kind is not rollup. */
+  rollup: TransferArrivedRollupLine[]
+}
+export type TransferArrived = RequestHeader & TransferArrivedBody
+
+export type IntakeEvent = AddMember | EraseContent | IssueToken | PublishPrices | RecordAdminAct | RegisterLabelSet | RegisterTenant | RemoveCap | RemoveMember | ReportErased | RequestCancel | RevokeToken | SetCap | SetRetention | SubmitJob | TransferArrived
 
 /** A price book can be used from now on; it is never changed. */
 export type PriceBookPublishedBody = {
@@ -387,7 +431,7 @@ export type MemberRemovedBody = {
 }
 export type MemberRemoved = FactHeader & MemberRemovedBody
 
-export type RequestRefusedRequestRefusal = 'tenant_unknown' | 'tenant_exists' | 'parent_unknown' | 'level_invalid' | 'time_zone_invalid' | 'date_invalid' | 'token_unknown' | 'token_exists' | 'cap_unknown' | 'member_unknown' | 'member_removed' | 'book_invalid' | 'book_conflict' | 'too_many' | 'request_invalid' | 'days_invalid' | 'erasure_unknown' | 'unknown'
+export type RequestRefusedRequestRefusal = 'tenant_unknown' | 'tenant_exists' | 'parent_unknown' | 'level_invalid' | 'time_zone_invalid' | 'date_invalid' | 'token_unknown' | 'token_exists' | 'cap_unknown' | 'member_unknown' | 'member_removed' | 'book_invalid' | 'book_conflict' | 'too_many' | 'request_invalid' | 'days_invalid' | 'erasure_unknown' | 'sender_not_below' | 'number_gap' | 'unknown'
 /** A request other than a job was refused; nothing changed. */
 export type RequestRefusedBody = {
   type: 'RequestRefused'
@@ -872,10 +916,117 @@ export type JobRated = FactHeader & JobRatedBody
 
 export type BillingEvent = JobRated
 
+/** One transfer that was forwarded. */
+export type TransferForwardedForwardedTransfer = {
+  /** Tenant that receives it. */
+  toTenantId: string
+  /** Which transfer from this sender to this receiver it is: gapless from 1. */
+  number: bigint
+}
+/** The log has acknowledged that transfers of this tenant stand in the intakes of their receivers; they need not be sent again. */
+export type TransferForwardedBody = {
+  type: 'TransferForwarded'
+  /** Which ones. */
+  transfers: TransferForwardedForwardedTransfer[]
+}
+export type TransferForwarded = FactHeader & TransferForwardedBody
+
+export type TransferSentTransferKind = 'rollup' | 'unknown'
+/** What came to the jobs rated on one day in one billing period and currency since the last transfer; amounts are added to earlier ones. */
+export type TransferSentRollupLine = {
+  /** UTC day (YYYY-MM-DD) on which the jobs were rated. */
+  day: string
+  /** Calendar month (YYYY-MM) in the sender's time zone that the charges belong to. */
+  billingPeriod: string
+  /** ISO 4217 code of the amount. */
+  currency: string
+  /** Admitted jobs that were rated: succeeded, failed and cancelled. */
+  jobs: bigint
+  /** Of these, how many succeeded. */
+  succeeded: bigint
+  /** Of these, how many failed. */
+  failed: bigint
+  /** Of these, how many were cancelled. */
+  cancelled: bigint
+  /** Input tokens that no cache had. */
+  inputUncachedTokens: bigint
+  /** Input tokens read from a cache. */
+  inputCacheReadTokens: bigint
+  /** Input tokens written to a cache. */
+  inputCacheWriteTokens: bigint
+  /** Output tokens, reasoning among them. */
+  outputTokens: bigint
+  /** Output tokens that were spent on reasoning. */
+  reasoningTokens: bigint
+  /** What the sender is charged for them, in pico-units of the currency. */
+  chargedPico: bigint
+}
+/** Something moves from one tenant to another. On its way until TransferForwarded says that it stands in the intake of the receiver. */
+export type TransferSentBody = {
+  type: 'TransferSent'
+  /** Tenant that receives it. */
+  toTenantId: string
+  /** Which transfer from this sender to this receiver it is: gapless from 1. */
+  number: bigint
+  /** What it carries. */
+  kind: TransferSentTransferKind
+  /** Offset after the last directory record the owner had read: how it knew the ancestors. */
+  directoryVersion: bigint
+  /** What is told to an ancestor; empty when the kind is not rollup. */
+  rollup: TransferSentRollupLine[]
+}
+export type TransferSent = FactHeader & TransferSentBody
+
+export type TransferTakenTransferKind = 'rollup' | 'unknown'
+/** What came to the jobs rated on one day in one billing period and currency since the last transfer; amounts are added to earlier ones. */
+export type TransferTakenRollupLine = {
+  /** UTC day (YYYY-MM-DD) on which the jobs were rated. */
+  day: string
+  /** Calendar month (YYYY-MM) in the sender's time zone that the charges belong to. */
+  billingPeriod: string
+  /** ISO 4217 code of the amount. */
+  currency: string
+  /** Admitted jobs that were rated: succeeded, failed and cancelled. */
+  jobs: bigint
+  /** Of these, how many succeeded. */
+  succeeded: bigint
+  /** Of these, how many failed. */
+  failed: bigint
+  /** Of these, how many were cancelled. */
+  cancelled: bigint
+  /** Input tokens that no cache had. */
+  inputUncachedTokens: bigint
+  /** Input tokens read from a cache. */
+  inputCacheReadTokens: bigint
+  /** Input tokens written to a cache. */
+  inputCacheWriteTokens: bigint
+  /** Output tokens, reasoning among them. */
+  outputTokens: bigint
+  /** Output tokens that were spent on reasoning. */
+  reasoningTokens: bigint
+  /** What the sender is charged for them, in pico-units of the currency. */
+  chargedPico: bigint
+}
+/** A tenant has received what another one sent; each transfer is taken exactly once. It is caused by the TransferSent of the sender. */
+export type TransferTakenBody = {
+  type: 'TransferTaken'
+  /** Tenant that sent it. */
+  fromTenantId: string
+  /** Which transfer from this sender to this receiver it is: gapless from 1. */
+  number: bigint
+  /** What it carries. */
+  kind: TransferTakenTransferKind
+  /** What is told to an ancestor; empty when the kind is not rollup. */
+  rollup: TransferTakenRollupLine[]
+}
+export type TransferTaken = FactHeader & TransferTakenBody
+
+export type TransfersEvent = TransferForwarded | TransferSent | TransferTaken
+
 export type Request = IntakeEvent
-export type RequestBody = AddMemberBody | EraseContentBody | IssueTokenBody | PublishPricesBody | RecordAdminActBody | RegisterLabelSetBody | RegisterTenantBody | RemoveCapBody | RemoveMemberBody | ReportErasedBody | RequestCancelBody | RevokeTokenBody | SetCapBody | SetRetentionBody | SubmitJobBody
-export type Fact = DirectoryEvent | AccountsEvent | JobsEvent | UsageEvent | BillingEvent
-export type FactBody = PriceBookPublishedBody | TenantRegisteredBody | AdminActedBody | CapRemovedBody | CapSetBody | ContentErasedBody | ErasureRequestedBody | LabelSetRegisteredBody | MemberAddedBody | MemberRemovedBody | RequestRefusedBody | RetentionSetBody | TokenIssuedBody | TokenRevokedBody | AttemptFailedBody | AttemptStartedBody | CancelRequestedBody | JobAdmittedBody | JobCancelledBody | JobFailedBody | JobRefusedBody | JobSubmittedBody | JobSucceededBody | HoldExceededBody | UsageMeteredBody | JobRatedBody
+export type RequestBody = AddMemberBody | EraseContentBody | IssueTokenBody | PublishPricesBody | RecordAdminActBody | RegisterLabelSetBody | RegisterTenantBody | RemoveCapBody | RemoveMemberBody | ReportErasedBody | RequestCancelBody | RevokeTokenBody | SetCapBody | SetRetentionBody | SubmitJobBody | TransferArrivedBody
+export type Fact = DirectoryEvent | AccountsEvent | JobsEvent | UsageEvent | BillingEvent | TransfersEvent
+export type FactBody = PriceBookPublishedBody | TenantRegisteredBody | AdminActedBody | CapRemovedBody | CapSetBody | ContentErasedBody | ErasureRequestedBody | LabelSetRegisteredBody | MemberAddedBody | MemberRemovedBody | RequestRefusedBody | RetentionSetBody | TokenIssuedBody | TokenRevokedBody | AttemptFailedBody | AttemptStartedBody | CancelRequestedBody | JobAdmittedBody | JobCancelledBody | JobFailedBody | JobRefusedBody | JobSubmittedBody | JobSucceededBody | HoldExceededBody | UsageMeteredBody | JobRatedBody | TransferForwardedBody | TransferSentBody | TransferTakenBody
 export type FactType = Fact['type']
 export type RequestType = Request['type']
 
@@ -896,6 +1047,7 @@ export const streamOf = {
   SetCap: 'intake',
   SetRetention: 'intake',
   SubmitJob: 'intake',
+  TransferArrived: 'intake',
   PriceBookPublished: 'directory',
   TenantRegistered: 'directory',
   AdminActed: 'accounts',
@@ -922,4 +1074,7 @@ export const streamOf = {
   HoldExceeded: 'usage',
   UsageMetered: 'usage',
   JobRated: 'billing',
+  TransferForwarded: 'transfers',
+  TransferSent: 'transfers',
+  TransferTaken: 'transfers',
 } as const

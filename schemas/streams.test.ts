@@ -20,7 +20,7 @@ test('only doors write intake, only owners write facts, and only the directory i
 test('what money rests on is kept at least seven years, with their leap days', () => {
   const daysOf = (name: string) => streams.find((stream) => stream.name === name)?.keptDays
   expect(daysOf('intake')).toBe(30)
-  for (const name of ['jobs', 'usage', 'billing'])
+  for (const name of ['jobs', 'usage', 'billing', 'transfers'])
     expect(daysOf(name)).toBe((Date.UTC(2035, 0, 1) - Date.UTC(2028, 0, 1)) / 86_400_000)
   for (const name of ['directory', 'accounts']) expect(daysOf(name)).toBeNull()
 })

@@ -1,6 +1,6 @@
 /** The one table of streams: what each is called, who writes it, how long it is kept. */
 
-export type StreamName = 'intake' | 'directory' | 'accounts' | 'jobs' | 'usage' | 'billing'
+export type StreamName = 'intake' | 'directory' | 'accounts' | 'jobs' | 'usage' | 'billing' | 'transfers'
 export type FactStream = Exclude<StreamName, 'intake'>
 
 export type StreamRow = {
@@ -29,9 +29,16 @@ export const streams: readonly StreamRow[] = [
     partitions: 'tenant',
     keptDays: sevenYearsDays,
   },
+  {
+    name: 'transfers',
+    holds: 'what moves between tenants',
+    writtenBy: 'owner',
+    partitions: 'tenant',
+    keptDays: sevenYearsDays,
+  },
 ]
 
-export const factStreams: readonly FactStream[] = ['directory', 'accounts', 'jobs', 'usage', 'billing']
+export const factStreams: readonly FactStream[] = ['directory', 'accounts', 'jobs', 'usage', 'billing', 'transfers']
 
 /** The platform is itself a tenant; the owner of its partition writes the directory. */
 export const platformTenantId = 'platform'

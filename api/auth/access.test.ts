@@ -67,6 +67,7 @@ const matrix: readonly [method: 'get' | 'post' | 'put' | 'delete', path: string,
   ['get', '/v1/jobs/job_x/result', 'asr'],
   ['delete', '/v1/jobs/job_x', 'as'],
   ['get', `/v1/usage?${day}`, 'ar'],
+  ['get', `/v1/rollups?${day}`, 'par'],
   ['get', '/v1/billing/ledger?period=2026-01', 'ar'],
   ['get', '/v1/billing/lines/line_x', 'ar'],
 ]

@@ -455,6 +455,7 @@ test.each([
   '/v1/billing/ledger?period=0000-01',
   '/v1/usage?from=9999-12-31&to=9999-12-31',
   '/v1/usage?from=0000-01-01&to=9999-12-31',
+  '/v1/rollups?from=0000-01-01&to=9999-12-31',
 ])('%s: a period in which nothing has happened is empty', async (path) => {
   const answer = (await tenant.reader.get(path)).expect(200)
   expect([answer['lines'] ?? [], answer['next'] ?? null]).toEqual([[], null])

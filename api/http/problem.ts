@@ -31,6 +31,14 @@ export const invalid = (...errors: readonly FieldError[]): Problem =>
     errors,
   })
 
+/** Of a route that takes two days, `from` and `to`. */
+export const endsBeforeItBegins: FieldError = {
+  where: 'query.to',
+  problem: 'It is before `from`.',
+  expected: 'The same day as `from`, or a later one.',
+  remedy: 'Exchange the two.',
+}
+
 export const notFound = (what: string): Problem => new Problem('NOT_FOUND', { detail: `There is no such ${what}.` })
 
 export type ProblemDocument = {

@@ -88,6 +88,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
       openJobsPerPartitionMax: 100_000,
       weightOf: () => 1,
       requestsPerBatchMax: 500,
+      rollupWaitMs: 50,
       snapshotEveryFacts: 1_000_000n,
       drainMsMax: 1_000,
       reacquireWaitMs: 50,

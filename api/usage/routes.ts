@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { isFailure } from '../../platform/errors.ts'
 import { usageBetween, usageGroupings, usageGroupsMax } from '../../projections/usage-by-day/queries.ts'
 import { day, none } from '../http/forms.ts'
-import { type FieldError, invalid } from '../http/problem.ts'
+import { endsBeforeItBegins, type FieldError, invalid } from '../http/problem.ts'
 import { type Route, route } from '../route.ts'
 import { toApiUsage, usageReply } from './convert.ts'
 
@@ -33,12 +33,6 @@ export const usageRoutes: readonly Route[] = [
   }),
 ]
 
-const endsBeforeItBegins: FieldError = {
-  where: 'query.to',
-  problem: 'It is before `from`.',
-  expected: 'The same day as `from`, or a later one.',
-  remedy: 'Exchange the two.',
-}
 const tooManyGroups: FieldError = {
   where: 'query.groupBy',
   problem: 'The answer would have too many groups.',

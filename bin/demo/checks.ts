@@ -7,6 +7,7 @@ import type { Plan, PlannedTenant } from './plan.ts'
 import type { RebuiltView, Replayed, Verified } from './proofs.ts'
 import { naiveBayes, type Quality } from './quality.ts'
 import type { Answer, Story } from './story.ts'
+import type { ToldFigures } from './told.ts'
 
 export type Check = {
   what: string
@@ -22,6 +23,7 @@ export type Evidence = {
   plan: Plan
   story: Story
   figures: { flood: TenantFigures; urgent: TenantFigures }
+  told: ToldFigures
   verified: Verified
   fairness: Fairness
   replayed: Replayed[]
@@ -39,6 +41,7 @@ export function checksOf(evidence: Evidence): Check[] {
   return [
     ...tenantChecks(plan.flood, figures.flood, story.answers.flood, verified),
     ...tenantChecks(plan.urgent, figures.urgent, story.answers.urgent, verified),
+    ...toldChecks(evidence),
     atMost('cost started before a waiting urgent job, at most', most, bound, isKept),
     same(
       'calls of unknown outcome in the log',
@@ -108,6 +111,23 @@ function tenantChecks(
       String(figures.caps.filter(({ held, isOver }) => held !== '0' || isOver).length),
       '0',
       'zero',
+    ),
+  ]
+}
+
+/** The partner sees no job of its clients, and the sums of them all. */
+function toldChecks({ told, verified, plan }: Evidence): Check[] {
+  const below = [plan.flood.id, plan.urgent.id]
+  const ledgers = verified.tenants.flatMap(({ tenantId, ledger }) => (below.includes(tenantId) ? ledger : []))
+  const charged = ledgers.reduce((sum, { chargedPico }) => sum + BigInt(chargedPico), 0n)
+  const rated = ledgers.reduce((sum, { jobs }) => sum + jobs, 0)
+  return [
+    same(`${told.tenantId}: jobs below it, as it was told`, String(told.jobs), String(rated), 'events'),
+    same(
+      `${told.tenantId}: charged below it, as it was told`,
+      decimalFromPico(told.chargedPico),
+      decimalFromPico(charged),
+      'events',
     ),
   ]
 }

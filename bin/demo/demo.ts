@@ -20,6 +20,7 @@ import { qualityOf } from './quality.ts'
 import { type ServiceProcess, startServiceProcess } from './service-process.ts'
 import { playStory } from './story.ts'
 import { printJson, showSummary } from './summary.ts'
+import { toldFigures } from './told.ts'
 
 type Given = { mails?: string; plant?: string; json?: boolean }
 type Wanted = { mailsMax: number; plant: Plant | undefined; isJson: boolean }
@@ -102,6 +103,8 @@ async function play(
       flood: await tenantFigures(client, story.tokens.flood.admin, plan.flood.id, day),
       urgent: await tenantFigures(client, story.tokens.urgent.admin, plan.urgent.id, day),
     }
+    const jobs = figures.flood.ledgerJobs + figures.urgent.ledgerJobs
+    const told = await toldFigures(client, story.tokens.partner, plan.partner.id, { day, jobs })
     say('verifying the exported events by separate code, deriving every charge again, rebuilding every view from zero')
     const [{ verified, facts }, replayed, rebuilt] = await Promise.all([
       exportAndVerify({ env, dir, book: plan.book, plant }),
@@ -117,6 +120,7 @@ async function play(
       plan,
       story,
       figures,
+      told,
       verified,
       replayed,
       rebuilt,

@@ -89,5 +89,5 @@ export function pico(decimal: string): bigint {
 }
 
 const dayMs = 86_400_000
-const dayBeside = (day: string, days: number): string =>
+export const dayBeside = (day: string, days: number): string =>
   new Date(Date.parse(day) + days * dayMs).toISOString().slice(0, 10)

@@ -12,7 +12,8 @@ import type { ServiceProcess } from './service-process.ts'
 export type Answer = { job: PlannedJob; end: ApiJob }
 export type Tokens = { admin: string; submitter: string }
 export type Story = {
-  tokens: { flood: Tokens; urgent: Tokens }
+  /** Of the partner only that of its admin. */
+  tokens: { partner: string; flood: Tokens; urgent: Tokens }
   answers: { flood: Answer[]; urgent: Answer[] }
   urgentWait: {
     /** Jobs of the flood that had been taken and not answered when the urgent ones came. */
@@ -136,7 +137,7 @@ async function register(plan: Plan, { client, rootToken, say }: StoryParts): Pro
       (await byPartner<{ token: string }>('POST', `/v1/tenants/${id}/tokens`, { role })).token
     return { admin: await token('tenant-admin'), submitter: await token('submitter') }
   }
-  const tokens = { flood: await join(plan.flood), urgent: await join(plan.urgent) }
+  const tokens = { partner: partnerAdmin.token, flood: await join(plan.flood), urgent: await join(plan.urgent) }
   const { id, labels, examples } = plan.labelSet
   await Promise.all(
     [tokens.flood, tokens.urgent].map(({ admin }) =>

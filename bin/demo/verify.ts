@@ -3,7 +3,7 @@
  * nothing else; it shares no code with the product. It replays every cap, attempt and charge with its own arithmetic
  * and says everything that does not add up.
  *
- *     node bin/demo/verify.ts [--open-allowed] [--json] DIR [BOOK.json …]
+ *     node bin/demo/verify.ts [--open-allowed] [--at-rest] [--json] DIR [BOOK.json …]
  *
  * Exit codes: 0 everything holds, 1 something does not, 2 the export or a book cannot be read.
  */
@@ -13,6 +13,7 @@ import { inOrder, readManifest } from './verify/export-files.ts'
 import { Findings, type Problem } from './verify/findings.ts'
 import { OwnDirectory } from './verify/own-directory.ts'
 import { canonical, sha256 } from './verify/own-price.ts'
+import { TransferCheck } from './verify/own-transfers.ts'
 import { PartitionCheck, type TenantTally } from './verify/partition.ts'
 
 export type TenantReport = {
@@ -38,6 +39,8 @@ export type VerifyOptions = {
   books?: readonly string[]
   /** The export was taken while jobs were under way: a job without an end is no problem. */
   openAllowed?: boolean
+  /** Nothing was under way any more, transfers to ancestors neither. */
+  atRest?: boolean
 }
 
 /** Checks the export in a directory. Throws only when the directory, a file or a given book cannot be read. */
@@ -61,10 +64,14 @@ export async function verifyExport(dir: string, options: VerifyOptions = {}): Pr
 
   let events = 0
   const tallies = new Map<string, TenantTally>()
+  const transfers = new TransferCheck(directory, findings)
   for (let partition = 0; partition < partitions; partition++) {
     const check = new PartitionCheck(partition, directory, findings)
     const ofPartition = files.filter((file) => file.partition === partition)
-    for await (const event of inOrder(dir, ofPartition, complain)) check.take(event)
+    for await (const event of inOrder(dir, ofPartition, complain)) {
+      check.take(event)
+      transfers.take(event)
+    }
     check.finish(options.openAllowed ?? false)
     events += check.events
     for (const [tenantId, tally] of check.tallies) {
@@ -72,6 +79,7 @@ export async function verifyExport(dir: string, options: VerifyOptions = {}): Pr
       tallies.set(tenantId, tally)
     }
   }
+  transfers.finish(options.atRest ?? false)
   // Nothing at all is what a broken exporter writes.
   if (events === 0) complain('the export is empty')
   const { count: problemCount, problems } = findings
@@ -116,13 +124,21 @@ function inUnits(pico: bigint): string {
 async function main(): Promise<number> {
   try {
     const { values, positionals } = parseArgs({
-      options: { 'open-allowed': { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+      options: {
+        'open-allowed': { type: 'boolean', default: false },
+        'at-rest': { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+      },
       allowPositionals: true,
     })
     const [dir, ...bookPaths] = positionals
     if (dir === undefined) throw new Error('Give the directory of an export.')
     const books = await Promise.all(bookPaths.map((path) => readFile(path, 'utf8')))
-    const report = await verifyExport(dir, { books, openAllowed: values['open-allowed'] })
+    const report = await verifyExport(dir, {
+      books,
+      openAllowed: values['open-allowed'],
+      atRest: values['at-rest'],
+    })
     const json = () =>
       JSON.stringify(report, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value), 2)
     process.stdout.write(`${values.json ? json() : toText(report)}\n`)

@@ -152,7 +152,13 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       const { log } = await openLog()
       const tenure = await log.acquire(platformPartition)
       let cursor = startOfFacts
-      for (const streams of [['jobs', 'usage', 'jobs'], ['directory'], ['jobs', 'billing']] satisfies FactStream[][]) {
+      const commits: FactStream[][] = [
+        ['jobs', 'usage', 'jobs'],
+        ['directory'],
+        ['jobs', 'transfers', 'billing'],
+        ['transfers'],
+      ]
+      for (const streams of commits) {
         const ends = await tenure.commit(factsOf(platformPartition, tenure.committed.seq, streams), 0n)
         cursor = (await log.readFacts(platformPartition, cursor, { recordsMax: 10, waitMs: 5_000 })).cursor
         for (const stream of streams) expect(ends[stream]).toBe(cursor.offsets[stream])
@@ -166,7 +172,7 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       for (const size of sizes) {
         const streams = Array.from(
           { length: size },
-          (_, n) => factStreams[(n * 3 + size) % factStreams.length] ?? 'jobs',
+          (_, n) => factStreams[(n * 5 + size) % factStreams.length] ?? 'jobs',
         )
         await tenure.commit(factsOf(platformPartition, tenure.committed.seq, streams), 0n)
       }

@@ -15,7 +15,7 @@ export type Position = { partition: number; offset: bigint }
 export type FactCursor = { seq: bigint; offsets: Record<FactStream, bigint> }
 export const startOfFacts: FactCursor = {
   seq: 0n,
-  offsets: { directory: 0n, accounts: 0n, jobs: 0n, usage: 0n, billing: 0n },
+  offsets: { directory: 0n, accounts: 0n, jobs: 0n, usage: 0n, billing: 0n, transfers: 0n },
 }
 
 export type ReadOptions = {

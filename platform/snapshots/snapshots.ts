@@ -80,4 +80,5 @@ const toOffsets = (kept: Record<string, string>): FactCursor['offsets'] => ({
   jobs: BigInt(kept.jobs ?? 0),
   usage: BigInt(kept.usage ?? 0),
   billing: BigInt(kept.billing ?? 0),
+  transfers: BigInt(kept.transfers ?? 0),
 })

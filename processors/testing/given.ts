@@ -2,7 +2,7 @@
 import { serialize } from 'node:v8'
 import { expect } from 'vitest'
 import { parsePriceBook } from '../../pricing/index.ts'
-import type { Fact, FactBody, Request, RequestBody } from '../../schemas/events.generated.ts'
+import type { Fact, FactBody, FactHeader, Request, RequestBody } from '../../schemas/events.generated.ts'
 import { decideRequest, type RequestContext } from '../deciders.ts'
 import { type Directory, emptyDirectory, evolveDirectory } from '../directory/state.ts'
 import type { Decided } from '../execution/decide.ts'
@@ -70,7 +70,7 @@ export class Scene {
     this.take({ type: 'PriceBookPublished', hash: book.hash, currency: 'USD', effectiveFrom: 0n, book: book.text })
   }
 
-  take(body: FactBody, eventId = `evt_${this.#id}`): Fact {
+  take(body: FactBody & Partial<FactHeader>, eventId = `evt_${this.#id}`): Fact {
     this.#id += 1
     this.now += secondMicros
     const fact: Fact = {

@@ -138,6 +138,7 @@ export function world({
     snapshotEveryFacts: 1_000_000n,
     drainMsMax: 2_000,
     reacquireWaitMs: 2,
+    rollupWaitMs: 3_600_000,
     ...options,
   }
 

@@ -8,6 +8,8 @@ import type {
   JobRatedBody,
   JobRefusedBody,
   JobSubmittedBody,
+  TransferTakenBody,
+  TransferTakenRollupLine,
   UsageMeteredBody,
 } from '../../schemas/events.generated.ts'
 
@@ -203,6 +205,29 @@ export const ratedUntried = (jobId: string, over: Partial<JobRatedBody> = {}): J
     lines: [],
     ...over,
   })
+
+export const rollupLine = (over: Partial<TransferTakenRollupLine> = {}): TransferTakenRollupLine => ({
+  day: '2026-11-10',
+  billingPeriod: '2026-11',
+  currency: 'USD',
+  jobs: 3n,
+  succeeded: 1n,
+  failed: 1n,
+  cancelled: 1n,
+  inputUncachedTokens: 200n,
+  inputCacheReadTokens: 20n,
+  inputCacheWriteTokens: 2n,
+  outputTokens: 10n,
+  reasoningTokens: 1n,
+  chargedPico: 230n,
+  ...over,
+})
+
+export const transferTaken = (
+  fromTenantId: string,
+  number: bigint,
+  rollup: TransferTakenRollupLine[] = [rollupLine()],
+): TransferTakenBody => ({ type: 'TransferTaken', fromTenantId, number, kind: 'rollup', rollup })
 
 export const capSet = (capId: string, over: Partial<CapSetBody> = {}): CapSetBody => ({
   type: 'CapSet',

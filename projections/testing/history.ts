@@ -30,12 +30,14 @@ import {
   rated,
   ratedUntried,
   refused,
+  rollupLine,
   Stamp,
   started,
   submitted,
   succeeded,
   tenantRegistered,
   tokenIssued,
+  transferTaken,
 } from './facts.ts'
 
 /** mulberry32 (Tommy Ettinger, public domain): small, seeded, good enough to vary a test. */
@@ -84,11 +86,12 @@ type TenantLife = {
   tokens: string[]
   erasures: string[]
   erasuresMade: number
+  transfers: bigint
 }
 
 export type History = { partitionCount: number; byPartition: Fact[][]; tenants: string[] }
 
-/** About six facts a job. */
+/** About ten facts a job. */
 export function history(options: {
   seed: number
   jobs: number
@@ -128,6 +131,7 @@ export function history(options: {
       tokens: [],
       erasures: [],
       erasuresMade: 0,
+      transfers: 0n,
     }),
   )
   answer(platformTenantId, bookPublished('book-0', 0n))
@@ -333,6 +337,20 @@ export function history(options: {
         settlements: settle(['requests', 'money'], 2n),
       }),
     )
+    tellAbove(life)
+  }
+
+  /** All but the first have two ancestors, the first has one. */
+  function tellAbove(life: TenantLife): void {
+    const { tenantId } = life
+    life.transfers += 1n
+    const number = life.transfers
+    const above = tenantId === 'tenant-0' ? [platformTenantId] : ['tenant-0', platformTenantId]
+    const rollup = [rollupLine({ chargedPico: 10n ** 21n + number, outputTokens: number })]
+    for (const toTenantId of above)
+      emit(tenantId, { type: 'TransferSent', toTenantId, number, kind: 'rollup', directoryVersion: 2n, rollup })
+    emit(tenantId, { type: 'TransferForwarded', transfers: above.map((toTenantId) => ({ toTenantId, number })) })
+    for (const toTenantId of above) answer(toTenantId, transferTaken(tenantId, number, rollup))
   }
 }
 

@@ -52,6 +52,21 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
       await expect(first.caughtUp(0, 10n ** 9n)).rejects.toMatchObject({ code: 'NOT_READY' })
     })
 
+    test('goes on from positions of a build that knew fewer streams', async () => {
+      const past = history({ seed: 17, jobs: 60 })
+      await writeHistory(on.log, past)
+      const first = await on.start({ factsMax: 20 })
+      await first.caughtUp(0, 60n)
+      await first.stop()
+      await on.database.asService((tx) =>
+        tx.query("UPDATE projection_position SET offsets = offsets - 'transfers' - 'billing'"),
+      )
+      const second = await on.start()
+      await on.caughtUp(second, past)
+      await on.expectViewsOf(past)
+      expect(on.failures).toEqual([])
+    })
+
     test('two processes race over the same partitions: every fact counts once', async () => {
       const past = history({ seed: 13, jobs: 120 })
       const other = await on.another()

@@ -8,7 +8,7 @@ import { readConfig } from '../../bin/config.ts'
 import type { ApiClient } from '../../bin/demo/api-client.ts'
 import { tenantFigures } from '../../bin/demo/figures.ts'
 import { hasEnded } from '../../bin/demo/job-client.ts'
-import { verifyExport } from '../../bin/demo/verify.ts'
+import { type VerifyOptions, verifyExport } from '../../bin/demo/verify.ts'
 import { exportFacts } from '../../bin/export-facts.ts'
 import { borrowFoundation } from '../../bin/foundation.ts'
 import type { ScriptedProvider } from '../../providers/scripted/scripted-provider.ts'
@@ -63,7 +63,10 @@ export async function expectNothingLost({
 const hasEndedWell = (job: ApiJob | undefined): boolean => job !== undefined && hasEnded(job)
 
 /** All facts of the installation that `env` configures, after the verifier has found nothing wrong with them. */
-export async function exportedFacts(env: Readonly<Record<string, string>>): Promise<Fact[]> {
+export async function exportedFacts(
+  env: Readonly<Record<string, string>>,
+  options: VerifyOptions = {},
+): Promise<Fact[]> {
   const dir = await mkdtemp(join(tmpdir(), 'pf3-e2e-export-'))
   const facts: Fact[] = []
   const foundation = await borrowFoundation(readConfig(env))
@@ -75,7 +78,7 @@ export async function exportedFacts(env: Readonly<Record<string, string>>): Prom
         return fact
       },
     })
-    const { problems } = await verifyExport(join(dir, 'export'))
+    const { problems } = await verifyExport(join(dir, 'export'), options)
     expect(problems).toEqual([])
   } finally {
     await foundation.close()

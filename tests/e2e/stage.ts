@@ -8,8 +8,11 @@ import { type ApiClient, apiClient } from '../../bin/demo/api-client.ts'
 import { type ServiceProcess, startServiceProcess } from '../../bin/demo/service-process.ts'
 
 export type Actors = {
-  /** A tenant below the platform; the token is its admin's. */
-  tenant(id: string): Promise<{ id: string; token: string }>
+  /** A client below the platform, or what is said otherwise; the token is its admin's. */
+  tenant(
+    id: string,
+    more?: { level?: 'partner' | 'merchant'; parentId?: string },
+  ): Promise<{ id: string; token: string }>
   setCap(tenantId: string, capId: string, cap: object): Promise<void>
 }
 
@@ -17,8 +20,9 @@ export function actors(client: ApiClient, rootToken: string): Actors {
   const asRoot = <Body>(method: 'POST' | 'PUT', path: string, body: object) =>
     client.mustAsk<Body>(rootToken, { method, path, body, headers: { 'X-PF3-Justification': 'set-up of a test' } })
   return {
-    async tenant(id) {
-      await asRoot('POST', '/v1/tenants', { id, level: 'client', name: id, currency: 'USD', timeZone: 'Africa/Lagos' })
+    async tenant(id, more = {}) {
+      const tenant = { id, level: 'client', name: id, currency: 'USD', timeZone: 'Africa/Lagos', ...more }
+      await asRoot('POST', '/v1/tenants', tenant)
       const { token } = await asRoot<{ token: string }>('POST', `/v1/tenants/${id}/tokens`, { role: 'tenant-admin' })
       return { id, token }
     },

@@ -41,6 +41,7 @@ export const newNames: readonly string[] = ['id']
 /** Query that an operation cannot do without, or that makes its answer definite. */
 export const queryOf: Readonly<Record<string, string>> = {
   'get /v1/usage': 'from=2000-01-01&to=2000-12-31',
+  'get /v1/rollups': 'from=2000-01-01&to=2000-12-31',
   'get /v1/billing/ledger': 'period=2000-01',
   'post /v1/jobs': 'wait=30',
 }

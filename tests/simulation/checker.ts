@@ -8,6 +8,7 @@ import { deserialize, serialize } from 'node:v8'
 import type { Event } from '../../bin/demo/verify/events.ts'
 import { Findings } from '../../bin/demo/verify/findings.ts'
 import { OwnDirectory } from '../../bin/demo/verify/own-directory.ts'
+import { TransferCheck } from '../../bin/demo/verify/own-transfers.ts'
 import { PartitionCheck } from '../../bin/demo/verify/partition.ts'
 import type { SimulatedLog } from '../../platform/log/simulated.ts'
 import type { StoredSnapshot } from '../../platform/snapshots/snapshots.ts'
@@ -42,6 +43,7 @@ export function checker(
 ) {
   const findings = new Findings()
   const directory = new OwnDirectory()
+  const transfers = new TransferCheck(directory, findings)
   const partitions = Array.from({ length: log.partitionCount }, (_, partition) => ({
     taken: 0,
     facts: [] as Fact[],
@@ -63,7 +65,12 @@ export function checker(
     if (streamOf[fact.type] === 'directory')
       for (const says of directory.take(fact as Event, new Set())) violated(`${fact.type}: ${says}`)
     partitions[partition]?.check.take(fact as Event)
+    transfers.take(fact as Event)
     switch (fact.type) {
+      case 'RequestRefused':
+        if (fact.requestType === 'TransferArrived')
+          violated(`a transfer to ${fact.tenantId} from ${fact.subject} was refused: ${fact.reason}`)
+        return
       case 'JobSubmitted': {
         const { tenantId, inputTokensMax, outputTokensMax } = fact
         jobs.set(fact.jobId, { tenantId, inputTokensMax, outputTokensMax, attempts: 0, readyAt: 0n, isOver: false })
@@ -169,6 +176,8 @@ export function checker(
       return startedAttempts.get(attemptId) === jobId && job?.tenantId === tenantId ? job : undefined
     },
     isOver: (jobId: string): boolean => jobs.get(jobId)?.isOver ?? false,
+    /** Every ancestor has been told of everything. */
+    areTransfersAtRest: (): boolean => transfers.isAtRest(),
     openJobs: (): number => [...jobs.values()].filter(({ isOver }) => !isOver).length,
     facts: (partition: number): readonly Fact[] => partitions[partition]?.facts ?? [],
     /** A snapshot is the fold of the facts up to it, and nothing else: what an owner has in memory is what the log says. */
@@ -183,6 +192,7 @@ export function checker(
       if (isFinished) return
       isFinished = true
       for (const { check } of partitions) check.finish(false)
+      transfers.finish(true)
       complain()
     },
   }

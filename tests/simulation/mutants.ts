@@ -285,4 +285,73 @@ export const mutants: readonly Mutant[] = [
     find: 'if (row && seq <= row.seq) return row',
     replace: '',
   },
+  {
+    name: 'forwarder-forgets',
+    means: 'a restored owner does not send again what was on its way',
+    file: 'processors/transfers/desk.ts',
+    find: 'for (const { onTheirWay } of transfers.senders.values()) for (const sent of onTheirWay) forward.send(sent)',
+    replace: '',
+  },
+  {
+    name: 'rolls-up-again',
+    means: 'a restored owner tells once more, in a new transfer, what was on its way',
+    file: 'processors/transfers/desk.ts',
+    find: 'for (const { onTheirWay } of transfers.senders.values()) for (const sent of onTheirWay) forward.send(sent)',
+    replace: `for (const [tenantId, sender] of transfers.senders) {
+      const [sent] = sender.onTheirWay
+      if (!sent) continue
+      sender.lines.push(...sent.rollup.map((line) => ({ ...line, day: Date.parse(line.day) / 86_400_000 })))
+      sender.onTheirWay = []
+      transfers.waiting.set(tenantId, sent.occurredAt)
+    }`,
+  },
+  {
+    name: 'forwards-before-commit',
+    means: 'a transfer leaves before the log has the fact',
+    file: 'processors/session.ts',
+    find: 'if (effect) afterCommit.push(effect)',
+    replace: 'effect?.()',
+  },
+  {
+    name: 'forwarded-too-early',
+    means: 'a transfer is noted as forwarded although the log has not said so',
+    file: 'processors/transfers/forwarder.ts',
+    find: 'await log.append(batch.map(toRecord))',
+    replace: 'void log.append(batch.map(toRecord)).catch(() => {})',
+  },
+  {
+    name: 'takes-twice',
+    means: 'a transfer that comes again is taken again',
+    file: 'processors/transfers/decide.ts',
+    find: 'if (number <= last) return []',
+    replace: '',
+  },
+  {
+    name: 'tells-the-parent-only',
+    means: 'ancestors above the parent are not told',
+    file: 'processors/transfers/decide.ts',
+    find: 'return ancestors.map((toTenantId) => ({',
+    replace: 'return ancestors.slice(0, 1).map((toTenantId) => ({',
+  },
+  {
+    name: 'tells-again',
+    means: 'what was told stays to be told',
+    file: 'processors/transfers/state.ts',
+    find: 'sender.lines.splice(0, rollup.length)',
+    replace: 'return',
+  },
+  {
+    name: 'day-of-admission',
+    means: 'a job is told for the day of its admission',
+    file: 'processors/transfers/state.ts',
+    find: 'const day = Number(occurredAt / microsPerDay)',
+    replace: 'const day = Number(arguments[1].admittedAt / microsPerDay)',
+  },
+  {
+    name: 'sleeps-on-rollups',
+    means: 'nothing wakes the owner to tell the ancestors',
+    file: 'processors/session.ts',
+    find: 'const at = earliest(timers.nextAt(), retryAt, desk.nextAt())',
+    replace: 'const at = earliest(timers.nextAt(), retryAt)',
+  },
 ]

@@ -124,6 +124,7 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
       openJobsPerPartitionMax: 100_000,
       weightOf: (tenantId) => (tenantId.length % 3) + 1,
       requestsPerBatchMax: random.whole(1, 40),
+      rollupWaitMs: random.whole(1, 5_000),
       snapshotEveryFacts: BigInt(random.whole(20, 400)),
       drainMsMax: 500,
       reacquireWaitMs: 20,
@@ -224,7 +225,7 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
     // Looking at every job after every step would cost more than the step.
     if (scheduler.nowMs() < nextLookMs) return false
     nextLookMs = scheduler.nowMs() + 100
-    return isOver() && clients.asking() === 0 && views.haveAll()
+    return isOver() && clients.asking() === 0 && look.areTransfersAtRest() && views.haveAll()
   }
   if (!hasFailed()) await scheduler.run(() => hasFailed() || isQuiet(), healedUntilMs)
   watch?.(owners.describe())

@@ -5,7 +5,12 @@ import type { SimulatedLog } from '../../platform/log/simulated.ts'
 import type { Payload, PayloadVault } from '../../platform/vault/vault.ts'
 import { parsePriceBook } from '../../pricing/index.ts'
 import { testCodec } from '../../processors/testing/world.ts'
-import { type AskedRequest, type RequestAppender, requestAppender } from '../../producers/append-request.ts'
+import {
+  type AskedBody,
+  type AskedRequest,
+  type RequestAppender,
+  requestAppender,
+} from '../../producers/append-request.ts'
 import type { SubmissionStore } from '../../producers/submissions.ts'
 import { type JobRequest, type JobSubmitter, jobSubmitter } from '../../producers/submit-job.ts'
 import type { RequestBody } from '../../schemas/events.generated.ts'
@@ -114,7 +119,7 @@ export function workload(parts: WorkloadParts) {
   }
 
   let requestNo = 0
-  const asked = (tenantId: string, body: RequestBody): AskedRequest & { requestId: string } => {
+  const asked = (tenantId: string, body: AskedBody): AskedRequest & { requestId: string } => {
     requestNo += 1
     return { tenantId, requestId: `req_${requestNo}`, ...body }
   }
@@ -274,7 +279,7 @@ export function workload(parts: WorkloadParts) {
     async changeAccount(): Promise<void> {
       const { id } = random.pick(tenants)
       const memberId = random.pick(['ada', 'ben', null])
-      const body: RequestBody = random.pick([
+      const body: AskedBody = random.pick([
         { type: 'AddMember', memberId: memberId ?? 'ada', kind: 'agent' },
         { type: 'RemoveMember', memberId: memberId ?? 'ada' },
         {
@@ -286,7 +291,7 @@ export function workload(parts: WorkloadParts) {
           expiresAt: null,
         },
         { type: 'RevokeToken', tokenId: `tok_${random.whole(1, 9)}` },
-      ] satisfies RequestBody[])
+      ] satisfies AskedBody[])
       await ask(asked(id, body))
     },
     crashDoor(): void {

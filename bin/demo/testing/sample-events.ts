@@ -6,6 +6,8 @@ import { mostPico, type PriceBook, parsePriceBook } from '../../../pricing/index
 import { billingPeriodOf, periodAt } from '../../../processors/admission/periods.ts'
 import type { Draft } from '../../../processors/processor.ts'
 import { decideRating, type ReportedUsage } from '../../../processors/rating/decide.ts'
+import { decideForwarded, decideRollup } from '../../../processors/transfers/decide.ts'
+import { emptyTransfers, evolveTransfers } from '../../../processors/transfers/state.ts'
 import { avroType, type EventName } from '../../../schemas/codec.ts'
 import {
   type CapSetBody,
@@ -69,6 +71,7 @@ export class SampleLog {
   readonly #zones = new Map<string, string>()
   readonly #caps = new Map<string, Map<string, Cap>>()
   readonly #versions = new Map<string, bigint>()
+  readonly #transfers = emptyTransfers()
   #now = BigInt(Date.parse('2026-03-28T22:00:00Z')) * 1_000n
 
   constructor() {
@@ -278,6 +281,25 @@ export class SampleLog {
     }
   }
 
+  /** Tells the platform, which is all there is above, of what was rated and not told yet. */
+  tell(tenantId: string): void {
+    for (const draft of decideRollup(this.#transfers, ['platform'], { tenantId, directoryVersion: 1n })) {
+      const sent = this.#add(draft)
+      if (sent.type !== 'TransferSent') throw new Error('Not a transfer')
+      for (const forwarded of decideForwarded(this.#transfers, [sent])) this.#add(forwarded)
+      const { number, kind, rollup } = sent
+      const copy = rollup.map((line) => ({ ...line }))
+      this.#add({
+        type: 'TransferTaken',
+        tenantId: sent.toTenantId,
+        fromTenantId: tenantId,
+        number,
+        kind,
+        rollup: copy,
+      })
+    }
+  }
+
   #attempt(job: JobAdmitted, attemptNo: number, attempt: Attempted, isLast: boolean): void {
     const { tenantId, jobId } = job
     const { provider, model, keyOwner, keyId } = this.#step(job, attempt)
@@ -339,6 +361,7 @@ export class SampleLog {
     }
     const fact: Fact = { eventId: idFrom('evt', partition, seq), ...draft, ...header }
     this.facts.push({ partition, fact })
+    evolveTransfers(this.#transfers, fact)
     return fact
   }
 }

@@ -20,6 +20,7 @@ export type Buckets = {
 export type TenantRegistered = {
   type: 'TenantRegistered'
   registeredTenantId: string
+  parentId: string
   currency: string
   timeZone: string
 }
@@ -172,6 +173,20 @@ export type JobRated = {
   settlements: Settlement[]
 }
 
+export type RollupLine = Buckets & {
+  day: string
+  billingPeriod: string
+  currency: string
+  jobs: bigint
+  succeeded: bigint
+  failed: bigint
+  cancelled: bigint
+  chargedPico: bigint
+}
+export type TransferSent = { type: 'TransferSent'; toTenantId: string; number: bigint; rollup: RollupLine[] }
+export type TransferForwarded = { type: 'TransferForwarded'; transfers: { toTenantId: string; number: bigint }[] }
+export type TransferTaken = { type: 'TransferTaken'; fromTenantId: string; number: bigint; rollup: RollupLine[] }
+
 type Body =
   | TenantRegistered
   | PriceBookPublished
@@ -189,6 +204,9 @@ type Body =
   | UsageMetered
   | HoldExceeded
   | JobRated
+  | TransferSent
+  | TransferForwarded
+  | TransferTaken
 
 /** An event the checks look into, or `Other`: one that only has its place in the order. */
 export type Event = Header & (Body | { type: 'Other' })
@@ -211,5 +229,8 @@ const looked: Record<Body['type'], true> = {
   UsageMetered: true,
   HoldExceeded: true,
   JobRated: true,
+  TransferSent: true,
+  TransferForwarded: true,
+  TransferTaken: true,
 }
 export const isLookedInto = (name: string): boolean => Object.hasOwn(looked, name)

@@ -14,6 +14,8 @@ export const checks = {
   rating: 'Exactly one charge per ended job, equal to what this arithmetic makes of usage and price book.',
   settlement: 'Every hold is settled once, under the cap and period it was taken from, at the right amount.',
   hold: 'Nothing is held any more once every job has ended.',
+  transfer:
+    'Ancestors are told in turn, never more than was rated, and take what was sent; at rest exactly what was rated.',
 } as const
 
 export type Check = keyof typeof checks

@@ -2,11 +2,13 @@
 import type { Event } from './events.ts'
 import { type Book, canonical, readBook, sha256 } from './own-price.ts'
 
-export type OwnTenant = { currency: string; timeZone: string }
+export type OwnTenant = { parentId: string; currency: string; timeZone: string }
 
 export class OwnDirectory {
   // The platform is a tenant from the start; no event registers it.
-  readonly tenants = new Map<string, OwnTenant>([['platform', { currency: 'USD', timeZone: 'UTC' }]])
+  readonly tenants = new Map<string, OwnTenant>([
+    ['platform', { parentId: 'platform', currency: 'USD', timeZone: 'UTC' }],
+  ])
   readonly #published: { book: Book; position: bigint }[] = []
   readonly #byHash = new Map<string, Book>()
   #length = 0n
@@ -17,7 +19,8 @@ export class OwnDirectory {
     this.#length++
     if (event.type === 'TenantRegistered') {
       const isKnown = this.tenants.has(event.registeredTenantId)
-      this.tenants.set(event.registeredTenantId, { currency: event.currency, timeZone: event.timeZone })
+      const { parentId, currency, timeZone } = event
+      this.tenants.set(event.registeredTenantId, { parentId, currency, timeZone })
       return isKnown ? [`registers ${event.registeredTenantId} again`] : []
     }
     if (event.type !== 'PriceBookPublished' || this.#byHash.has(event.hash)) return []
