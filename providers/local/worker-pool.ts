@@ -1,6 +1,6 @@
 /** Threads for the local engines, and the line of tasks that wait for one. */
 import { Tinypool } from 'tinypool'
-import type { Task, Work } from './worker.ts'
+import type { Outcome, Task, Work } from './worker.ts'
 
 export type WorkerPool = {
   /** Starts the task when a thread is free. The first task starts the threads. */
@@ -21,10 +21,14 @@ export class PoolError extends Error {}
 
 /** Tasks that may wait at once. */
 const waitingMax = 10_000
+/** Short tasks in one message to a thread, and characters of their texts: enough that a message costs little, few enough that nobody waits long for those before it in the same message. */
+const togetherMax = 64
+const togetherUnitsMax = 20_000
 
 /**
  * Fits take seconds, everything else milliseconds: so at most all threads but one fit at once, and with more than one thread
  * nothing short ever waits for a fit. Our own line rather than the pool's, which ends the whole thread to cancel a task.
+ * A message to a thread and back costs as much as a short task does, so what waits when a thread comes free goes together.
  */
 export function workerPool({ threads }: { threads: number }): WorkerPool {
   type Waiting = { task: Task; settle: { resolve(result: unknown): void; reject(reason: unknown): void } }
@@ -40,26 +44,30 @@ export function workerPool({ threads }: { threads: number }): WorkerPool {
     while (!isClosed && running.short + running.fit < threads) {
       const kind =
         running.fit < fitsMax && lines.fit.size > 0 && (running.fit === 0 || lines.short.size === 0) ? 'fit' : 'short'
-      const [first] = lines[kind]
-      if (!first) return
-      lines[kind].delete(first)
-      begin(first, kind)
+      if (lines[kind].size === 0) return
+      void begin(kind === 'fit' ? takeOut(lines.fit, 1) : takeOut(lines.short, shareOf(lines.short.size)), kind)
     }
   }
 
-  function begin({ task, settle }: Waiting, kind: 'short' | 'fit'): void {
+  /** Of a thread, when all of them are to have something to do. */
+  const shareOf = (waiting: number) => Math.min(togetherMax, Math.ceil(waiting / threads))
+
+  async function begin(together: readonly Waiting[], kind: 'short' | 'fit'): Promise<void> {
     running[kind] += 1
     pool ??= newPool(threads, () => (pool = undefined))
-    const used = pool
-    used
-      .run(task)
-      .then(settle.resolve, (error: unknown) =>
-        settle.reject(isClosed ? new PoolError('The pool was closed.', { cause: error }) : error),
-      )
-      .finally(() => {
-        running[kind] -= 1
-        next()
-      })
+    try {
+      const outcomes = (await pool.run(together.map(({ task }) => task))) as Outcome[]
+      for (const [index, { settle }] of together.entries()) {
+        const outcome = outcomes[index]
+        if (outcome?.ok) settle.resolve(outcome.result)
+        else settle.reject(outcome?.error)
+      }
+    } catch (error) {
+      const met = isClosed ? new PoolError('The pool was closed.', { cause: error }) : error
+      for (const { settle } of together) settle.reject(met)
+    }
+    running[kind] -= 1
+    next()
   }
 
   return {
@@ -91,6 +99,19 @@ export function workerPool({ threads }: { threads: number }): WorkerPool {
       await used?.destroy()
     },
   }
+}
+
+/** The first of a line, of which there is at least one: at most `countMax`, and not much text. */
+function takeOut<Item extends { task: Task }>(line: Set<Item>, countMax: number): Item[] {
+  const taken: Item[] = []
+  let units = 0
+  for (const item of line) {
+    units += 'text' in item.task ? item.task.text.length : 0
+    if (taken.length === countMax || (taken.length > 0 && units > togetherUnitsMax)) break
+    line.delete(item)
+    taken.push(item)
+  }
+  return taken
 }
 
 function newPool(threads: number, onDeath: () => void): Tinypool {
