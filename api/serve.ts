@@ -57,7 +57,8 @@ export async function serve(
   const path = 'route' in served ? served.route.path : 'none'
   const gone = new AbortController()
   underWay.add(gone)
-  response.on('close', () => gone.abort())
+  // Every answer ends with it; to abort what nobody follows any more would make an exception for nothing.
+  response.on('close', () => underWay.has(gone) && gone.abort())
   metrics.began()
   const given: (() => void)[] = []
   const about: { correlationId: string; route: string; tenantId?: string } = { correlationId, route: path }

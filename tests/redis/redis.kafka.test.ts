@@ -140,6 +140,23 @@ describe('limits', () => {
     for (const key of keys) expect(await clients[0].commands.ttl(key)).toBeGreaterThan(0)
   })
 
+  test('let in exactly as many of those that come at once at two doors, each told what was left after it', async () => {
+    const url = process.env['PF3_TEST_REDIS_URL'] ?? ''
+    const clients = [clientAt({ url }), clientAt({ url })] as const
+    await isUp(...clients)
+    const prefix = newPrefix()
+    const doors = clients.map((client) => on(client, prefix))
+    const answers = await Promise.allSettled(
+      Array.from({ length: 30 }, (_, n) => doors[n % 2]?.ofTenant(n % 3 === 0 ? 'few' : 'many')),
+    )
+    const left = answers.map((answer) =>
+      answer.status === 'fulfilled' ? /r=(\d+)/.exec(answer.value?.headers['RateLimit'] ?? '')?.[1] : 'refused',
+    )
+    const all = Array.from({ length: 10 }, (_, n) => String(n))
+    expect(left.filter((_, n) => n % 3 === 0).toSorted()).toEqual(all)
+    expect(left.filter((_, n) => n % 3 !== 0).toSorted()).toEqual([...all, ...times(10, 'refused')])
+  })
+
   test.each([
     ['stops answering', 'SIGSTOP'],
     ['is killed', 'SIGKILL'],
