@@ -236,8 +236,9 @@ function send(response: ServerResponse, { status, body, stream, headers = {} }: 
     return
   }
   if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json')
-  const text = Buffer.from(textOf(body))
-  response.setHeader('Content-Length', text.byteLength)
+  // As text, which Node sends in one piece with the head.
+  const text = textOf(body)
+  response.setHeader('Content-Length', Buffer.byteLength(text))
   response.end(response.req.method === 'HEAD' ? undefined : text)
 }
 
