@@ -127,7 +127,8 @@ describe('credentials that are not valid', () => {
       expect((await get(url, 'pf3_nobody-has-this-one')).status).toBe(401)
     }
     expect(await told(await get(url, 'pf3_nobody-has-this-one'))).toEqual([429, 'TOO_MANY_FAILURES', true])
-    expect(await told(await get(url, tenant.tokens.reader))).toEqual([429, 'TOO_MANY_FAILURES', true])
+    const together = await Promise.all(Array.from({ length: 20 }, () => get(url, tenant.tokens.reader)))
+    for (const answer of together) expect(await told(answer)).toEqual([429, 'TOO_MANY_FAILURES', true])
     expect((await fetch(`${url}/healthz`)).status).toBe(200)
     await api.stop()
   })

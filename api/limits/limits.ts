@@ -84,9 +84,19 @@ export function limits(options: LimitOptions, shared?: SharedCounts): Limits {
       : counter('address', { points: failuresPerAddressMax, duration: failureWindowS }, shared)
   /** Until when an address is known to have failed nowhere. */
   const quietUntil = new Map<string, EpochMs>()
+  const asking = new Map<string, Promise<void>>()
   const openOf = new Map<string, number>()
   let working = 0
   let open = 0
+
+  /** Throws TOO_MANY_FAILURES. */
+  async function askOf(network: string, failures: RateLimiterAbstract): Promise<void> {
+    const found = await failures.get(network)
+    if (found && found.remainingPoints <= 0) throw tooMany('TOO_MANY_FAILURES', found.msBeforeNext)
+    if (!shared || found) return
+    if (quietUntil.size >= quietAddressesMax) quietUntil.clear()
+    quietUntil.set(network, shared.clock.nowMs() + quietMs)
+  }
 
   return {
     enter() {
@@ -113,11 +123,10 @@ export function limits(options: LimitOptions, shared?: SharedCounts): Limits {
       if (!perAddress) return
       const network = networkOf(address)
       if (shared && (quietUntil.get(network) ?? 0) > shared.clock.nowMs()) return
-      const found = await perAddress.get(network)
-      if (found && found.remainingPoints <= 0) throw tooMany('TOO_MANY_FAILURES', found.msBeforeNext)
-      if (!shared || found) return
-      if (quietUntil.size >= quietAddressesMax) quietUntil.clear()
-      quietUntil.set(network, shared.clock.nowMs() + quietMs)
+      // Asked once for all who come from there in the meantime.
+      const asked = asking.get(network) ?? askOf(network, perAddress).finally(() => asking.delete(network))
+      asking.set(network, asked)
+      await asked
     },
 
     async credentialFailed(address) {
