@@ -71,6 +71,17 @@ test('of tasks that go to a thread together each has its own answer, also where 
   }
 })
 
+test('a short task that comes after a fit in a turn is started all the same, and a fit is not passed over for ever', async () => {
+  const { slow, short, ended } = start(1)
+  await Promise.all([slow('fit'), short('short')])
+  expect(ended).toEqual(['fit', 'short'])
+  const names = Array.from({ length: 200 }, (_, index) => `short ${index}`)
+  const before = names.slice(0, 100).map(short)
+  const fit = slow('another fit')
+  await Promise.all([...before, fit, ...names.slice(100).map(short)])
+  expect(ended.indexOf('another fit')).toBe(2 + 100)
+})
+
 test('what is dropped is not computed, those before and after it in the line are', async () => {
   const { pool } = start(1)
   const tasks = Array.from({ length: 5 }, () => pool.start<'sentiment'>({ kind: 'sentiment', text: 'good' }))

@@ -21,36 +21,58 @@ export class PoolError extends Error {}
 
 /** Tasks that may wait at once. */
 const waitingMax = 10_000
-/** Short tasks in one message to a thread, and characters of their texts: enough that a message costs little, few enough that nobody waits long for those before it in the same message. */
+/** Short tasks in one message to a thread, when there are so many, and before another thread is given some as well. */
 const togetherMax = 64
+const togetherMin = 16
+/** Characters of their texts, so that nobody waits long for those before it in the same message. */
 const togetherUnitsMax = 20_000
 
 /**
  * Fits take seconds, everything else milliseconds: so at most all threads but one fit at once, and with more than one thread
  * nothing short ever waits for a fit. Our own line rather than the pool's, which ends the whole thread to cancel a task.
- * A message to a thread and back costs as much as a short task does, so what waits when a thread comes free goes together.
+ * A message to a thread and back costs as much as a short task does, so those that come in one turn of the event loop, or
+ * while the threads are busy, go together.
  */
 export function workerPool({ threads }: { threads: number }): WorkerPool {
-  type Waiting = { task: Task; settle: { resolve(result: unknown): void; reject(reason: unknown): void } }
+  /** `no`: how many tasks came before it. */
+  type Waiting = { no: number; task: Task; settle: { resolve(result: unknown): void; reject(reason: unknown): void } }
   const lines = { short: new Set<Waiting>(), fit: new Set<Waiting>() }
   const running = { short: 0, fit: 0 }
   const fitsMax = Math.max(1, threads - 1)
   let pool: Tinypool | undefined
+  let started = 0
+  let isDue = false
   let isClosed = false
 
   const lineOf = (task: Task) => (task.kind === 'fit' ? 'fit' : 'short')
 
   function next(): void {
+    isDue = false
     while (!isClosed && running.short + running.fit < threads) {
-      const kind =
-        running.fit < fitsMax && lines.fit.size > 0 && (running.fit === 0 || lines.short.size === 0) ? 'fit' : 'short'
-      if (lines[kind].size === 0) return
-      void begin(kind === 'fit' ? takeOut(lines.fit, 1) : takeOut(lines.short, shareOf(lines.short.size)), kind)
+      const [fit] = lines.fit
+      const [short] = lines.short
+      if (fit && running.fit < fitsMax && (!short || (running.fit === 0 && fit.no < short.no))) {
+        lines.fit.delete(fit)
+        void begin([fit], 'fit')
+      } else if (short) void begin(takeShort(running.fit === 0 ? fit : undefined), 'short')
+      else return
     }
   }
 
-  /** Of a thread, when all of them are to have something to do. */
-  const shareOf = (waiting: number) => Math.min(togetherMax, Math.ceil(waiting / threads))
+  /** The first of the line that may go in one message; what came after `fit`, whose turn is next, waits for its own. */
+  function takeShort(fit: Waiting | undefined): Waiting[] {
+    const countMax = Math.min(togetherMax, Math.max(togetherMin, Math.ceil(lines.short.size / threads)))
+    const taken: Waiting[] = []
+    let units = 0
+    for (const waiting of lines.short) {
+      units += 'text' in waiting.task ? waiting.task.text.length : 0
+      const hasRoom = taken.length < countMax && units <= togetherUnitsMax && (!fit || waiting.no < fit.no)
+      if (taken.length > 0 && !hasRoom) break
+      lines.short.delete(waiting)
+      taken.push(waiting)
+    }
+    return taken
+  }
 
   async function begin(together: readonly Waiting[], kind: 'short' | 'fit'): Promise<void> {
     running[kind] += 1
@@ -74,11 +96,15 @@ export function workerPool({ threads }: { threads: number }): WorkerPool {
     start<Kind extends keyof Work>(task: Extract<Task, { kind: Kind }>): Pending<Work[Kind]['result']> {
       const { promise, resolve, reject } = Promise.withResolvers<unknown>()
       const line = lines[lineOf(task)]
-      const waiting: Waiting = { task, settle: { resolve, reject } }
+      const waiting: Waiting = { no: started++, task, settle: { resolve, reject } }
       if (isClosed) reject(new PoolError('The pool was closed.'))
       else if (line.size >= waitingMax) reject(new PoolError(`${waitingMax} tasks are waiting already.`))
       else line.add(waiting)
-      next()
+      if (task.kind === 'fit') next()
+      else if (!isDue) {
+        isDue = true
+        setImmediate(next)
+      }
       return {
         result: promise as Promise<Work[Kind]['result']>, // What worker.ts answers to a task of this kind.
         drop() {
@@ -99,19 +125,6 @@ export function workerPool({ threads }: { threads: number }): WorkerPool {
       await used?.destroy()
     },
   }
-}
-
-/** The first of a line, of which there is at least one: at most `countMax`, and not much text. */
-function takeOut<Item extends { task: Task }>(line: Set<Item>, countMax: number): Item[] {
-  const taken: Item[] = []
-  let units = 0
-  for (const item of line) {
-    units += 'text' in item.task ? item.task.text.length : 0
-    if (taken.length === countMax || (taken.length > 0 && units > togetherUnitsMax)) break
-    line.delete(item)
-    taken.push(item)
-  }
-  return taken
 }
 
 function newPool(threads: number, onDeath: () => void): Tinypool {
