@@ -29,7 +29,7 @@ export async function awaitAnswer(
   const facts = await awaitReadable(
     { relay, clock },
     {
-      topic: answeredTopic(tenantId, requestId),
+      listen: (hear) => relay.listen(answeredTopic(tenantId, requestId), hear),
       look: () => views.answers({ tenantId, requestId }),
       isThere: (found) => found.length > 0,
       waitMs: answerWaitMs,

@@ -38,7 +38,7 @@ function scene(more: { waitMs?: number; signal?: AbortSignal; hearsAll?: boolean
   let looks = 0
   let value = 'not yet'
   const wish = {
-    topic: 'it',
+    listen: (hear: () => void) => relay.listen('it', hear),
     look: async () => {
       looks += 1
       return value
@@ -180,18 +180,15 @@ test('a wake-up while the cause runs is not lost, and a cause that fails leaves 
   )
   expect([found, naps()]).toEqual(['there', 0])
   let heard = 0
-  const counting = {
-    ...relay,
-    listen: (topic: string, hear: (message: unknown) => void) => {
-      heard += 1
-      const stop = relay.listen(topic, hear)
-      return () => {
-        heard -= 1
-        stop()
-      }
-    },
+  const listen = (hear: () => void) => {
+    heard += 1
+    const stop = wish.listen(hear)
+    return () => {
+      heard -= 1
+      stop()
+    }
   }
-  const failing = awaitReadable({ relay: counting, clock }, { ...wish, cause: () => Promise.reject(new Error('no')) })
+  const failing = awaitReadable({ relay, clock }, { ...wish, listen, cause: () => Promise.reject(new Error('no')) })
   await expect(failing).rejects.toThrow('no')
   expect(heard).toBe(0)
 })

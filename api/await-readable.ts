@@ -3,8 +3,8 @@ import type { Clock } from '../platform/clock.ts'
 import type { Relay } from '../platform/relay/relay.ts'
 
 export type Wish<Found> = {
-  /** Published when it has become readable. */
-  topic: string
+  /** Begins to listen for that it has become readable; what it returns ends that. */
+  listen(hear: () => void): () => void
   look(): Promise<Found>
   isThere(found: Found): boolean
   /** 0 looks once. */
@@ -25,12 +25,15 @@ export const lookAgainMsMax = 2_000
 export const lookAgainMsMaxDeaf = 500
 
 /** What the last look found, whether or not it is what was waited for. */
-export async function awaitReadable<Found>(parts: { relay: Relay; clock: Clock }, wish: Wish<Found>): Promise<Found> {
+export async function awaitReadable<Found>(
+  parts: { relay: Pick<Relay, 'hearsAll'>; clock: Clock },
+  wish: Wish<Found>,
+): Promise<Found> {
   const { relay, clock } = parts
   const { look, isThere, signal } = wish
   let isAwake = true
   let wake = () => {}
-  const stopListening = relay.listen(wish.topic, () => {
+  const stopListening = wish.listen(() => {
     isAwake = true
     wake()
   })

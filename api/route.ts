@@ -92,26 +92,29 @@ export function route<Params, Query, Body>(
   },
 ): Route {
   const { handle, tenantOf, ...shape } = row
+
+  async function allowed(raw: RawAsked, list: ListAsked, parts: Parts): Promise<Asked<Params, Query, Body>> {
+    const { who, caller, justification, idempotencyKey, lastEventId, rest, gone } = raw
+    if (!who) throw new Problem('UNAUTHENTICATED')
+    const given = checked(row, { ...raw, query: opened(list, parts) })
+    if (row.reach) {
+      const pathIds = raw.params as Readonly<Record<string, string>>
+      const tenantId = (tenantOf ? tenantOf(given) : pathIds['t']) ?? who.tenantId
+      const act = actOf(row, pathIds)
+      await enterTenant(tenantId, row.reach, { who, caller, justification, act, gone }, parts)
+    }
+    return { ...given, who, caller, idempotencyKey, lastEventId, rest, gone }
+  }
+
   return {
     ...shape,
-    async answer(raw, parts) {
-      const { who, caller, justification, idempotencyKey, lastEventId, rest, gone } = raw
-      if (!who) throw new Problem('UNAUTHENTICATED')
-      const list = {
-        tenantId: who.tenantId,
-        path: row.path,
-        params: raw.params,
-        query: raw.query as ListAsked['query'],
-      }
-      const given = checked(row, { ...raw, query: opened(list, parts) })
-      const asked = { ...given, who, caller, idempotencyKey, lastEventId, rest, gone }
-      if (row.reach) {
-        const pathIds = raw.params as Readonly<Record<string, string>>
-        const tenantId = (tenantOf ? tenantOf(given) : pathIds['t']) ?? who.tenantId
-        const act = actOf(row, pathIds)
-        await enterTenant(tenantId, row.reach, { who, caller, justification, act, gone }, parts)
-      }
-      return sealed(await handle(asked, parts), list, parts)
+    // No function that waits for the answer holds the body: of one that waits long, the handler can let it go.
+    answer(raw, parts) {
+      const { who, params, query } = raw
+      const list = { tenantId: who?.tenantId ?? '', path: row.path, params, query: query as ListAsked['query'] }
+      return allowed(raw, list, parts)
+        .then((asked) => handle(asked, parts))
+        .then((reply) => sealed(reply, list, parts))
     },
   }
 }

@@ -57,7 +57,8 @@ export async function serve(
   const path = 'route' in served ? served.route.path : 'none'
   const gone = new AbortController()
   underWay.add(gone)
-  response.on('close', () => gone.abort())
+  // Every answer ends with it; to abort what nobody follows any more would make an exception for nothing.
+  response.on('close', () => underWay.has(gone) && gone.abort())
   metrics.began()
   const given: (() => void)[] = []
   const about: { correlationId: string; route: string; tenantId?: string } = { correlationId, route: path }
@@ -235,8 +236,9 @@ function send(response: ServerResponse, { status, body, stream, headers = {} }: 
     return
   }
   if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json')
-  const text = Buffer.from(textOf(body))
-  response.setHeader('Content-Length', text.byteLength)
+  // As text, which Node sends in one piece with the head.
+  const text = textOf(body)
+  response.setHeader('Content-Length', Buffer.byteLength(text))
   response.end(response.req.method === 'HEAD' ? undefined : text)
 }
 

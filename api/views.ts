@@ -38,7 +38,7 @@ const groupedContents: BatcherOptions = { itemsMax: 64, waitingMax: 50_000 }
 
 export function batchedViews({ database, vault }: { database: Database; vault: PayloadVault }): Views {
   return {
-    token: batcher((hashes: readonly string[]) => database.asService((tx) => tokensByHash(tx.last, hashes)), grouped),
+    token: batcher((hashes: readonly string[]) => findTokens(database, hashes), grouped),
     hasTenant: batcher((ids: readonly string[]) => database.asService((tx) => haveTenants(tx.last, ids)), grouped),
     isRemovedMember: batcher(
       (keys: readonly MemberKey[]) => database.asService((tx) => areRemoved(tx.last, keys)),
@@ -52,6 +52,14 @@ export function batchedViews({ database, vault }: { database: Database; vault: P
     ),
     content: contents(vault),
   }
+}
+
+/** Each asked for once: those who send many requests at once send the same token. */
+async function findTokens(database: Database, hashes: readonly string[]): Promise<(Token | undefined)[]> {
+  const distinct = [...new Set(hashes)]
+  const tokens = await database.asService((tx) => tokensByHash(tx.last, distinct))
+  const byHash = new Map(distinct.map((hash, index) => [hash, tokens[index]]))
+  return hashes.map((hash) => byHash.get(hash))
 }
 
 async function findJobs(database: Database, keys: readonly JobKey[]): Promise<(FoundJob | undefined)[]> {

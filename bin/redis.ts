@@ -47,7 +47,7 @@ export async function sharedRedis(config: Config['redis'], parts: SharedRedisPar
     },
   })
   const origin = Buffer.from(random.bytes(8)).toString('hex')
-  return { server, prefix, relay: (local) => redisRelay({ local, channels: server, prefix, origin, clock }) }
+  return { server, prefix, relay: (local) => redisRelay({ local, channels: server, prefix, origin }) }
 }
 
 /** Throws ConfigError when the file of the authority cannot be read or holds none. */

@@ -250,8 +250,9 @@ function startPartition(
     const topics = new Set<string>()
     for (const fact of facts) {
       if ('jobId' in fact) topics.add(jobChangedTopic(fact.tenantId, fact.jobId))
+      // Who asks something of a job waits for what becomes of the job.
+      else if (fact.intakeOffset !== null) topics.add(answeredTopic(fact.tenantId, fact.causedBy))
       if (fact.type === 'JobRated' || fact.type === 'JobRefused') topics.add(jobEndedTopic(fact.tenantId, fact.jobId))
-      if (fact.intakeOffset !== null) topics.add(answeredTopic(fact.tenantId, fact.causedBy))
     }
     try {
       for (const topic of topics) relay.publish(topic, null)

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Client } from '../testing/client.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { limitDefaults } from '../limits/limits.ts'
+import type { Client, Sent } from '../testing/client.ts'
 import { openTenant, type Service, startService } from '../testing/service.ts'
 
 let service: Service
@@ -11,7 +12,14 @@ beforeAll(async () => {
 afterAll(() => service.stop())
 
 const job = { capability: 'classify.sentiment', input: { text: 'What a lovely day.' } }
-type Result = { index: number; id?: string; isNew?: boolean; problem?: { code: string; errors?: { where: string }[] } }
+type Job = { id: string; status: string; charged: string | null; result?: { sentiment: string } }
+type Result = {
+  index: number
+  id?: string
+  isNew?: boolean
+  job?: Job
+  problem?: { code: string; errors?: { where: string }[] }
+}
 const resultsOf = (body: Record<string, unknown>) => body['results'] as Result[]
 const send = (jobs: unknown[], key?: string, who: Client = tenant.submitter) =>
   who.post('/v1/jobs/batch', { jobs }, { headers: key === undefined ? {} : { 'Idempotency-Key': key } })
@@ -88,4 +96,90 @@ test('many at once are all taken, and the caps hold over them', { timeout: 60_00
   )
   expect(ends.filter((status) => status === 'succeeded')).toHaveLength(20)
   expect(ends.filter((status) => status === 'refused')).toHaveLength(580)
+})
+
+describe('with wait', () => {
+  const ask = (jobs: unknown[], waitS: number, sent: Sent = {}, who: Client = tenant.submitter) =>
+    who.post(`/v1/jobs/batch?wait=${waitS}`, { jobs }, sent)
+  const endless = { capability: 'generate.text', input: { prompt: 'for ever' } }
+  let waiting: Awaited<ReturnType<typeof openTenant>>
+  beforeAll(async () => {
+    waiting = await openTenant(service, 'waiting')
+    service.scripted.play([{ promptHas: 'for ever', breaks: 'hang' }])
+  })
+  const endAll = async (results: readonly Result[]) => {
+    for (const { id } of results) (await waiting.submitter.delete(`/v1/jobs/${id}?wait=30`)).expect(200)
+  }
+
+  test('it answers when all that were taken have ended, each with its job as a single answer has it', async () => {
+    const jobs = [...Array.from({ length: 20 }, () => job), { ...job, capability: 'nothing' }]
+    const results = resultsOf((await ask(jobs, 60, {}, waiting.submitter)).expect(200))
+    expect(results.slice(0, 20).map(({ job }) => [job?.status, job?.result?.sentiment])).toEqual(
+      Array(20).fill(['succeeded', 'positive']),
+    )
+    expect(results[20]).toMatchObject({ problem: { code: 'REQUEST_INVALID' } })
+    const [first] = results
+    expect(first?.job).toEqual((await waiting.reader.get(`/v1/jobs/${first?.id}`)).expect(200))
+  })
+
+  test('repeated, it answers with the ends of the jobs that were made before, one given twice in both places', async () => {
+    const jobs = ['a', 'a', 'b'].map((key) => ({ ...job, key: `again-${key}` }))
+    const first = resultsOf((await ask(jobs, 0, {}, waiting.submitter)).expect(200))
+    expect(first.every((result) => result.job === undefined)).toBe(true)
+    const again = resultsOf((await ask(jobs, 60, {}, waiting.submitter)).expect(200))
+    expect(again.map(({ id, isNew, job }) => [id, isNew, job?.id, job?.status])).toEqual(
+      first.map(({ id }) => [id, false, id, 'succeeded']),
+    )
+    const conflict = { ...job, input: { text: 'Another text.' }, key: 'again-a' }
+    const [refused, taken] = resultsOf((await ask([conflict, jobs[2]], 60, {}, waiting.submitter)).expect(200))
+    expect([refused?.problem?.code, taken?.job?.status]).toEqual(['IDEMPOTENCY_CONFLICT', 'succeeded'])
+  })
+
+  test('a batch of which nothing is taken does not wait', async () => {
+    const answer = (await ask([{ ...job, input: {} }], 60, {}, waiting.submitter)).expect(200)
+    expect(answer).toMatchObject({ accepted: 0, refused: 1 })
+  })
+
+  test('when the time is over it answers with every job as it stands', async () => {
+    const results = resultsOf((await ask([job, endless], 2, {}, waiting.submitter)).expect(200))
+    expect(results.map(({ job }) => job?.status)).toEqual(['succeeded', 'running'])
+    await endAll(results.slice(1))
+  })
+
+  test('a tenant is shown its own jobs only, also where the keys are those of another', async () => {
+    const mine = resultsOf((await ask([{ ...job, key: 'shared' }], 60, {}, waiting.submitter)).expect(200))
+    const sad = { ...job, input: { text: 'What a sad day.' }, key: 'shared' }
+    const other = await openTenant(service, 'stranger')
+    const theirs = resultsOf((await ask([sad], 60, {}, other.submitter)).expect(200))
+    expect([mine[0]?.job?.result?.sentiment, theirs[0]?.job?.result?.sentiment]).toEqual(['positive', 'negative'])
+    expect(theirs[0]?.id).not.toBe(mine[0]?.id)
+  })
+
+  test('a caller who only waits leaves its place, and one who hangs up gives back everything', async () => {
+    const limits = { ...limitDefaults, workingMax: 1, openPerTenantMax: 1 }
+    const { api, url } = await service.openDoor({ limits })
+    const send = (token: string, signal?: AbortSignal) => {
+      const headers = {
+        Authorization: `Bearer ${token}`,
+        'Content-Type': 'application/json',
+        'Idempotency-Key': 'left',
+      }
+      const body = JSON.stringify({ jobs: [endless] })
+      return fetch(`${url}/v1/jobs/batch?wait=60`, { method: 'POST', headers, body, ...(signal && { signal }) })
+    }
+    const get = (token: string) => fetch(`${url}/v1/caps/standing`, { headers: { Authorization: `Bearer ${token}` } })
+    const leaving = new AbortController()
+    const left = send(waiting.tokens.submitter, leaving.signal)
+    await expect.poll(async () => (await get(waiting.tokens.reader)).status).toBe(429)
+    expect((await get(tenant.tokens.reader)).status).toBe(200)
+    leaving.abort()
+    await expect(left).rejects.toThrow()
+    await expect.poll(async () => (await get(waiting.tokens.reader)).status).toBe(200)
+    await api.stop()
+    const [made] = resultsOf(
+      (await ask([endless], 0, { headers: { 'Idempotency-Key': 'left' } }, waiting.submitter)).expect(200),
+    )
+    expect(made?.isNew).toBe(false)
+    if (made) await endAll([made])
+  })
 })

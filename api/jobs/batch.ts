@@ -2,13 +2,16 @@
 import { z } from 'zod'
 import { isFailure } from '../../platform/errors.ts'
 import { randomText } from '../../producers/index.ts'
-import { idFrom } from '../../schemas/ids.ts'
+import { idFrom, jobIdFrom } from '../../schemas/ids.ts'
 import { fieldErrors } from '../http/field-errors.ts'
-import { none } from '../http/forms.ts'
+import { none, wait } from '../http/forms.ts'
 import { invalid, Problem, replyOf } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Asked, type Route, route } from '../route.ts'
-import { jobBody } from './convert.ts'
+import type { FoundJob } from '../views.ts'
+import { type Awaited, awaitEnds } from './await-ends.ts'
+import { jobBody, jobReply, toApiFoundJob } from './convert.ts'
+import { withResult } from './job-reply.ts'
 import { submissionCodes, toJobRequest } from './job-request.ts'
 
 export const batchJobsMax = 10_000
@@ -16,6 +19,9 @@ export const batchJobsMax = 10_000
 export const batchBytesMax = 64 * 1024 * 1024
 /** Submitted side by side; the next begin when these are in the log, so that a batch leaves room for others. */
 const atOnceMax = 500
+/** Results in one answer; a batch whose results are larger is answered with the rest of each job, whose result is fetched by itself. */
+const resultBytesMax = 32 * 1024 * 1024
+const resultsAtOnceMax = 64
 
 const keyText = z.string().regex(/^[\x20-\x7e]{1,255}$/, '1 to 255 printable ASCII characters')
 const batchItem = jobBody.extend({ key: keyText.optional() })
@@ -40,8 +46,16 @@ export const batchReply = z.strictObject({
   /** One for every job of the request, in its order. */
   results: z.array(
     z.union([
-      /** `isNew`: false when an earlier request with the same key made the job. */
-      z.strictObject({ index: z.int(), id: z.string(), isNew: z.boolean() }),
+      z.strictObject({
+        index: z.int(),
+        id: z.string(),
+        /** False when an earlier request with the same key made the job. */
+        isNew: z.boolean(),
+        /** With wait: the job as it stands, with its result if it has succeeded. */
+        job: jobReply.optional(),
+        /** The result found no room in this answer, and is there for GET /v1/jobs/{id}/result. */
+        isResultLeftOut: z.literal(true).optional(),
+      }),
       z.strictObject({ index: z.int(), problem: itemProblem }),
     ]),
   ),
@@ -52,10 +66,10 @@ export const batchRoute: Route = route({
   method: 'post',
   path: '/v1/jobs/batch',
   summary:
-    'Submits up to 10,000 jobs, each by itself: one that cannot be taken has its problem in its place. With Idempotency-Key, or a key for each job, a repeated batch makes no job twice.',
+    'Submits up to 10,000 jobs, each by itself: one that cannot be taken has its problem in its place. With Idempotency-Key, or a key for each job, a repeated batch makes no job twice. With wait, answers when all that were taken have ended, or the time is over, with every job as it then stands.',
   roles: ['tenant-admin', 'submitter'],
   params: none,
-  query: none,
+  query: z.strictObject({ wait }),
   body: batchBody,
   example: {
     jobs: [
@@ -68,24 +82,45 @@ export const batchRoute: Route = route({
   replies: { 200: batchReply },
   codes: submissionCodes,
   async handle(asked, parts) {
-    const { jobs } = asked.body
+    const { tenantId } = asked.who
     const batchKey = asked.idempotencyKey ?? randomText(parts.random)
-    const results: BatchResult[] = []
-    for (let from = 0; from < jobs.length; from += atOnceMax) {
-      const some = jobs.slice(from, from + atOnceMax)
-      results.push(...(await Promise.all(some.map((job, at) => submitOne(job, from + at, batchKey, asked, parts)))))
+    const waitMs = (asked.query.wait ?? 0) * 1_000
+    let results: BatchResult[] = []
+    const submit = async (awaited?: Awaited) => {
+      results = await submitAll(asked, batchKey, parts, awaited)
+    }
+    if (waitMs === 0) await submit()
+    else {
+      const jobs = await awaitEnds(tenantId, waitMs, asked, parts, submit)
+      results = await withJobs(results, jobs, tenantId, parts)
     }
     const accepted = results.filter((result) => 'id' in result).length
     return { status: 200, body: { accepted, refused: results.length - accepted, results } }
   },
 })
 
+type AskedBatch = Asked<unknown, unknown, z.infer<typeof batchBody>>
+
+async function submitAll(asked: AskedBatch, batchKey: string, parts: Parts, awaited?: Awaited): Promise<BatchResult[]> {
+  const { jobs } = asked.body
+  const results: BatchResult[] = []
+  while (jobs.length > 0) {
+    // Taken out, because what is left in it stays in memory for as long as the answer is waited for.
+    const some = jobs.splice(0, atOnceMax)
+    const from = results.length
+    const taken = some.map((job, at) => submitOne(job, from + at, batchKey, asked, parts, awaited))
+    results.push(...(await Promise.all(taken)))
+  }
+  return results
+}
+
 async function submitOne(
   job: unknown,
   index: number,
   batchKey: string,
-  { who, caller }: Pick<Asked<unknown, unknown, unknown>, 'who' | 'caller'>,
+  { who, caller }: AskedBatch,
   parts: Parts,
+  awaited: Awaited | undefined,
 ): Promise<BatchResult> {
   const where = `body.jobs[${index}]`
   try {
@@ -93,7 +128,9 @@ async function submitOne(
     if (!item.success) throw invalid(...fieldErrors(where, item.error))
     const { key = idFrom('bat', batchKey, index), ...body } = item.data
     const request = await toJobRequest(body, who, key, parts, where)
+    awaited?.expect(jobIdFrom(who.tenantId, key))
     const { jobId, isNew } = await parts.submitter.submitJob(caller, request)
+    awaited?.taken(jobId, isNew)
     return { index, id: jobId, isNew }
   } catch (error) {
     // A fault of our own is told of the whole batch, and logged: repeated, it makes no job twice.
@@ -101,4 +138,27 @@ async function submitOne(
     const { instance: _, ...problem } = replyOf(error, caller.correlationId).document
     return { index, problem: itemProblem.parse(problem) }
   }
+}
+
+/** Each result with its job, in their order: results of jobs as long as there is room for them. */
+async function withJobs(
+  results: readonly BatchResult[],
+  jobs: ReadonlyMap<string, FoundJob>,
+  tenantId: string,
+  parts: Parts,
+): Promise<BatchResult[]> {
+  let bytes = 0
+  const withJob = async (result: BatchResult): Promise<BatchResult> => {
+    const found = 'id' in result ? jobs.get(result.id) : undefined
+    if (!found) return result
+    const hasResult = found.kind === 'job' && found.job.resultRef !== null
+    if (hasResult && bytes > resultBytesMax) return { ...result, job: toApiFoundJob(found), isResultLeftOut: true }
+    const { job, resultBytes } = await withResult(found, tenantId, parts)
+    bytes += resultBytes
+    return { ...result, job }
+  }
+  const complete: BatchResult[] = []
+  for (let from = 0; from < results.length; from += resultsAtOnceMax)
+    complete.push(...(await Promise.all(results.slice(from, from + resultsAtOnceMax).map(withJob))))
+  return complete
 }

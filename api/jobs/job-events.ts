@@ -75,7 +75,7 @@ async function* eventsOf(key: Key, from: bigint, signal: AbortSignal, parts: Par
   const endMs = parts.clock.nowMs() + streamMsMax
   for (let after = from; parts.clock.nowMs() < endMs; ) {
     const facts = await awaitReadable(parts, {
-      topic: jobChangedTopic(key.tenantId, key.jobId),
+      listen: (hear) => parts.relay.listen(jobChangedTopic(key.tenantId, key.jobId), hear),
       look: () => factsAfter(key, after, parts),
       isThere: (some) => some.length > 0,
       waitMs: stillHereMs,

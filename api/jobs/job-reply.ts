@@ -11,13 +11,23 @@ export const hasEnded = (found: FoundJob | undefined): boolean => found?.kind ==
 export async function toJobReply(
   found: FoundJob,
   tenantId: string,
-  { views }: Pick<Parts, 'views'>,
+  parts: Pick<Parts, 'views'>,
 ): Promise<{ status: 200 | 202; body: ApiJob }> {
-  const status = hasEnded(found) ? 200 : 202
-  const body = toApiFoundJob(found)
-  if (found.kind !== 'job' || found.job.status !== 'succeeded' || found.job.resultRef === null) return { status, body }
+  const { job } = await withResult(found, tenantId, parts)
+  return { status: hasEnded(found) ? 200 : 202, body: job }
+}
+
+/** `resultBytes`: how large the result is that was added. */
+export async function withResult(
+  found: FoundJob,
+  tenantId: string,
+  { views }: Pick<Parts, 'views'>,
+): Promise<{ job: ApiJob; resultBytes: number }> {
+  const job = toApiFoundJob(found)
+  if (found.kind !== 'job' || found.job.status !== 'succeeded' || found.job.resultRef === null)
+    return { job, resultBytes: 0 }
   const content = await views.content({ tenantId, ref: found.job.resultRef })
-  return { status, body: { ...body, ...toApiResult(content) } }
+  return { job: { ...job, ...toApiResult(content) }, resultBytes: content?.byteLength ?? 0 }
 }
 
 const toApiResult = (content: Uint8Array | undefined): Pick<ApiJob, 'result' | 'resultExpired'> =>

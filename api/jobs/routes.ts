@@ -147,7 +147,7 @@ function awaitEnd(
   return awaitReadable(
     { relay, clock },
     {
-      topic: jobEndedTopic(key.tenantId, key.jobId),
+      listen: (hear) => relay.listen(jobEndedTopic(key.tenantId, key.jobId), hear),
       look: () => views.job(key),
       // One that does not exist will not end.
       isThere: (found) => hasEnded(found) || (found === undefined && cause === undefined),

@@ -41,6 +41,22 @@ describe('requests of a tenant in ten seconds', () => {
   })
 })
 
+test('of many requests at once exactly so many are let in as may be, each told what was left after it', async () => {
+  const { api, url } = await door({ perTenantMax: 20 })
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, n) => get(url, (n % 5 === 0 ? other : tenant).tokens.reader)),
+  )
+  const leftOf = (of: number) =>
+    answers
+      .filter((answer, n) => (n % 5 === 0) === (of === 0) && answer.status === 200)
+      .map(({ headers }) => Number(/r=(\d+)/.exec(headers.get('ratelimit') ?? '')?.[1]))
+      .toSorted((a, b) => a - b)
+  expect(leftOf(0)).toEqual(Array.from({ length: 10 }, (_, n) => 10 + n))
+  expect(leftOf(1)).toEqual(Array.from({ length: 20 }, (_, n) => n))
+  expect(answers.filter(({ status }) => status === 429)).toHaveLength(20)
+  await api.stop()
+})
+
 test('the headers that are documented are those of a first answer', async () => {
   const { api, url } = await door({})
   const { headers } = await get(url, tenant.tokens.reader)
@@ -111,7 +127,8 @@ describe('credentials that are not valid', () => {
       expect((await get(url, 'pf3_nobody-has-this-one')).status).toBe(401)
     }
     expect(await told(await get(url, 'pf3_nobody-has-this-one'))).toEqual([429, 'TOO_MANY_FAILURES', true])
-    expect(await told(await get(url, tenant.tokens.reader))).toEqual([429, 'TOO_MANY_FAILURES', true])
+    const together = await Promise.all(Array.from({ length: 20 }, () => get(url, tenant.tokens.reader)))
+    for (const answer of together) expect(await told(answer)).toEqual([429, 'TOO_MANY_FAILURES', true])
     expect((await fetch(`${url}/healthz`)).status).toBe(200)
     await api.stop()
   })

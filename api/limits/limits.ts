@@ -4,6 +4,7 @@
  * way in this process, what adds up over time for all processes together where they share a Redis.
  */
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
+import { batcher } from '../../platform/batcher.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { RedisServer } from '../../platform/redis/redis.ts'
 import type { EpochMs } from '../../schemas/units.ts'
@@ -45,6 +46,8 @@ const failureWindowS = 60
 /** An address without any failure is not asked about again for so long: most requests would ask for nothing else. */
 const quietMs = 1_000
 const quietAddressesMax = 10_000
+/** Requests that are counted together, and that wait to be. */
+const grouped = { itemsMax: 1_000, waitingMax: 50_000 }
 
 export type Place = {
   /** From now on the request only waits: its place is another's. Safe to call again. */
@@ -73,15 +76,27 @@ export type Limits = {
 export function limits(options: LimitOptions, shared?: SharedCounts): Limits {
   const { workingMax, openMax, perTenantMax, openPerTenantMax, failuresPerAddressMax } = options
   const perTenant = counter('tenant', { points: perTenantMax, duration: windowS }, shared)
+  // What comes in while Redis is asked is asked together: exactly as many are let in, with a command for many requests.
+  const countOfTenant = batcher((tenantIds: readonly string[]) => countAll(perTenant, perTenantMax, tenantIds), grouped)
   const perAddress =
     failuresPerAddressMax === null
       ? null
       : counter('address', { points: failuresPerAddressMax, duration: failureWindowS }, shared)
   /** Until when an address is known to have failed nowhere. */
   const quietUntil = new Map<string, EpochMs>()
+  const asking = new Map<string, Promise<void>>()
   const openOf = new Map<string, number>()
   let working = 0
   let open = 0
+
+  /** Throws TOO_MANY_FAILURES. */
+  async function askOf(network: string, failures: RateLimiterAbstract): Promise<void> {
+    const found = await failures.get(network)
+    if (found && found.remainingPoints <= 0) throw tooMany('TOO_MANY_FAILURES', found.msBeforeNext)
+    if (!shared || found) return
+    if (quietUntil.size >= quietAddressesMax) quietUntil.clear()
+    quietUntil.set(network, shared.clock.nowMs() + quietMs)
+  }
 
   return {
     enter() {
@@ -108,21 +123,20 @@ export function limits(options: LimitOptions, shared?: SharedCounts): Limits {
       if (!perAddress) return
       const network = networkOf(address)
       if (shared && (quietUntil.get(network) ?? 0) > shared.clock.nowMs()) return
-      const found = await perAddress.get(network)
-      if (found && found.remainingPoints <= 0) throw tooMany('TOO_MANY_FAILURES', found.msBeforeNext)
-      if (!shared || found) return
-      if (quietUntil.size >= quietAddressesMax) quietUntil.clear()
-      quietUntil.set(network, shared.clock.nowMs() + quietMs)
+      // Asked once for all who come from there in the meantime.
+      const asked = asking.get(network) ?? askOf(network, perAddress).finally(() => asking.delete(network))
+      asking.set(network, asked)
+      await asked
     },
 
     async credentialFailed(address) {
       if (!perAddress) return
       quietUntil.delete(networkOf(address))
-      await consume(perAddress, networkOf(address))
+      await consume(perAddress, networkOf(address), 1)
     },
 
     async ofTenant(tenantId) {
-      const { isOver, left, resetMs } = await consume(perTenant, tenantId)
+      const { isOver, left, resetMs } = await countOfTenant(tenantId)
       const headers = {
         'RateLimit-Policy': `"tenant";q=${perTenantMax};w=${windowS}`,
         RateLimit: `"tenant";r=${left};t=${Math.ceil(resetMs / 1_000)}`,
@@ -159,13 +173,32 @@ function counter(of: string, window: Window, shared: SharedCounts | undefined): 
   })
 }
 
-async function consume(limiter: RateLimiterAbstract, key: string) {
+type Counted = { isOver: boolean; left: number; resetMs: number }
+
+/** Counts one request for each key, and answers in their order what each has come to. */
+async function countAll(limiter: RateLimiterAbstract, max: number, keys: readonly string[]): Promise<Counted[]> {
+  const counted: Counted[] = []
+  const places = Map.groupBy(keys.keys(), (place) => keys[place] ?? '')
+  const countOne = async ([key, ofKey]: [string, number[]]) => {
+    const { count, resetMs } = await consume(limiter, key, ofKey.length)
+    for (const [nth, place] of ofKey.entries()) {
+      const withThis = count - ofKey.length + nth + 1
+      counted[place] = { isOver: withThis > max, left: Math.max(0, max - withThis), resetMs }
+    }
+  }
+  await Promise.all([...places].map(countOne))
+  return counted
+}
+
+/** How many there have been in the window, with these; infinitely many of a key that is turned away without asking. */
+async function consume(limiter: RateLimiterAbstract, key: string, points: number) {
   try {
-    const { remainingPoints, msBeforeNext } = await limiter.consume(key)
-    return { isOver: false, left: remainingPoints, resetMs: msBeforeNext }
+    const { consumedPoints, msBeforeNext } = await limiter.consume(key, points)
+    return { count: consumedPoints, resetMs: msBeforeNext }
   } catch (error) {
-    if (error instanceof RateLimiterRes) return { isOver: true, left: 0, resetMs: error.msBeforeNext }
-    throw error
+    if (!(error instanceof RateLimiterRes)) throw error
+    const { consumedPoints, msBeforeNext } = error
+    return { count: consumedPoints === 0 ? Number.POSITIVE_INFINITY : consumedPoints, resetMs: msBeforeNext }
   }
 }
 

@@ -7,7 +7,7 @@
  * anything else. Nothing waits for a connection: what is asked while it is down is refused at once.
  */
 import { TLSSocket } from 'node:tls'
-import { type ChainableCommander, Redis } from 'ioredis'
+import { Redis } from 'ioredis'
 import type { EpochMs } from '../../schemas/units.ts'
 import type { Clock, Random } from '../clock.ts'
 import { type ConnectOptions, type RedisAddress, redisOptionsFrom } from './connection.ts'
@@ -20,11 +20,10 @@ export type RedisHealth = {
 
 /** Publishing and hearing by channels; a message that cannot be delivered is lost. */
 export type Channels = {
-  /** Never throws, never waits. Lost while it is down, and when more than 10,000 wait to be sent. */
-  publish(channel: string, text: string): void
-  /** Until `unsubscribe`, whenever the server is there: after it was away, again. Safe to call again. */
+  /** Lost while it is down. Resolves when the server has it or it is lost; never rejects. */
+  publish(channel: string, text: string): Promise<void>
+  /** For good, whenever the server is there: after it was away, again. Safe to call again. */
   subscribe(channel: string): void
-  unsubscribe(channel: string): void
   /** Told of every message on a channel that is subscribed to. Called once, by whoever uses the channels. */
   onMessage(hear: (channel: string, text: string) => void): void
   health(): RedisHealth
@@ -55,10 +54,6 @@ const farewellMsMax = 250
 const pingEveryMs = 1_000
 const reconnectMsMin = 50
 const reconnectMsMax = 2_000
-const channelsPerCommand = 1_000
-const outboxMax = 10_000
-/** Batches on their way; while the server is slower than this, messages wait in the outbox. */
-const batchesMax = 4
 
 /** Begins to connect and returns. Throws RangeError for a URL with a complaint, and nothing for a server that is not there. */
 export function openRedis({ url, ca, clock, random, onChange }: RedisServerOptions): RedisServer {
@@ -108,9 +103,7 @@ export function openRedis({ url, ca, clock, random, onChange }: RedisServerOptio
     })
   }
   subscriptions.on('ready', () => {
-    const channels = [...wanted]
-    for (let from = 0; from < channels.length; from += channelsPerCommand)
-      void subscriptions.subscribe(...channels.slice(from, from + channelsPerCommand)).catch(ignore)
+    if (wanted.size > 0) void subscriptions.subscribe(...wanted).catch(ignore)
   })
 
   function ping(): void {
@@ -120,22 +113,21 @@ export function openRedis({ url, ca, clock, random, onChange }: RedisServerOptio
   }
   stopPinging = clock.after(pingEveryMs, ping)
 
-  const outbox = outboxOf(() => commands.pipeline())
+  const underWay = new Set<Promise<void>>()
 
   return {
     commands,
     health: () => health,
     publish(channel, text) {
-      if (health.state === 'up') outbox.put(channel, text)
+      if (health.state === 'down') return Promise.resolve()
+      const sent = commands.publish(channel, text).then(ignore, ignore)
+      underWay.add(sent)
+      return sent.then(() => void underWay.delete(sent))
     },
     subscribe(channel) {
       if (wanted.has(channel)) return
       wanted.add(channel)
       if (subscriptions.status === 'ready') void subscriptions.subscribe(channel).catch(ignore)
-    },
-    unsubscribe(channel) {
-      if (!wanted.delete(channel)) return
-      if (subscriptions.status === 'ready') void subscriptions.unsubscribe(channel).catch(ignore)
     },
     onMessage(hear) {
       subscriptions.on('message', hear)
@@ -143,42 +135,8 @@ export function openRedis({ url, ca, clock, random, onChange }: RedisServerOptio
     async close() {
       isClosing = true
       stopPinging()
-      await outbox.sent()
-      for (const one of both) one.disconnect()
-    },
-  }
-}
-
-/** Messages of one turn of the event loop go out together: a batch of views publishes thousands at once. */
-function outboxOf(pipeline: () => ChainableCommander) {
-  let waiting: (readonly [channel: string, text: string])[] = []
-  const underWay = new Set<Promise<void>>()
-  let isDue = false
-
-  function send(): void {
-    isDue = false
-    if (waiting.length === 0 || underWay.size >= batchesMax) return
-    const batch = pipeline()
-    for (const [channel, text] of waiting) batch.publish(channel, text)
-    waiting = []
-    const sent = batch.exec().then(ignore, ignore)
-    underWay.add(sent)
-    void sent.then(() => {
-      underWay.delete(sent)
-      send()
-    })
-  }
-
-  return {
-    put(channel: string, text: string): void {
-      if (waiting.length >= outboxMax) return
-      waiting.push([channel, text])
-      if (!isDue) setImmediate(send)
-      isDue = true
-    },
-    async sent(): Promise<void> {
-      send()
       await Promise.all(underWay)
+      for (const one of both) one.disconnect()
     },
   }
 }

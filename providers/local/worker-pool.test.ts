@@ -54,6 +54,42 @@ test('a task that fails says so, and the thread takes the next', async () => {
   })
 })
 
+test('of tasks that go to a thread together each has its own answer, also where one fails', async () => {
+  const { pool } = start(1)
+  const model = await pool.start<'fit'>({ kind: 'fit', content }).result
+  const odd = Object.assign({ ...model }, { weights: undefined })
+  const tasks = Array.from({ length: 30 }, (_, index) =>
+    index % 10 === 9
+      ? pool.start<'classify'>({ kind: 'classify', model: odd, text: 'w1' })
+      : pool.start<'sentiment'>({ kind: 'sentiment', text: index % 2 === 0 ? 'good' : 'bad' }),
+  )
+  const answers = await Promise.allSettled(tasks.map(({ result }) => result))
+  const said = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : answer.reason))
+  for (const [index, answer] of said.entries()) {
+    if (index % 10 === 9) expect(answer).toBeInstanceOf(TypeError)
+    else expect(answer).toMatchObject({ sentiment: index % 2 === 0 ? 'positive' : 'negative' })
+  }
+})
+
+test('a short task that comes after a fit in a turn is started all the same, and a fit is not passed over for ever', async () => {
+  const { slow, short, ended } = start(1)
+  await Promise.all([slow('fit'), short('short')])
+  expect(ended).toEqual(['fit', 'short'])
+  const names = Array.from({ length: 200 }, (_, index) => `short ${index}`)
+  const before = names.slice(0, 100).map(short)
+  const fit = slow('another fit')
+  await Promise.all([...before, fit, ...names.slice(100).map(short)])
+  expect(ended.indexOf('another fit')).toBe(2 + 100)
+})
+
+test('what is dropped is not computed, those before and after it in the line are', async () => {
+  const { pool } = start(1)
+  const tasks = Array.from({ length: 5 }, () => pool.start<'sentiment'>({ kind: 'sentiment', text: 'good' }))
+  expect(tasks[2]?.drop()).toBe(true)
+  const answers = await Promise.allSettled(tasks.map(({ result }) => result))
+  expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
+})
+
 test('more than ten thousand waiting tasks are refused', async () => {
   const { pool } = start(1)
   const tasks = Array.from({ length: 10_002 }, () => pool.start<'sentiment'>({ kind: 'sentiment', text: 'good' }))

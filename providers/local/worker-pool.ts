@@ -1,6 +1,6 @@
 /** Threads for the local engines, and the line of tasks that wait for one. */
 import { Tinypool } from 'tinypool'
-import type { Task, Work } from './worker.ts'
+import type { Outcome, Task, Work } from './worker.ts'
 
 export type WorkerPool = {
   /** Starts the task when a thread is free. The first task starts the threads. */
@@ -21,56 +21,90 @@ export class PoolError extends Error {}
 
 /** Tasks that may wait at once. */
 const waitingMax = 10_000
+/** Short tasks in one message to a thread, when there are so many, and before another thread is given some as well. */
+const togetherMax = 64
+const togetherMin = 16
+/** Characters of their texts, so that nobody waits long for those before it in the same message. */
+const togetherUnitsMax = 20_000
 
 /**
  * Fits take seconds, everything else milliseconds: so at most all threads but one fit at once, and with more than one thread
  * nothing short ever waits for a fit. Our own line rather than the pool's, which ends the whole thread to cancel a task.
+ * A message to a thread and back costs as much as a short task does, so those that come in one turn of the event loop, or
+ * while the threads are busy, go together.
  */
 export function workerPool({ threads }: { threads: number }): WorkerPool {
-  type Waiting = { task: Task; settle: { resolve(result: unknown): void; reject(reason: unknown): void } }
+  /** `no`: how many tasks came before it. */
+  type Waiting = { no: number; task: Task; settle: { resolve(result: unknown): void; reject(reason: unknown): void } }
   const lines = { short: new Set<Waiting>(), fit: new Set<Waiting>() }
   const running = { short: 0, fit: 0 }
   const fitsMax = Math.max(1, threads - 1)
   let pool: Tinypool | undefined
+  let started = 0
+  let isDue = false
   let isClosed = false
 
   const lineOf = (task: Task) => (task.kind === 'fit' ? 'fit' : 'short')
 
   function next(): void {
+    isDue = false
     while (!isClosed && running.short + running.fit < threads) {
-      const kind =
-        running.fit < fitsMax && lines.fit.size > 0 && (running.fit === 0 || lines.short.size === 0) ? 'fit' : 'short'
-      const [first] = lines[kind]
-      if (!first) return
-      lines[kind].delete(first)
-      begin(first, kind)
+      const [fit] = lines.fit
+      const [short] = lines.short
+      if (fit && running.fit < fitsMax && (!short || (running.fit === 0 && fit.no < short.no))) {
+        lines.fit.delete(fit)
+        void begin([fit], 'fit')
+      } else if (short) void begin(takeShort(running.fit === 0 ? fit : undefined), 'short')
+      else return
     }
   }
 
-  function begin({ task, settle }: Waiting, kind: 'short' | 'fit'): void {
+  /** The first of the line that may go in one message; what came after `fit`, whose turn is next, waits for its own. */
+  function takeShort(fit: Waiting | undefined): Waiting[] {
+    const countMax = Math.min(togetherMax, Math.max(togetherMin, Math.ceil(lines.short.size / threads)))
+    const taken: Waiting[] = []
+    let units = 0
+    for (const waiting of lines.short) {
+      units += 'text' in waiting.task ? waiting.task.text.length : 0
+      const hasRoom = taken.length < countMax && units <= togetherUnitsMax && (!fit || waiting.no < fit.no)
+      if (taken.length > 0 && !hasRoom) break
+      lines.short.delete(waiting)
+      taken.push(waiting)
+    }
+    return taken
+  }
+
+  async function begin(together: readonly Waiting[], kind: 'short' | 'fit'): Promise<void> {
     running[kind] += 1
     pool ??= newPool(threads, () => (pool = undefined))
-    const used = pool
-    used
-      .run(task)
-      .then(settle.resolve, (error: unknown) =>
-        settle.reject(isClosed ? new PoolError('The pool was closed.', { cause: error }) : error),
-      )
-      .finally(() => {
-        running[kind] -= 1
-        next()
-      })
+    try {
+      const outcomes = (await pool.run(together.map(({ task }) => task))) as Outcome[]
+      for (const [index, { settle }] of together.entries()) {
+        const outcome = outcomes[index]
+        if (outcome?.ok) settle.resolve(outcome.result)
+        else settle.reject(outcome?.error)
+      }
+    } catch (error) {
+      const met = isClosed ? new PoolError('The pool was closed.', { cause: error }) : error
+      for (const { settle } of together) settle.reject(met)
+    }
+    running[kind] -= 1
+    next()
   }
 
   return {
     start<Kind extends keyof Work>(task: Extract<Task, { kind: Kind }>): Pending<Work[Kind]['result']> {
       const { promise, resolve, reject } = Promise.withResolvers<unknown>()
       const line = lines[lineOf(task)]
-      const waiting: Waiting = { task, settle: { resolve, reject } }
+      const waiting: Waiting = { no: started++, task, settle: { resolve, reject } }
       if (isClosed) reject(new PoolError('The pool was closed.'))
       else if (line.size >= waitingMax) reject(new PoolError(`${waitingMax} tasks are waiting already.`))
       else line.add(waiting)
-      next()
+      if (task.kind === 'fit') next()
+      else if (!isDue) {
+        isDue = true
+        setImmediate(next)
+      }
       return {
         result: promise as Promise<Work[Kind]['result']>, // What worker.ts answers to a task of this kind.
         drop() {

@@ -10,8 +10,20 @@ export type Work = {
 }
 export type Task = Work[keyof Work]['task']
 
-/** The pool calls this with one task at a time per thread. Throws for content that is no label set. */
-export function run(task: Task): LinearModel | Classified | Sentiment {
+export type Outcome = { ok: true; result: Work[keyof Work]['result'] } | { ok: false; error: unknown }
+
+/** The pool calls this with the tasks of one message, one message at a time per thread. Answers one outcome each, in order. */
+export const run = (tasks: readonly Task[]): Outcome[] =>
+  tasks.map((task) => {
+    try {
+      return { ok: true, result: resultOf(task) }
+    } catch (error) {
+      return { ok: false, error }
+    }
+  })
+
+/** Throws for content that is no label set. */
+function resultOf(task: Task): LinearModel | Classified | Sentiment {
   switch (task.kind) {
     case 'fit': {
       // Validated when it was registered, and sealed since.

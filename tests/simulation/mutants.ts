@@ -162,8 +162,8 @@ export const mutants: readonly Mutant[] = [
     name: 'retries-are-forgotten',
     means: 'nothing wakes the owner for a retry',
     file: 'processors/session.ts',
-    find: 'const retryAt = earliestRetry()',
-    replace: 'const retryAt = undefined as bigint | undefined',
+    find: 'const at = earliest(timers.nextAt(), earliestRetry(), desk.nextAt())',
+    replace: 'const at = earliest(timers.nextAt(), desk.nextAt())',
   },
   {
     name: 'sleeps-through-clock-changes',
@@ -351,7 +351,7 @@ export const mutants: readonly Mutant[] = [
     name: 'sleeps-on-rollups',
     means: 'nothing wakes the owner to tell the ancestors',
     file: 'processors/session.ts',
-    find: 'const at = earliest(timers.nextAt(), retryAt, desk.nextAt())',
-    replace: 'const at = earliest(timers.nextAt(), retryAt)',
+    find: 'const at = earliest(timers.nextAt(), earliestRetry(), desk.nextAt())',
+    replace: 'const at = earliest(timers.nextAt(), earliestRetry())',
   },
 ]

@@ -1,0 +1,88 @@
+/** Waits for the ends of many jobs of one tenant together: one look at all of them once the last has been told of. */
+import { jobEndedTopic } from '../../platform/relay/relay.ts'
+import { awaitReadable } from '../await-readable.ts'
+import type { Parts } from '../parts.ts'
+import type { Asked } from '../route.ts'
+import type { FoundJob, Views } from '../views.ts'
+import { hasEnded } from './job-reply.ts'
+
+/** Where a request says which jobs it is about to submit, and what became of that. */
+export type Awaited = {
+  /** Before the job is submitted, so that its end is not missed. Safe to repeat. */
+  expect(jobId: string): void
+  /** The job is there, and its end is waited for; one that is not new may have ended already. */
+  taken(jobId: string, isNew: boolean): void
+}
+
+/**
+ * Submits, and waits for what was taken: answers what was last found of each job, by its id. Ends early as soon as all
+ * have ended, and when nobody waits for the answer any more.
+ */
+export async function awaitEnds(
+  tenantId: string,
+  waitMs: number,
+  { gone: signal, rest }: Pick<Asked<unknown, unknown, unknown>, 'gone' | 'rest'>,
+  { relay, clock, views }: Pick<Parts, 'relay' | 'clock'> & { views: Pick<Views, 'job'> },
+  submitAll: (awaited: Awaited) => Promise<void>,
+): Promise<ReadonlyMap<string, FoundJob>> {
+  const found = new Map<string, FoundJob>()
+  const stops = new Map<string, () => void>()
+  const told = new Set<string>()
+  const open = new Set<string>()
+  /** Of `open` those that were not told of yet. */
+  const untold = new Set<string>()
+  let mayBeThere = false
+  let isSubmitted = false
+  let wake = () => {}
+  const awaited: Awaited = {
+    expect(jobId) {
+      if (stops.has(jobId)) return
+      const stop = relay.listen(jobEndedTopic(tenantId, jobId), () => {
+        told.add(jobId)
+        if (untold.delete(jobId) && untold.size === 0 && isSubmitted) wake()
+      })
+      stops.set(jobId, stop)
+    },
+    taken(jobId, isNew) {
+      open.add(jobId)
+      if (!told.has(jobId)) untold.add(jobId)
+      mayBeThere ||= !isNew
+    },
+  }
+
+  async function look(): Promise<void> {
+    const asked = [...open]
+    // All asked for in one turn: one statement for a thousand of them.
+    const jobs = await Promise.all(asked.map((jobId) => views.job({ tenantId, jobId })))
+    for (const [index, jobId] of asked.entries()) {
+      const job = jobs[index]
+      if (job) found.set(jobId, job)
+      if (!hasEnded(job)) continue
+      open.delete(jobId)
+      untold.delete(jobId)
+    }
+  }
+
+  await awaitReadable(
+    { relay, clock },
+    {
+      listen(hear) {
+        wake = hear
+        return () => {
+          for (const stop of stops.values()) stop()
+        }
+      },
+      look,
+      isThere: () => open.size === 0,
+      waitMs,
+      signal,
+      rest,
+      async cause() {
+        await submitAll(awaited)
+        isSubmitted = true
+        return { mayBeThere: mayBeThere || untold.size === 0 }
+      },
+    },
+  )
+  return found
+}
