@@ -10,24 +10,23 @@ import type { Submittable } from 'pg'
 type Connection = { host: string; port: number; maxRetriesPerRequest: null }
 type Job = { id?: string; data: unknown }
 
+type Added = Job & { waitUntilFinished(events: object): Promise<unknown> }
+
 /** As much of BullMQ as is used here. */
 export type BullMq = {
   Queue: new (
     name: string,
     options: { connection: Connection },
   ) => {
-    add(
-      name: string,
-      data: unknown,
-      options?: object,
-    ): Promise<Job & { waitUntilFinished(events: object): Promise<unknown> }>
-    addBulk(jobs: readonly { name: string; data: unknown }[]): Promise<unknown>
+    add(name: string, data: unknown, options?: object): Promise<Added>
+    addBulk(jobs: readonly { name: string; data: unknown; opts?: object }[]): Promise<Added[]>
+    setMaxListeners(count: number): void
     close(): Promise<void>
   }
   QueueEvents: new (
     name: string,
     options: { connection: Connection },
-  ) => { waitUntilReady(): Promise<unknown>; close(): Promise<void> }
+  ) => { waitUntilReady(): Promise<unknown>; setMaxListeners(count: number): void; close(): Promise<void> }
   Worker: new (
     name: string,
     work: (job: Job) => Promise<unknown>,

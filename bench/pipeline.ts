@@ -1,15 +1,20 @@
 /** Jobs a second the whole way, beside what the same machine's Kafka takes, and beside queues that do as much, or less. */
-import { Redis } from 'ioredis'
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { Pool } from 'pg'
-import { inParallel } from '../bin/demo/api-client.ts'
+import { apiClient, inParallel } from '../bin/demo/api-client.ts'
 import { producerSettings } from '../platform/log/kafka/client.ts'
+import { type Bull, type BullQueue, bullTablesSql, openBull } from './bull.ts'
 import { makeTopics, type OnKafka, onKafka } from './on-kafka.ts'
-import { bullMq, redisAt } from './peers.ts'
 import type { Bench, Row } from './report.ts'
-import { jobBody, jobsTogether } from './work.ts'
+import { jobBody, jobsInBatches, jobsTogether } from './work.ts'
 
-const inFlight = 64
-const jobsPerRound = 2_000
+const callers = 64
+/** In eight requests. */
+const batched = { inFlight: 512, batchSize: 64 }
+const jobsPerRound = 2_048
+const batchedPerRound = 6_144
 const recordsPerRound = 20_000
 /** About what one job writes: its request and seven facts. */
 const recordBytes = 350
@@ -18,28 +23,38 @@ const recordsPerJob = 8
 const perS = (count: number, sinceMs: number): number => (count * 1_000) / (performance.now() - sinceMs)
 
 export const pipeline: Bench = {
-  about: `Jobs a second the whole way: HTTP, admission under two caps, execution, metering, rating, views, and the answer to a caller who waits; ${inFlight} callers at once.`,
+  about: `Jobs a second the whole way: HTTP, admission under two caps, execution, metering, rating, views, and the answer to a caller who waits. ${callers} callers with one job each; then ${batched.inFlight} jobs in flight, ${batched.batchSize} in a request. The same number in flight on every side.`,
   limits:
-    'All of it, brokers and databases included, shares the cores of one machine. The raw writes are those of one client that does nothing else and batches as it likes. BullMQ keeps its queue in Redis with an append-only file that is synced every second; no caps, no meter, no audit.',
+    'All of it, brokers and databases included, shares the cores of one machine. The raw writes are those of one client that does nothing else and batches as it likes. BullMQ keeps its queue in Redis with an append-only file that is synced every second; it is added to and waited for without HTTP, except where a route is named; no caps, no meter, no audit, no encryption, no idempotency keys.',
   run: ({ rounds, brokerCount }) =>
-    onKafka({ brokerCount, connectionsMax: 2 * inFlight }, async (on) => {
+    onKafka({ brokerCount, connectionsMax: 2 * callers }, async (on) => {
+      const ledger = 'BullMQ with a job row and a ledger row in PostgreSQL'
       const rows = {
         raw: row(
-          'jobs, beside raw writes of as many records',
+          'one job a request, beside raw writes of as many records',
           `kafkajs, acks=all, ${recordsPerJob} records of ${recordBytes} bytes a job`,
         ),
-        ledger: row('jobs, beside BullMQ with a job row and a ledger row in PostgreSQL', 'BullMQ, AOF', '≥ 1.5×'),
-        empty: row('jobs, beside BullMQ with empty jobs and priorities', 'BullMQ, AOF', '≥ 0.5×'),
+        ledger: row('one job a request', ledger, '≥ 1.5×'),
+        door: row('one job a request', `the same behind an express route`),
+        empty: row('one job a request', 'BullMQ, empty jobs with priorities', '≥ 0.5×'),
+        ledgers: row(`${batched.batchSize} jobs a request`, `${ledger}, addBulk`, '≥ 1.5×'),
+        empties: row(`${batched.batchSize} jobs a request`, 'BullMQ, empty jobs with priorities, addBulk', '≥ 0.5×'),
       }
       const peers = await openPeers(on)
       try {
-        await ours(on, 'warm-up', 300)
+        await jobsTogether(on.client, on.token, 'warm-up', 1_000, callers)
+        await jobsInBatches(on.client, on.token, 'warm-up-batch', 1_024, batched)
         for (let round = 0; round < rounds; round++) {
-          const own = await ours(on, `round-${round}`, jobsPerRound)
-          for (const one of Object.values(rows)) one.ours.push(own)
-          rows.raw.beside.rounds.push(await peers.rawJobs())
-          rows.ledger.beside.rounds.push(await peers.bullJobs('ledger', round))
-          rows.empty.beside.rounds.push(await peers.bullJobs('empty', round))
+          const took = await jobsTogether(on.client, on.token, `round-${round}`, jobsPerRound, callers)
+          const own = (jobsPerRound * 1_000) / took
+          push(rows.raw, own, await peers.rawJobs())
+          push(rows.ledger, own, await peers.bullJobs('ledger', round))
+          push(rows.door, own, await peers.doorJobs(round))
+          push(rows.empty, own, await peers.bullJobs('empty', round))
+          const tookBatched = await jobsInBatches(on.client, on.token, `batch-${round}`, batchedPerRound, batched)
+          const ownBatched = (batchedPerRound * 1_000) / tookBatched
+          push(rows.ledgers, ownBatched, await peers.bullBatches('ledger', round))
+          push(rows.empties, ownBatched, await peers.bullBatches('empty', round))
         }
       } finally {
         await peers.close()
@@ -48,7 +63,7 @@ export const pipeline: Bench = {
     }),
 }
 
-const row = (what: string, name: string, aim?: string): Row & { beside: { rounds: number[] } } => ({
+const row = (what: string, name: string, aim?: string): Row => ({
   what,
   unit: 'jobs/s',
   ours: [],
@@ -56,70 +71,89 @@ const row = (what: string, name: string, aim?: string): Row & { beside: { rounds
   ...(aim !== undefined && { aim }),
 })
 
-async function ours({ client, token }: OnKafka, name: string, count: number): Promise<number> {
-  return (count * 1_000) / (await jobsTogether(client, token, name, count, inFlight))
+function push({ ours, beside }: Row, own: number, other: number): void {
+  ours.push(own)
+  beside?.rounds.push(other)
 }
 
 async function openPeers({ stack, kafka }: OnKafka) {
   await makeTopics(kafka, ['raw'], 6)
   const producer = kafka.producer({ idempotent: true, ...producerSettings, maxInFlightRequests: 5 })
   await producer.connect()
+  const { PF3_REDIS_URL: redisUrl, PF3_POSTGRES_URL: postgresUrl } = stack.environment
+  const pool = new Pool({ connectionString: postgresUrl, max: 1 })
+  await pool.query(bullTablesSql)
+  await pool.end()
 
-  const connection = redisAt(stack.environment.PF3_REDIS_URL)
-  const { Queue, QueueEvents, Worker } = await bullMq()
-  const pool = new Pool({ connectionString: stack.environment.PF3_POSTGRES_URL, max: 10 })
-  await pool.query('CREATE TABLE peer_job (id text PRIMARY KEY, state text, result jsonb)')
-  await pool.query('CREATE TABLE peer_ledger (id bigserial PRIMARY KEY, job text REFERENCES peer_job, pico numeric)')
-  const queues = { ledger: new Queue('ledger', { connection }), empty: new Queue('empty', { connection }) }
-  const redis = new Redis(stack.environment.PF3_REDIS_URL)
-  await redis.config('SET', 'appendonly', 'yes')
-  const events = { ledger: new QueueEvents('ledger', { connection }), empty: new QueueEvents('empty', { connection }) }
-  const work = async ({ id }: { id?: string | undefined }) => {
-    const client = await pool.connect()
+  /** Alone, so that workers that nobody needs take nothing away. */
+  async function withBull<Result>(inFlight: number, use: (bull: Bull) => Promise<Result>): Promise<Result> {
+    const bull = await openBull(redisUrl, postgresUrl, inFlight)
     try {
-      await client.query('BEGIN')
-      await client.query('INSERT INTO peer_job VALUES ($1, $2, $3)', [
-        id,
-        'succeeded',
-        JSON.stringify({ label: 'positive' }),
-      ])
-      await client.query('INSERT INTO peer_ledger (job, pico) VALUES ($1, $2)', [id, '1200000'])
-      await client.query('COMMIT')
+      return await use(bull)
     } finally {
-      client.release()
+      await bull.close()
     }
   }
-  const workers = [
-    new Worker('ledger', work, { connection, concurrency: inFlight }),
-    new Worker('empty', async () => undefined, { connection, concurrency: inFlight }),
-  ]
+
   return {
     async rawJobs(): Promise<number> {
       const value = Buffer.alloc(recordBytes, 7)
       const since = performance.now()
-      const chunks = Array.from({ length: recordsPerRound / 200 }, (_, index) => index)
-      await inParallel(chunks, 5, async (chunk) => {
+      await inParallel(Array(recordsPerRound / 200).keys(), 5, async (chunk) => {
         const messages = Array.from({ length: 200 }, (_, at) => ({ value, partition: (chunk + at) % 6 }))
         await producer.send({ topic: 'raw', acks: -1, messages })
       })
       return perS(recordsPerRound, since) / recordsPerJob
     },
-    async bullJobs(name: 'ledger' | 'empty', round: number): Promise<number> {
-      const since = performance.now()
-      const indices = Array.from({ length: jobsPerRound }, (_, index) => index)
-      await inParallel(indices, inFlight, async (index) => {
-        const options = { jobId: `${name}-${round}-${index}`, ...(name === 'empty' && { priority: 1 + (index % 3) }) }
-        const job = await queues[name].add('classify', jobBody(index), options)
-        await job.waitUntilFinished(events[name])
-      })
-      return perS(jobsPerRound, since)
+    bullJobs: (queue: BullQueue, round: number): Promise<number> =>
+      withBull(callers, async (bull) => {
+        const since = performance.now()
+        await inParallel(Array(jobsPerRound).keys(), callers, (index) =>
+          bull.run(queue, `one-${round}-${index}`, jobBody(index), priorityOf(queue, index)),
+        )
+        return perS(jobsPerRound, since)
+      }),
+    bullBatches: (queue: BullQueue, round: number): Promise<number> =>
+      withBull(batched.inFlight, async (bull) => {
+        const { batchSize, inFlight } = batched
+        const since = performance.now()
+        await inParallel(Array(batchedPerRound / batchSize).keys(), inFlight / batchSize, async (batch) => {
+          const jobs = Array.from({ length: batchSize }, (_, at) => {
+            const index = batch * batchSize + at
+            const priority = priorityOf(queue, index)
+            return { id: `many-${round}-${index}`, data: jobBody(index), ...(priority !== undefined && { priority }) }
+          })
+          await bull.runAll(queue, jobs)
+        })
+        return perS(batchedPerRound, since)
+      }),
+    async doorJobs(round: number): Promise<number> {
+      const door = spawn(
+        process.execPath,
+        [join(import.meta.dirname, 'bull-door.ts'), redisUrl, postgresUrl, String(callers)],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      )
+      const ended = new Promise((resolve) => door.once('close', resolve))
+      const port = await new Promise<string>((resolve) => createInterface({ input: door.stdout }).once('line', resolve))
+      const client = apiClient(() => `http://127.0.0.1:${port}`, callers)
+      try {
+        const since = performance.now()
+        await inParallel(Array(jobsPerRound).keys(), callers, async (index) => {
+          const headers = { 'idempotency-key': `door-${round}-${index}` }
+          await client.mustAsk('', { method: 'POST', path: '/jobs', body: jobBody(index), headers })
+        })
+        return perS(jobsPerRound, since)
+      } finally {
+        client.close()
+        door.kill('SIGTERM')
+        await ended
+      }
     },
-    async close() {
-      await Promise.all(workers.map((worker) => worker.close()))
-      await Promise.all([...Object.values(events), ...Object.values(queues)].map((one) => one.close()))
-      await producer.disconnect()
-      redis.disconnect()
-      await pool.end()
-    },
+    close: () => producer.disconnect(),
   }
 }
+
+const priorityOf = (queue: BullQueue, index: number): number | undefined =>
+  queue === 'empty' ? 1 + (index % 3) : undefined

@@ -1,7 +1,8 @@
 /** The work that is measured: a short text to classify, which takes the engine no time, so that what counts is the way. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ApiJob } from '../api/jobs/convert.ts'
 import { type ApiClient, inParallel } from '../bin/demo/api-client.ts'
-import { type JobClient, jobClient, type WantedJob } from '../bin/demo/job-client.ts'
+import { hasEnded, type JobClient, jobClient, type WantedJob } from '../bin/demo/job-client.ts'
 
 const setUpAtOnce = 32
 
@@ -45,6 +46,31 @@ export async function jobsTogether(
   const all = jobClient(client)
   const since = performance.now()
   await inParallel(wantedJobs(token, name, count), inFlight, async (wanted) => void (await all.run(wanted)))
+  return performance.now() - since
+}
+
+/** Milliseconds until all of them have ended, sent `batchSize` in a request that waits for its jobs, `inFlight` jobs at once. */
+export async function jobsInBatches(
+  client: ApiClient,
+  token: string,
+  name: string,
+  count: number,
+  { inFlight, batchSize }: { inFlight: number; batchSize: number },
+): Promise<number> {
+  const since = performance.now()
+  await inParallel(Array(count / batchSize).keys(), inFlight / batchSize, async (batch) => {
+    const jobs = Array.from({ length: batchSize }, (_, at) => ({
+      key: `${name}-${batch}-${at}`,
+      ...jobBody(batch * batchSize + at),
+    }))
+    const { results } = await client.mustAsk<{ results: { job?: ApiJob }[] }>(token, {
+      method: 'POST',
+      path: '/v1/jobs/batch?wait=60',
+      body: { jobs },
+    })
+    const left = results.filter(({ job }) => !job || !hasEnded(job)).length
+    if (left > 0) throw new Error(`${left} jobs of a batch have not ended.`)
+  })
   return performance.now() - since
 }
 
