@@ -18,6 +18,8 @@ export type ProviderWorld = {
   violated(what: string): void
   /** Longest call, in milliseconds. */
   callMsMax: number
+  /** Share of the calls of local engines that are done at once. */
+  instantShare: number
 }
 
 const models: Record<string, Record<string, string>> = {
@@ -40,7 +42,7 @@ export function simProviders(world: ProviderWorld): Provider[] {
     call(call, signal) {
       const job = world.startedJob(call)
       if (name === 'local') {
-        const soonMsMax = world.random.chance(0.5) ? instantMsMax : world.callMsMax
+        const soonMsMax = world.random.chance(world.instantShare) ? instantMsMax : world.callMsMax
         return answer(job ?? { inputTokensMax: 1n, outputTokensMax: call.outputTokensMax }, signal, soonMsMax, world)
       }
       if (called.has(call.attemptId)) world.violated(`attempt ${call.attemptId} was called twice`)

@@ -100,6 +100,8 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
     startedJob: look.startedJob,
     violated,
     callMsMax: isCrowded ? random.whole(300, 800) : random.whole(10, 2_000),
+    // In a crowd jobs are to wait.
+    instantShare: isCrowded ? 0 : 0.5,
   })
   const owners = cluster({
     seed,
