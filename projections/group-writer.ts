@@ -92,9 +92,9 @@ class PositionMovedError extends Error {}
 
 /**
  * Whether the rows or the ops are wrong, and not the machine: errors of data, constraints and statements by SQLSTATE,
- * and whatever `apply` and the fold throw.
+ * numbers that no parameter holds, and whatever `apply` and the fold throw.
  */
 export function isFactsFault(error: unknown): boolean {
   if (!(error instanceof Error) || isFailure(error)) return false
-  return 'code' in error && typeof error.code === 'string' ? /^(22|23|42|54)/.test(error.code) : true
+  return 'code' in error && typeof error.code === 'string' ? /^(22|23|42|54|ERR_OUT_OF_RANGE)/.test(error.code) : true
 }

@@ -250,8 +250,8 @@ function startPartition(
     const topics = new Set<string>()
     for (const fact of facts) {
       if ('jobId' in fact) topics.add(jobChangedTopic(fact.tenantId, fact.jobId))
+      else if (fact.intakeOffset !== null) topics.add(answeredTopic(fact.tenantId, fact.causedBy))
       if (fact.type === 'JobRated' || fact.type === 'JobRefused') topics.add(jobEndedTopic(fact.tenantId, fact.jobId))
-      if (fact.intakeOffset !== null) topics.add(answeredTopic(fact.tenantId, fact.causedBy))
     }
     try {
       for (const topic of topics) relay.publish(topic, null)

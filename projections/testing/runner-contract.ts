@@ -12,7 +12,7 @@ import type { Fact } from '../../schemas/events.generated.ts'
 import { jobById } from '../job-list/queries.ts'
 import type { Projections } from '../runner.ts'
 import { directoryVersion } from '../tenant-tree/queries.ts'
-import { admitted, rated, refused, Stamp, started, submitted, succeeded } from './facts.ts'
+import { admitted, capSet, rated, refused, Stamp, started, submitted, succeeded } from './facts.ts'
 import { type History, history, recordOf, seededRandom, writeHistory } from './history.ts'
 import { faulty, newLog, type OpenedForTest, someTenant, stage } from './stage.ts'
 
@@ -217,20 +217,19 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
         stamp.fact(tenantId, rated('j1')),
         stamp.fact(tenantId, submitted('j2'), { causedBy: 'req-2', intakeOffset: 2n }),
         stamp.fact(tenantId, refused('j2'), { causedBy: 'req-2', intakeOffset: 2n }),
+        stamp.fact(tenantId, capSet('day'), { causedBy: 'req-3', intakeOffset: 3n }),
       ]
       await tenure.commit(facts.map(recordOf), 0n)
-      await projections.caughtUp(partition, 7n)
+      await projections.caughtUp(partition, 8n)
       const answered = (n: number) => answeredTopic(tenantId, `req-${n}`)
       const changed = (n: number) => jobChangedTopic(tenantId, `j${n}`)
       const ended = (n: number) => jobEndedTopic(tenantId, `j${n}`)
       expect(heard).toEqual([
-        ...[changed(1), answered(1)],
-        ...[changed(1), answered(1)],
-        changed(1),
-        changed(1),
+        ...[changed(1), changed(1), changed(1), changed(1)],
         ...[changed(1), ended(1)],
-        ...[changed(2), answered(2)],
-        ...[changed(2), ended(2), answered(2)],
+        changed(2),
+        ...[changed(2), ended(2)],
+        answered(3),
       ])
       expect(await Promise.all(seen)).toMatchObject([{ status: 'succeeded', chargedPico: 230n }])
     })
