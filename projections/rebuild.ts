@@ -9,6 +9,7 @@ import type { Database, Tx } from '../platform/postgres/database.ts'
 import type { Codec } from '../schemas/codec.ts'
 import { factFrom } from './decode.ts'
 import { opsOf } from './fold-rows.ts'
+import { notDurable } from './group-writer.ts'
 import { allProjections } from './index.ts'
 import { beginPositions, movePositions, offsetTexts, readPositions } from './positions.ts'
 import type { Projection } from './projection.ts'
@@ -141,7 +142,7 @@ async function take(
     }
     for (const { projection, factOps } of writes)
       await writeOps(tx, projection, factOps, projection.table + rebuildSuffix)
-  })
+  }, notDurable)
 }
 
 /** False, and nothing changed, when the live view is ahead in some partition: readers must not go back in time. */

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bigintArray, booleanArray, intArray, textArray } from './arrays.ts'
 import { byteaArray } from './bytea-array.ts'
-import type { Database } from './database.ts'
+import type { Database, Tx } from './database.ts'
 import { isolationSql } from './isolation.ts'
 import { migrate } from './migrate.ts'
 import { refreshStatistics } from './statistics.ts'
@@ -98,6 +98,16 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
       }).toEqual(columns)
       expect(() => bigintArray([2n ** 63n])).toThrow(RangeError)
       expect(() => intArray([2 ** 31])).toThrow(RangeError)
+    })
+
+    test('a transaction that may be lost does not wait for the disk; the next one is as all others', async () => {
+      const waits = async (tx: Tx) =>
+        (await tx.query<{ waits: string }>("SELECT current_setting('synchronous_commit') AS waits")).rows[0]?.waits
+      const others = await database.asService(waits)
+      expect(await database.asService(waits, { isDurable: false })).toBe('off')
+      expect(await database.asService(waits)).toBe(others)
+      await database.asService((tx) => tx.query("INSERT INTO note VALUES ('lossy', 1)"), { isDurable: false })
+      expect(await idsAsTenant('lossy')).toEqual([1])
     })
 
     test('the last statement is committed, or rolled back, with its transaction; nothing comes after it', async () => {
