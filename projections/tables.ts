@@ -10,9 +10,21 @@ export const rebuildSuffix = '__rebuild'
 
 /** Makes the table: rows visible to their tenant, written by the service alone. */
 export const createTableSql = (projection: Projection, table = projection.table): string =>
-  `${projection.tableSql().replaceAll('{{table}}', table)}
+  `${tableSqlOf(projection, table)}
 ${isolationSql(table)}
 REVOKE INSERT, UPDATE, DELETE ON ${table} FROM ${tenantRole};`
+
+const indexStatement = /^CREATE INDEX[^;]*;/gm
+
+/** Without the indexes that only readers need: what is full is indexed in one go, for less than row by row. */
+export const createBareTableSql = (projection: Projection, table: string): string =>
+  createTableSql(projection, table).replaceAll(indexStatement, '')
+
+export const createIndexSql = (projection: Projection, table: string): readonly string[] =>
+  tableSqlOf(projection, table).match(indexStatement) ?? []
+
+const tableSqlOf = (projection: Projection, table: string): string =>
+  projection.tableSql().replaceAll('{{table}}', table)
 
 /**
  * Folds the ops into `table`: one SELECT of the rows they touch, one upsert, one delete where there is something to
