@@ -1,24 +1,32 @@
 /** Every committed fact of a partition or of the directory, in order, a batch at a time. */
-import type { Log } from '../platform/log/log.ts'
-import { startOfFacts } from '../platform/log/log.ts'
+import { type FactCursor, type Log, type StoredFact, startOfFacts } from '../platform/log/log.ts'
 import type { Codec } from '../schemas/codec.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 
 const recordsMax = 2_000
 
-/** After `afterSeq`, up to what was committed when it began; never waits. */
+/**
+ * After `afterSeq`, up to what was committed when it began; never waits for more. What is not wanted is not decoded. While
+ * one batch is taken in, the next one is on its way.
+ */
 export async function* readAllFacts(
   { log, codec }: { log: Log; codec: Codec },
   partition: number,
-  afterSeq = 0n,
+  { afterSeq = 0n, isWanted = () => true }: { afterSeq?: bigint; isWanted?: (record: StoredFact) => boolean } = {},
 ): AsyncGenerator<Fact> {
   const { seq: end } = await log.committed(partition)
-  let cursor = startOfFacts
-  while (cursor.seq < end) {
-    const read = await log.readFacts(partition, cursor, { recordsMax, waitMs: 0 })
+  const readOn = (cursor: FactCursor) => {
+    const reading = cursor.seq < end ? log.readFacts(partition, cursor, { recordsMax, waitMs: 0 }) : undefined
+    reading?.catch(() => undefined) // Told when it is waited for, unless nobody does any more.
+    return reading
+  }
+  let reading = readOn(startOfFacts)
+  while (reading !== undefined) {
+    const read: Awaited<typeof reading> = await reading
     if (read.facts.length === 0) return
-    cursor = read.cursor
-    for (const fact of read.facts) if (fact.seq > afterSeq && fact.seq <= end) yield codec.decode(fact.value) as Fact
+    reading = readOn(read.cursor)
+    for (const fact of read.facts)
+      if (fact.seq > afterSeq && fact.seq <= end && isWanted(fact)) yield codec.decode(fact.value) as Fact
   }
 }
 

@@ -22,39 +22,66 @@ export function opsOf(projection: Projection, facts: readonly Fact[]): FactOps[]
 
 /** Takes the ops into `rows`, in place; every key they touch must have an entry. Rows themselves are never changed. */
 export function foldRows(projection: Projection, rows: Rows, factOps: readonly FactOps[]): void {
+  /** Made here, seen by nobody yet: these alone are changed in place. */
+  const own = new Set<Row>()
   for (const { seq, ops } of factOps) {
-    if (ops.length > 1 && new Set(ops.map((o) => o.id)).size < ops.length) {
-      throw new Error(`${projection.name}: fact ${seq} has two ops for one row.`)
-    }
-    for (const { id, op } of ops) rows.set(id, changed(projection, rows.get(id), op, seq))
+    checkIds(projection, seq, ops)
+    for (const { id, op } of ops) rows.set(id, changed(projection, rows.get(id), op, seq, own))
   }
 }
 
-function changed(projection: Projection, row: Row | undefined, op: RowOp, seq: bigint): Row | undefined {
+/** The rows that ops which only insert begin, in order: whether one is there already is for whoever takes them. */
+export function begunRows(projection: Projection, factOps: readonly FactOps[]): Row[] {
+  const rows: Row[] = []
+  for (const { seq, ops } of factOps) {
+    checkIds(projection, seq, ops)
+    for (const { op } of ops) if (op.op === 'insert') rows.push(begun(projection, op.key, op.values, seq))
+  }
+  return rows
+}
+
+function checkIds({ name }: Projection, seq: bigint, ops: readonly KeyedOp[]): void {
+  if (ops.length > 1 && new Set(ops.map((o) => o.id)).size < ops.length)
+    throw new Error(`${name}: fact ${seq} has two ops for one row.`)
+}
+
+function changed(projection: Projection, row: Row | undefined, op: RowOp, seq: bigint, own: Set<Row>): Row | undefined {
   if (row && seq <= row.seq) return row
-  switch (op.op) {
-    case 'insert':
-      return row ?? begun(projection, op.key, op.values, seq)
-    case 'set':
-      return row ? { ...row, ...op.values, seq } : begun(projection, op.key, op.values, seq)
-    case 'add': {
-      const before = row ?? begun(projection, op.key, op.values, seq)
-      return { ...before, ...op.values, ...sums(before, op.add), seq }
-    }
-    case 'delete':
-      return undefined
-  }
+  if (op.op === 'delete') return undefined
+  if (row && op.op === 'insert') return row
+  const after = row && own.has(row) ? row : row ? { ...row } : begun(projection, op.key, op.values, seq)
+  own.add(after)
+  if (op.op !== 'insert') Object.assign(after, op.values)
+  if (op.op === 'add') Object.assign(after, sums(after, op.add))
+  return Object.assign(after, { seq })
 }
 
-function begun({ name, columns, keyColumns }: Projection, key: Values, values: Values, seq: bigint): Row {
+function begun(projection: Projection, key: Values, values: Values, seq: bigint): Row {
   const row: Record<string, Value> = {}
-  for (const [column, { nullable, total }] of Object.entries(columns)) {
-    const given = keyColumns.includes(column) ? key[column] : values[column]
-    if (given === undefined && !nullable && !total)
-      throw new Error(`${name}: fact ${seq} begins a row without ${column}.`)
-    row[column] = given ?? (total ? 0n : null)
+  for (const { name, isKey, isTotal, isNullable } of columnsOf(projection)) {
+    const given = isKey ? key[name] : values[name]
+    if (given === undefined && !isNullable && !isTotal)
+      throw new Error(`${projection.name}: fact ${seq} begins a row without ${name}.`)
+    row[name] = given ?? (isTotal ? 0n : null)
   }
-  return { ...row, seq }
+  row['seq'] = seq
+  return row as Row
+}
+
+type BegunColumn = { name: string; isKey: boolean; isTotal: boolean; isNullable: boolean }
+const begunColumns = new WeakMap<Projection, readonly BegunColumn[]>()
+
+function columnsOf(projection: Projection): readonly BegunColumn[] {
+  const known = begunColumns.get(projection)
+  if (known) return known
+  const made = Object.entries(projection.columns).map(([name, { nullable, total }]) => ({
+    name,
+    isKey: projection.keyColumns.includes(name),
+    isTotal: total === true,
+    isNullable: nullable === true,
+  }))
+  begunColumns.set(projection, made)
+  return made
 }
 
 function sums(row: Row, add: Readonly<Record<string, bigint>>): Values {
@@ -68,24 +95,34 @@ function sums(row: Row, add: Readonly<Record<string, bigint>>): Values {
 }
 
 function keyed({ keyColumns }: Projection, op: RowOp): KeyedOp {
-  return { id: rowId(keyColumns, op.key), op: storable(op) }
+  const made = storable(op)
+  return { id: rowId(keyColumns, made.key), op: made }
 }
 
-/** One text per key, never joined: parts may hold any character. */
-export const rowId = (keyColumns: readonly string[], row: Values): string =>
-  JSON.stringify(keyColumns.map((column) => storableText(String(row[column]))))
+/** One text per key. Every part says its length, so that no two keys look alike: parts may hold any character. */
+export function rowId(keyColumns: readonly string[], row: Values): string {
+  let id = ''
+  for (const column of keyColumns) {
+    const part = storableText(String(row[column]))
+    id += `${part.length}:${part}`
+  }
+  return id
+}
 
 /** PostgreSQL's text cannot hold U+0000; U+FFFD takes its place, so that no caller's text can stop a partition. */
 const storableText = (text: string): string => (text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text)
 
 function storable(op: RowOp): RowOp {
-  if (op.op === 'delete') return { ...op, key: storableValues(op.key) }
-  return { ...op, key: storableValues(op.key), values: storableValues(op.values) }
+  const key = storableValues(op.key)
+  if (op.op === 'delete') return key === op.key ? op : { ...op, key }
+  const values = storableValues(op.values)
+  return key === op.key && values === op.values ? op : { ...op, key, values }
 }
 
 function storableValues(values: Values): Values {
-  for (const value of Object.values(values)) {
-    if (storableValue(value) !== value)
+  for (const name in values) {
+    const value = values[name]
+    if (value !== undefined && storableValue(value) !== value)
       return Object.fromEntries(Object.entries(values).map(([n, v]) => [n, storableValue(v)]))
   }
   return values

@@ -3,11 +3,14 @@
  * that under load a transaction, its positions and its statements are paid once for all partitions and not by each.
  */
 import { isFailure } from '../platform/errors.ts'
-import type { Database } from '../platform/postgres/database.ts'
+import type { Database, ServiceOptions } from '../platform/postgres/database.ts'
 import type { FactOps } from './fold-rows.ts'
 import { type Move, movePositions } from './positions.ts'
 import type { Projection } from './projection.ts'
 import { writeOps } from './tables.ts'
+
+/** What a crash of the server takes, it takes with the position, and the log is read again from there. */
+export const notDurable: ServiceOptions = { isDurable: false }
 
 export type ViewBatch = {
   /** Positions of one partition. */
@@ -32,9 +35,15 @@ export function groupWriter(database: Database, factsMax: number): GroupWriter {
   async function write(batches: readonly ViewBatch[]): Promise<void> {
     await database.asService(async (tx) => {
       const moves = batches.flatMap((batch) => batch.moves)
-      if (!(await movePositions(tx, moves))) throw new PositionMovedError()
-      await Promise.all([...byProjection(batches)].map(([projection, factOps]) => writeOps(tx, projection, factOps)))
-    })
+      const moving = movePositions(tx, moves)
+      // They go to the server together; when a position was moved already, everything is rolled back.
+      const writing = Promise.all(
+        [...byProjection(batches)].map(([projection, factOps]) => writeOps(tx, projection, factOps)),
+      )
+      writing.catch(() => undefined)
+      if (!(await moving)) throw new PositionMovedError()
+      await writing
+    }, notDurable)
   }
 
   async function settle(group: readonly Waiting[]): Promise<void> {
@@ -92,9 +101,9 @@ class PositionMovedError extends Error {}
 
 /**
  * Whether the rows or the ops are wrong, and not the machine: errors of data, constraints and statements by SQLSTATE,
- * and whatever `apply` and the fold throw.
+ * numbers that no parameter holds, and whatever `apply` and the fold throw.
  */
 export function isFactsFault(error: unknown): boolean {
   if (!(error instanceof Error) || isFailure(error)) return false
-  return 'code' in error && typeof error.code === 'string' ? /^(22|23|42|54)/.test(error.code) : true
+  return 'code' in error && typeof error.code === 'string' ? /^(22|23|42|54|ERR_OUT_OF_RANGE)/.test(error.code) : true
 }

@@ -8,11 +8,12 @@ import { type FactCursor, type Log, startOfFacts } from '../platform/log/log.ts'
 import type { Database, Tx } from '../platform/postgres/database.ts'
 import type { Codec } from '../schemas/codec.ts'
 import { factFrom } from './decode.ts'
-import { opsOf } from './fold-rows.ts'
+import { type FactOps, opsOf } from './fold-rows.ts'
+import { notDurable } from './group-writer.ts'
 import { allProjections } from './index.ts'
 import { beginPositions, movePositions, offsetTexts, readPositions } from './positions.ts'
 import type { Projection } from './projection.ts'
-import { createTableSql, rebuildSuffix, writeOps } from './tables.ts'
+import { createBareTableSql, createIndexSql, rebuildSuffix, writeOps } from './tables.ts'
 
 export type RebuildProgress = { projection: string; factsDone: bigint; factsTotal: bigint }
 
@@ -61,6 +62,7 @@ export async function rebuildProjections(names: readonly string[], parts: Rebuil
   const rebuilt: Rebuilt[] = []
   for (let rounds = 1; rounds <= roundsMax && waiting.length > 0; rounds++) {
     await catchUp(waiting, cursors, parts)
+    if (rounds === 1) for (const projection of waiting) await index(projection, database)
     const behind: Projection[] = []
     for (const projection of waiting) {
       if (await swap(projection, cursors, database))
@@ -81,7 +83,7 @@ async function begin(projection: Projection, database: Database, partitionCount:
   const table = projection.table + rebuildSuffix
   await database.asOwner(async (tx) => {
     await tx.query(`DROP TABLE IF EXISTS ${table}`)
-    await tx.query(createTableSql(projection, table))
+    await tx.query(createBareTableSql(projection, table))
   })
   await database.asService(async (tx) => {
     await tx.query('DELETE FROM projection_position WHERE projection = $1', [projection.name + rebuildSuffix])
@@ -93,55 +95,82 @@ async function begin(projection: Projection, database: Database, partitionCount:
   })
 }
 
+/** What was written meanwhile is little, and is taken in with the indexes in place. */
+async function index(projection: Projection, database: Database): Promise<void> {
+  for (const sql of createIndexSql(projection, projection.table + rebuildSuffix))
+    await database.asOwner((tx) => tx.query(sql))
+}
+
+/** All partitions side by side; throws the first failure when none is at work any more. */
 async function catchUp(
   projections: readonly Projection[],
   cursors: Map<number, FactCursor>,
   parts: RebuildParts,
 ): Promise<void> {
-  const { log, onProgress, factsMax = factsMaxDefault } = parts
+  const { log, onProgress } = parts
   const label = projections.map(({ name }) => name).join(' ')
   const ends = await Promise.all([...cursors.keys()].map(async (partition) => (await log.committed(partition)).seq))
   const factsTotal = ends.reduce((sum, seq) => sum + seq, 0n)
-  for (const [partition, begun] of cursors) {
-    let cursor = begun
-    while (cursor.seq < (ends[partition] ?? 0n)) {
+  const done = await Promise.allSettled(
+    [...cursors].map(([partition, cursor], at) =>
+      catchUpPartition(projections, partition, { from: cursor, to: ends[at] ?? 0n }, parts, (reached) => {
+        cursors.set(partition, reached)
+        onProgress?.({ projection: label, factsDone: sumOfSeq(cursors), factsTotal })
+      }),
+    ),
+  )
+  for (const one of done) if (one.status === 'rejected') throw one.reason
+}
+
+/** While one batch is written, the next one is read and made into rows. */
+async function catchUpPartition(
+  projections: readonly Projection[],
+  partition: number,
+  { from, to }: { from: FactCursor; to: bigint },
+  parts: RebuildParts,
+  onWritten: (cursor: FactCursor) => void,
+): Promise<void> {
+  const { log, codec, database, factsMax = factsMaxDefault } = parts
+  let cursor = from
+  let writing: Promise<void> = Promise.resolve()
+  try {
+    while (cursor.seq < to) {
       const read = await log.readFacts(partition, cursor, { recordsMax: factsMax, waitMs: 0 })
-      if (read.facts.length === 0)
-        throw new PlatformError('LOG_GAP', { partition, committed: ends[partition], found: cursor.seq })
-      await take(projections, partition, cursor, read, parts)
+      if (read.facts.length === 0) throw new PlatformError('LOG_GAP', { partition, committed: to, found: cursor.seq })
+      const facts = read.facts.map((record) => factFrom(codec, record))
+      const writes = projections.map((projection) => ({ projection, factOps: opsOf(projection, facts) }))
+      const move = { partition, from: cursor.seq, to: read.cursor }
+      await writing
+      writing = take(database, writes, move).then(() => onWritten(read.cursor))
+      writing.catch(() => undefined) // Told below, or with the next batch.
       cursor = read.cursor
-      cursors.set(partition, cursor)
-      onProgress?.({ projection: label, factsDone: sumOfSeq(cursors), factsTotal })
     }
+  } finally {
+    await writing
   }
 }
 
 async function take(
-  projections: readonly Projection[],
-  partition: number,
-  from: FactCursor,
-  read: Awaited<ReturnType<Log['readFacts']>>,
-  { codec, database }: RebuildParts,
+  database: Database,
+  writes: readonly { projection: Projection; factOps: readonly FactOps[] }[],
+  move: { partition: number; from: bigint; to: FactCursor },
 ): Promise<void> {
-  const facts = read.facts.map((record) => factFrom(codec, record))
-  const writes = projections.map((projection) => ({ projection, factOps: opsOf(projection, facts) }))
-  const moves = projections.map(({ name, version }) => ({
-    partition,
+  const moves = writes.map(({ projection: { name, version } }) => ({
+    ...move,
     projection: name + rebuildSuffix,
     version,
-    from: from.seq,
-    to: read.cursor,
   }))
   await database.asService(async (tx) => {
     if (!(await movePositions(tx, moves))) {
       throw new PlatformError('INTERNAL', {
-        projection: projections.map(({ name }) => name).join(' '),
+        projection: writes.map(({ projection }) => projection.name).join(' '),
         problem: 'another rebuild of this view has begun',
       })
     }
-    for (const { projection, factOps } of writes)
-      await writeOps(tx, projection, factOps, projection.table + rebuildSuffix)
-  })
+    await Promise.all(
+      writes.map(({ projection, factOps }) => writeOps(tx, projection, factOps, projection.table + rebuildSuffix)),
+    )
+  }, notDurable)
 }
 
 /** False, and nothing changed, when the live view is ahead in some partition: readers must not go back in time. */
@@ -217,8 +246,9 @@ export async function prepareViews(
 }
 
 /**
- * SHA-256, in hex, of all rows in order of the primary key, `seq` included: equal digests mean equal tables, byte for
- * byte. One page of rows at a time; the table should not change meanwhile.
+ * SHA-256, in hex, over all rows in order of the primary key, `seq` included: equal digests mean equal tables, byte for
+ * byte. The server hashes a page of rows at a time, and what is hashed here are its hashes; the table should not change
+ * meanwhile.
  */
 export async function tableDigest(
   database: Database,
@@ -229,28 +259,37 @@ export async function tableDigest(
   let rows = 0n
   let after: string | null = null
   for (;;) {
-    const page: string[] = await database.asService((tx) => readPage(tx, table, keyColumns, after))
-    for (const row of page) hash.update(`${Buffer.byteLength(row)}:${row}`)
-    rows += BigInt(page.length)
-    const last = page.at(-1)
-    if (last === undefined || page.length < digestPageRows) return { rows, sha256: hash.digest('hex') }
-    after = last
+    const page: DigestPage | undefined = await database.asService((tx) => digestPage(tx, table, keyColumns, after))
+    if (!page || page.last === null) return { rows, sha256: hash.digest('hex') }
+    hash.update(page.hash)
+    rows += page.rows
+    after = page.last
   }
 }
 
 const digestPageRows = 5_000
 
-async function readPage(tx: Tx, table: string, keyColumns: readonly string[], after: string | null): Promise<string[]> {
-  const columns = (alias: string) => keyColumns.map((name) => `${alias}.${name}`).join(', ')
-  const beyond =
-    after === null
-      ? ''
-      : `, json_populate_record(NULL::${table}, $1::json) a WHERE (${columns('t')}) > (${columns('a')})`
-  const { rows } = await tx.query<{ row: string }>(
-    `SELECT row_to_json(t)::text AS row FROM ${table} t${beyond} ORDER BY ${columns('t')} LIMIT ${digestPageRows}`,
+/** `last` is the key of the page's last row, as JSON; null when the page has none. */
+type DigestPage = { rows: bigint; hash: Uint8Array; last: string | null }
+
+async function digestPage(
+  tx: Tx,
+  table: string,
+  keyColumns: readonly string[],
+  after: string | null,
+): Promise<DigestPage | undefined> {
+  // Each part of the key as a value of its own: as a row to join with, the index would be read from its beginning.
+  const parts = keyColumns.map((name) => `(SELECT ${name} FROM json_populate_record(NULL::${table}, $1::json))`)
+  const key = keyColumns.map((name) => `t.${name}`).join(', ')
+  const last = keyColumns.map((name) => `'${name}', (array_agg(${name}))[count(*)]`).join(', ')
+  const { rows } = await tx.query<DigestPage>(
+    `SELECT count(*) AS rows, sha256(convert_to(string_agg(octet_length(row) || ':' || row, ''), 'UTF8')) AS hash,
+       CASE WHEN count(*) > 0 THEN json_build_object(${last})::text END AS last
+     FROM (SELECT t::text AS row, ${key} FROM ${table} t ${after === null ? '' : `WHERE (${key}) > (${parts.join(', ')})`}
+       ORDER BY ${key} LIMIT ${digestPageRows}) page`,
     after === null ? [] : [after],
   )
-  return rows.map(({ row }) => row)
+  return rows[0]
 }
 
 /** Whether two tables hold the same rows, byte for byte, with both digests. */

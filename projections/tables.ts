@@ -1,17 +1,30 @@
 /** The tables of the views: how they are made, and how a batch of ops reaches one in two statements. */
 
+import { bigintArray, booleanArray, intArray, textArray } from '../platform/postgres/arrays.ts'
 import type { Tx } from '../platform/postgres/database.ts'
 import { isolationSql, tenantRole } from '../platform/postgres/isolation.ts'
-import { type FactOps, foldRows, type Row, type Rows, rowId } from './fold-rows.ts'
-import type { Column, ColumnType, Projection, Value } from './projection.ts'
+import { begunRows, type FactOps, foldRows, type Row, type Rows, rowId } from './fold-rows.ts'
+import type { Column, ColumnType, Projection, Value, Values } from './projection.ts'
 
 export const rebuildSuffix = '__rebuild'
 
 /** Makes the table: rows visible to their tenant, written by the service alone. */
 export const createTableSql = (projection: Projection, table = projection.table): string =>
-  `${projection.tableSql().replaceAll('{{table}}', table)}
+  `${tableSqlOf(projection, table)}
 ${isolationSql(table)}
 REVOKE INSERT, UPDATE, DELETE ON ${table} FROM ${tenantRole};`
+
+const indexStatement = /^CREATE INDEX[^;]*;/gm
+
+/** Without the indexes that only readers need: what is full is indexed in one go, for less than row by row. */
+export const createBareTableSql = (projection: Projection, table: string): string =>
+  createTableSql(projection, table).replaceAll(indexStatement, '')
+
+export const createIndexSql = (projection: Projection, table: string): readonly string[] =>
+  tableSqlOf(projection, table).match(indexStatement) ?? []
+
+const tableSqlOf = (projection: Projection, table: string): string =>
+  projection.tableSql().replaceAll('{{table}}', table)
 
 /**
  * Folds the ops into `table`: one SELECT of the rows they touch, one upsert, one delete where there is something to
@@ -25,16 +38,12 @@ export async function writeOps(
 ): Promise<void> {
   if (factOps.length === 0) return
   const sql = sqlOf(projection, table)
-  const touched = new Map(factOps.flatMap(({ ops }) => ops.map(({ id, op }) => [id, op])))
-  const insertsOnly = factOps.every(({ ops }) => ops.every(({ op }) => op.op === 'insert'))
-  const before = insertsOnly
-    ? new Map<string, Row>()
-    : await readRows(
-        tx,
-        projection,
-        [...touched.values()].map((op) => op.key),
-        sql,
-      )
+  if (factOps.every(({ ops }) => ops.every(({ op }) => op.op === 'insert'))) {
+    await tx.query(sql.insert, parametersOf(sql.columns, begunRows(projection, factOps)))
+    return
+  }
+  const touched = new Map(factOps.flatMap(({ ops }) => ops.map(({ id, op }) => [id, op.key])))
+  const before = await readRows(tx, projection, [...touched.values()], sql)
   const rows: Rows = new Map([...touched.keys()].map((id) => [id, before.get(id)]))
   foldRows(projection, rows, factOps)
 
@@ -45,17 +54,17 @@ export async function writeOps(
     if (row && row !== old) written.push(row)
     else if (!row && old) deleted.push(old)
   }
-  if (deleted.length > 0) await tx.query(sql.remove, [jsonOf(deleted)])
-  if (written.length > 0) await tx.query(insertsOnly ? sql.insert : sql.upsert, [jsonOf(written)])
+  if (deleted.length > 0) await tx.query(sql.remove, parametersOf(sql.keyColumns, deleted))
+  if (written.length > 0) await tx.query(sql.upsert, parametersOf(sql.columns, written))
 }
 
 async function readRows(
   tx: Tx,
   projection: Projection,
-  keys: readonly object[],
+  keys: readonly Values[],
   sql: TableSql,
 ): Promise<Map<string, Row>> {
-  const { rows } = await tx.query(sql.select, [jsonOf(keys)])
+  const { rows } = await tx.query(sql.select, parametersOf(sql.keyColumns, keys))
   return new Map(
     rows.map((raw) => {
       const row = fromTableRow(projection, raw)
@@ -65,19 +74,31 @@ async function readRows(
 }
 
 /** A row as the driver gives it, with eight-byte integers and amounts as bigint. */
-export function fromTableRow(projection: Projection, raw: Readonly<Record<string, unknown>>): Row {
+export function fromTableRow({ columns }: Projection, raw: Readonly<Record<string, unknown>>): Row {
   const row: Record<string, Value> = {}
-  for (const [name, { type }] of Object.entries(projection.columns)) row[name] = fromSql(type, raw[name])
+  for (const name in columns) row[name] = fromSql(columns[name]?.type, raw[name])
   return { ...row, seq: BigInt(String(raw['seq'])) }
 }
 
-const fromSql = (type: ColumnType, value: unknown): Value =>
-  (type === 'bigint' || type === 'amount') && value !== null ? BigInt(String(value)) : (value as Value)
+const fromSql = (type: ColumnType | undefined, value: unknown): Value =>
+  (type === 'bigint' || type === 'amount') && value !== null && typeof value !== 'bigint'
+    ? BigInt(String(value))
+    : (value as Value)
 
-const jsonOf = (rows: readonly object[]): string =>
-  JSON.stringify(rows, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
+/** A column of a table: all its values become one parameter of type `array`, and each of them again what it is by `cast`. */
+type TableColumn = { name: string; array: string; cast: string; toParameter(values: readonly Value[]): Buffer }
+type TableSql = {
+  columns: readonly TableColumn[]
+  keyColumns: readonly TableColumn[]
+  select: string
+  insert: string
+  upsert: string
+  remove: string
+}
 
-type TableSql = { select: string; insert: string; upsert: string; remove: string }
+const parametersOf = (columns: readonly TableColumn[], rows: readonly Values[]): Buffer[] =>
+  columns.map(({ name, toParameter }) => toParameter(rows.map((row) => row[name] ?? null)))
+
 const known = new WeakMap<Projection, Map<string, TableSql>>()
 
 function sqlOf(projection: Projection, table: string): TableSql {
@@ -88,37 +109,47 @@ function sqlOf(projection: Projection, table: string): TableSql {
   return made
 }
 
-function makeSql({ columns, keyColumns }: Projection, table: string): TableSql {
-  const withSeq: Readonly<Record<string, Column>> = { ...columns, seq: { type: 'bigint' } }
-  const names = Object.keys(withSeq)
-  const shape = names.map((name) => `${name} ${sqlType(withSeq[name])}`).join(', ')
-  const keyShape = keyColumns.map((name) => `${name} ${sqlType(withSeq[name])}`).join(', ')
-  const sameKey = keyColumns.map((name) => `t.${name} = k.${name}`).join(' AND ')
-  const insert = `INSERT INTO ${table} (${names.join(', ')}) SELECT ${names.join(', ')} FROM jsonb_to_recordset($1::jsonb) AS r(${shape})
-    ON CONFLICT (${keyColumns.join(', ')})`
-  const changing = names.filter((name) => !keyColumns.includes(name)).map((name) => `${name} = excluded.${name}`)
+function makeSql(projection: Projection, table: string): TableSql {
+  const all: Readonly<Record<string, Column>> = { ...projection.columns, seq: { type: 'bigint' } }
+  const columns = Object.entries(all).map(([name, { type }]) => tableColumn(name, type))
+  const keyColumns = columns.filter(({ name }) => projection.keyColumns.includes(name))
+  const names = columns.map(({ name }) => name).join(', ')
+  const sameKey = keyColumns.map(({ name }) => `t.${name} = k.${name}`).join(' AND ')
+  const insert = `INSERT INTO ${table} (${names}) ${selectFrom(columns)} ON CONFLICT (${projection.keyColumns.join(', ')})`
+  const changing = columns.filter((column) => !keyColumns.includes(column))
   return {
-    select: `SELECT ${names.map((name) => `t.${name}`).join(', ')} FROM jsonb_to_recordset($1::jsonb) AS k(${keyShape})
-      JOIN ${table} t ON ${sameKey}`,
+    columns,
+    keyColumns,
+    select: `SELECT ${columns.map(({ name }) => `t.${name}`).join(', ')} FROM (${selectFrom(keyColumns)}) k JOIN ${table} t ON ${sameKey}`,
     insert: `${insert} DO NOTHING`,
-    upsert: `${insert} DO UPDATE SET ${changing.join(', ')} WHERE ${table}.seq < excluded.seq`,
-    remove: `DELETE FROM ${table} t USING jsonb_to_recordset($1::jsonb) AS k(${keyShape}) WHERE ${sameKey}`,
+    upsert: `${insert} DO UPDATE SET ${changing.map(({ name }) => `${name} = excluded.${name}`).join(', ')} WHERE ${table}.seq < excluded.seq`,
+    remove: `DELETE FROM ${table} t USING (${selectFrom(keyColumns)}) k WHERE ${sameKey}`,
   }
 }
 
-function sqlType(column: Column | undefined): string {
-  switch (column?.type) {
+/** The rows that stand in parameters, one for each column. */
+function selectFrom(columns: readonly TableColumn[]): string {
+  const values = columns.map(({ name, cast }) => (cast === '' ? name : `${name}${cast} AS ${name}`))
+  const arrays = columns.map(({ array }, at) => `$${at + 1}::${array}`)
+  return `SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS r(${columns.map(({ name }) => name).join(', ')})`
+}
+
+function tableColumn(name: string, type: ColumnType): TableColumn {
+  switch (type) {
+    case 'text':
+      return { name, array: 'text[]', cast: '', toParameter: (values) => textArray(values as (string | null)[]) }
     case 'int':
-      return 'integer'
+      return { name, array: 'integer[]', cast: '', toParameter: (values) => intArray(values as (number | null)[]) }
     case 'bigint':
-      return 'bigint'
-    case 'amount':
-      return 'numeric'
+      return { name, array: 'bigint[]', cast: '', toParameter: (values) => bigintArray(values as (bigint | null)[]) }
     case 'boolean':
-      return 'boolean'
+      return { name, array: 'boolean[]', cast: '', toParameter: (values) => booleanArray(values as (boolean | null)[]) }
+    case 'amount':
+      return { name, array: 'text[]', cast: '::numeric', toParameter: (values) => textArray(values.map(textOrNull)) }
     case 'json':
-      return 'jsonb'
-    default:
-      return 'text'
+      return { name, array: 'text[]', cast: '::jsonb', toParameter: (values) => textArray(values.map(jsonOrNull)) }
   }
 }
+
+const textOrNull = (value: Value): string | null => (value === null ? null : String(value))
+const jsonOrNull = (value: Value): string | null => (value === null ? null : JSON.stringify(value))

@@ -20,6 +20,8 @@ export type Codec = {
   encode(event: EncodedEvent): Buffer
   /** Decodes with the writer's schema, resolved to this build's. Throws for an unknown id or damaged bytes. */
   decode(bytes: Uint8Array): EncodedEvent
+  /** What `decode` would make of them, without making it. Throws as it does for an unknown id. */
+  typeOf(bytes: Uint8Array): EventName
 }
 
 const longMin = -(2n ** 63n)
@@ -139,6 +141,8 @@ export class CodecError extends Error {
 
 const wireHeaderBytes = 5
 
+const bufferOn = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength)
+
 /** `ownSchemas`: this build's schema text by event name. Types are built once, at first use. */
 export function codecFor(registry: SchemaRegistry, ownSchemas: ReadonlyMap<EventName, string>): Codec {
   const writers = new Map<EventName, { id: number; type: avro.Type }>()
@@ -171,6 +175,12 @@ export function codecFor(registry: SchemaRegistry, ownSchemas: ReadonlyMap<Event
     return made
   }
 
+  function readerOf(buffer: Buffer) {
+    if (buffer.length < wireHeaderBytes || buffer.readUInt8(0) !== 0)
+      throw new CodecError('RECORD_DAMAGED', 'The record does not start with a schema id.')
+    return reader(buffer.readUInt32BE(1))
+  }
+
   return {
     encode(event) {
       const { id, type } = writer(event.type)
@@ -181,12 +191,10 @@ export function codecFor(registry: SchemaRegistry, ownSchemas: ReadonlyMap<Event
       body.copy(record, wireHeaderBytes)
       return record
     },
+    typeOf: (bytes) => readerOf(bufferOn(bytes)).name,
     decode(bytes) {
-      const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-      if (buffer.length < wireHeaderBytes || buffer.readUInt8(0) !== 0) {
-        throw new CodecError('RECORD_DAMAGED', 'The record does not start with a schema id.')
-      }
-      const { name, read } = reader(buffer.readUInt32BE(1))
+      const buffer = bufferOn(bytes)
+      const { name, read } = readerOf(buffer)
       try {
         return { type: name, ...read(buffer.subarray(wireHeaderBytes)) } as EncodedEvent
       } catch (error) {

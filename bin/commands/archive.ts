@@ -22,7 +22,7 @@ export async function archiveWrite(given: Given & { to: string }): Promise<void>
     const done: { partition: number; segments: number; facts: number; seq: bigint }[] = []
     for (let partition = 0; partition < partitions; partition++) {
       const parts = { store, signer, ownSchemas: readOwnSchemas() }
-      const after = (seq: bigint) => readAllFacts(foundation, partition, seq)
+      const after = (seq: bigint) => readAllFacts(foundation, partition, { afterSeq: seq })
       done.push({ partition, ...(await archivePartition(parts, { partition, partitions }, after)) })
     }
     const publicKey = publicKeyOf(signer).export({ format: 'pem', type: 'spki' }).toString()

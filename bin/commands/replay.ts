@@ -1,9 +1,10 @@
 /** `pf3 replay`: derives a tenant's charges from the log again, and says where they differ. */
 import { readFile } from 'node:fs/promises'
 import { archiveReader } from '../../platform/archive/archive.ts'
+import type { StoredFact } from '../../platform/log/log.ts'
 import { partitionOf } from '../../platform/log/partitioner.ts'
 import { type PriceBook, parsePriceBook } from '../../pricing/index.ts'
-import { type LedgerLine, type ReplayReport, replay } from '../../processors/rating/replay.ts'
+import { type LedgerLine, type ReplayReport, replay, replayedTypes } from '../../processors/rating/replay.ts'
 import { noChargeKind } from '../../projections/ledger/projection.ts'
 import { type LedgerCursor, ledgerPage } from '../../projections/ledger/queries.ts'
 import type { Fact } from '../../schemas/events.generated.ts'
@@ -68,7 +69,11 @@ async function theLog(given: ReplayGiven): Promise<Source> {
   const foundation = await borrowFoundation(readConfig(process.env))
   return {
     partitions: foundation.log.partitionCount,
-    facts: (partition) => readAllFacts(foundation, partition),
+    facts: (partition) => {
+      const isWanted = ({ key, value }: StoredFact) =>
+        key === given.tenant && replayedTypes.has(foundation.codec.typeOf(value))
+      return readAllFacts(foundation, partition, { isWanted })
+    },
     directory: () => readDirectory(foundation),
     ledger: () => ledgerLines(foundation, given),
     close: foundation.close,

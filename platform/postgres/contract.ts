@@ -1,7 +1,8 @@
 /** What every database adapter must do; run by embedded.test.ts and postgres.pg.test.ts. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bigintArray, booleanArray, intArray, textArray } from './arrays.ts'
 import { byteaArray } from './bytea-array.ts'
-import type { Database } from './database.ts'
+import type { Database, Tx } from './database.ts'
 import { isolationSql } from './isolation.ts'
 import { migrate } from './migrate.ts'
 import { refreshStatistics } from './statistics.ts'
@@ -73,6 +74,40 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
         ]),
       )
       expect(rows.map(({ b }) => b && Uint8Array.from(b))).toEqual(elements)
+    })
+
+    test('columns go in as arrays and come back as they were', async () => {
+      const columns = {
+        t: ['', null, 'plain', '€ and 𝄞', '{"a",b\\}', 'x'.repeat(70_000)],
+        b: [0n, null, -1n, 2n ** 63n - 1n, -(2n ** 63n), 7n],
+        i: [0, null, -1, 2 ** 31 - 1, -(2 ** 31), 7],
+        o: [true, null, false, true, false, null],
+      }
+      const { rows } = await database.asService((tx) =>
+        tx.query<{ t: string | null; b: bigint | null; i: number | null; o: boolean | null }>(
+          `SELECT t, b, i, o FROM unnest($1::text[], $2::bigint[], $3::integer[], $4::boolean[])
+             WITH ORDINALITY AS u(t, b, i, o, n) ORDER BY n`,
+          [textArray(columns.t), bigintArray(columns.b), intArray(columns.i), booleanArray(columns.o)],
+        ),
+      )
+      expect({
+        t: rows.map(({ t }) => t),
+        b: rows.map(({ b }) => b),
+        i: rows.map(({ i }) => i),
+        o: rows.map(({ o }) => o),
+      }).toEqual(columns)
+      expect(() => bigintArray([2n ** 63n])).toThrow(RangeError)
+      expect(() => intArray([2 ** 31])).toThrow(RangeError)
+    })
+
+    test('a transaction that may be lost does not wait for the disk; the next one is as all others', async () => {
+      const waits = async (tx: Tx) =>
+        (await tx.query<{ waits: string }>("SELECT current_setting('synchronous_commit') AS waits")).rows[0]?.waits
+      const others = await database.asService(waits)
+      expect(await database.asService(waits, { isDurable: false })).toBe('off')
+      expect(await database.asService(waits)).toBe(others)
+      await database.asService((tx) => tx.query("INSERT INTO note VALUES ('lossy', 1)"), { isDurable: false })
+      expect(await idsAsTenant('lossy')).toEqual([1])
     })
 
     test('the last statement is committed, or rolled back, with its transaction; nothing comes after it', async () => {

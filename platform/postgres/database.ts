@@ -16,6 +16,14 @@ export type Tx = {
   readonly last: Tx
 }
 
+export type ServiceOptions = {
+  /**
+   * False for what is made again when it is lost: committed without waiting for the disk, so that a crash of the server
+   * may take the last half second of such transactions with it, whole, and never one that something durable came after.
+   */
+  isDurable?: boolean
+}
+
 export type Database = {
   /** One transaction as role `pf3_tenant`: sees the rows of `tenantId` and no others. Rolls back when `run` throws. */
   asTenant<T>(tenantId: string, run: (tx: Tx) => Promise<T>): Promise<T>
@@ -23,7 +31,7 @@ export type Database = {
    * One transaction as role `pf3_service`: the machine's own work over all tenants (projection runner, vault, log).
    * On the embedded default an open transaction blocks all others: inside `run`, await nothing but the database.
    */
-  asService<T>(run: (tx: Tx) => Promise<T>): Promise<T>
+  asService<T>(run: (tx: Tx) => Promise<T>, options?: ServiceOptions): Promise<T>
   /** Schema changes, as the owner of the tables; used by migrations and rebuilds only. */
   asOwner<T>(run: (tx: Tx) => Promise<T>): Promise<T>
   close(): Promise<void>

@@ -144,7 +144,8 @@ export function pooledDatabase(options: PoolOptions): Database {
 
   return {
     asTenant: (tenantId, run) => transact(beginAsTenant(tenantId), options.statementWaitMs, run),
-    asService: (run) => transact(beginAsService, options.statementWaitMs, run),
+    asService: (run, { isDurable = true } = {}) =>
+      transact(isDurable ? beginAsService : beginWithoutDisk, options.statementWaitMs, run),
     asOwner: (run) => transact('BEGIN', options.ownerStatementWaitMs, run),
     close: () => (closing ??= pool.end()),
   }
@@ -166,6 +167,7 @@ function statementNames(): (text: string) => string | undefined {
 }
 
 const beginAsService = `BEGIN; SET LOCAL ROLE ${serviceRole}`
+const beginWithoutDisk = `${beginAsService}; SET LOCAL synchronous_commit = off`
 const beginAsTenant = (tenantId: string): string =>
   `BEGIN; SET LOCAL ROLE ${tenantRole}; SET LOCAL pf3.tenant = ${pg.escapeLiteral(tenantId)}`
 

@@ -38,6 +38,13 @@ test('a connection that is cut in a transaction is DATABASE_UNAVAILABLE, nothing
   await database.close()
 })
 
+test('what is durable waits for the disk', async () => {
+  const database = await openPostgres({ url: fresh.url, poolMax: 1 })
+  const setting = "SELECT current_setting('synchronous_commit') AS waits"
+  expect((await database.asService((tx) => tx.query(setting))).rows).toEqual([{ waits: 'on' }])
+  await database.close()
+})
+
 test('many processes may open a new database at once', async () => {
   const opened = await Promise.all(Array.from({ length: 6 }, () => openPostgres({ url: fresh.url, poolMax: 1 })))
   for (const database of opened) {

@@ -70,6 +70,16 @@ export type ReplayReport = {
 const jobsMax = 10_000_000
 const deltasMax = 10_000
 
+/** What a replay looks at; facts of other types need not be given to it. */
+export const replayedTypes: ReadonlySet<string> = new Set<FactType>([
+  'JobAdmitted',
+  'JobSucceeded',
+  'JobFailed',
+  'JobCancelled',
+  'UsageMetered',
+  'JobRated',
+])
+
 /**
  * `facts` are those of the tenant's partition, in order of `seq`, from before the period's first admission to now;
  * other tenants' are passed over. Keeps open jobs, an id per rated job and the ledger in memory, at most 10 million

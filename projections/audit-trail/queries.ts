@@ -27,10 +27,12 @@ export type AuditFact = {
 export const answersMax = 100
 export const factsOfJobMax = 1_000
 
-/** The facts a request led to, in order: empty until its answer is out. At most 100. */
+const isAnswer = 'intake_offset IS NOT NULL AND job_id IS NULL'
+
+/** The facts a request that is not about a job led to, in order: empty until its answer is out. At most 100. */
 export async function answersTo(tx: Tx, tenantId: string, requestId: string): Promise<AuditFact[]> {
   const { rows } = await tx.query<AuditRow>(
-    `SELECT * FROM audit_trail WHERE tenant_id = $1 AND caused_by = $2 AND intake_offset IS NOT NULL ORDER BY fact_seq LIMIT ${answersMax}`,
+    `SELECT * FROM audit_trail WHERE tenant_id = $1 AND caused_by = $2 AND ${isAnswer} ORDER BY fact_seq LIMIT ${answersMax}`,
     [tenantId, requestId],
   )
   return rows.map(fromRowAudit)
@@ -44,7 +46,7 @@ export async function answersToMany(
   const { rows } = await tx.query<AuditRow & { asked: SqlInteger }>(
     `SELECT w.asked, f.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w(tenant_id, caused_by, asked)
      CROSS JOIN LATERAL (SELECT * FROM audit_trail a
-       WHERE a.tenant_id = w.tenant_id AND a.caused_by = w.caused_by AND a.intake_offset IS NOT NULL
+       WHERE a.tenant_id = w.tenant_id AND a.caused_by = w.caused_by AND ${isAnswer}
        ORDER BY a.fact_seq LIMIT ${answersMax}) f
      ORDER BY w.asked, f.fact_seq`,
     [wanted.map((w) => w.tenantId), wanted.map((w) => w.requestId)],
@@ -113,7 +115,7 @@ type AuditRow = {
   intake_offset: SqlInteger | null
   traceparent: string | null
   job_id: string | null
-  body: AuditFact['body']
+  body: string
 }
 
 const fromRowAudit = (row: AuditRow): AuditFact => ({
@@ -129,5 +131,5 @@ const fromRowAudit = (row: AuditRow): AuditFact => ({
   intakeOffset: bigintOrNull(row.intake_offset),
   traceparent: row.traceparent,
   jobId: row.job_id,
-  body: row.body,
+  body: JSON.parse(row.body) as AuditFact['body'],
 })

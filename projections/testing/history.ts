@@ -354,6 +354,9 @@ export function history(options: {
   }
 }
 
+/** As it comes out of the log: with its fields in the order of the schema. */
+export const asRead = (fact: Fact): Fact => testCodec.decode(testCodec.encode(fact)) as Fact
+
 export const recordOf = (fact: Fact): FactRecord => ({
   stream: streamOf[fact.type],
   key: fact.tenantId,

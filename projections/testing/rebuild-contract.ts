@@ -17,6 +17,16 @@ export function rebuildContract(name: string, open: () => Promise<OpenedForTest>
   describe(name, () => {
     const on = stage(open)
 
+    /** What is indexed, without the names, which a rebuild does not keep. */
+    const indexesOf = (table: string) =>
+      on.database.asOwner(async (tx) => {
+        const { rows } = await tx.query<{ of: string }>(
+          `SELECT substring(indexdef from ' USING .*') AS of FROM pg_indexes WHERE tablename = $1 ORDER BY 1`,
+          [table],
+        )
+        return rows.map((row) => row.of)
+      })
+
     test('gives the same table, byte for byte, for every view, and says how far it is', async () => {
       const past = history({ seed: 21, jobs: 120 })
       const projections = await on.start()
@@ -24,6 +34,7 @@ export function rebuildContract(name: string, open: () => Promise<OpenedForTest>
       await on.caughtUp(projections, past)
       for (const projection of allProjections) {
         const before = await tableDigest(on.database, projection)
+        const indexed = await indexesOf(projection.table)
         const steps: bigint[] = []
         const rebuilt = await rebuildProjection(projection.name, {
           log: on.log,
@@ -33,6 +44,7 @@ export function rebuildContract(name: string, open: () => Promise<OpenedForTest>
           onProgress: (progress) => void steps.push(progress.factsDone),
         })
         expect(await tableDigest(on.database, projection), projection.name).toEqual(before)
+        expect(await indexesOf(projection.table), projection.name).toEqual(indexed)
         expect(rebuilt.facts).toBe(BigInt(past.byPartition.flat().length))
         expect(steps.at(-1)).toBe(rebuilt.facts)
         expect(steps).toEqual([...steps].sort((a, b) => Number(a - b)))

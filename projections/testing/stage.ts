@@ -11,7 +11,7 @@ import { allProjections, projectionMigrations } from '../index.ts'
 import { memoryProjections } from '../memory-runner.ts'
 import { type ProjectionFailure, type ProjectionParts, type Projections, startProjections } from '../runner.ts'
 import { rebuildSuffix } from '../tables.ts'
-import { type History, history, seededRandom, testCodec } from './history.ts'
+import { asRead, type History, history, seededRandom, testCodec } from './history.ts'
 import { tableRows } from './view.ts'
 
 export type OpenedForTest = {
@@ -62,7 +62,7 @@ export function stage(open: () => Promise<OpenedForTest>): Stage {
       Promise.all(byPartition.map((facts, partition) => projections.caughtUp(partition, BigInt(facts.length)))),
     async expectViewsOf({ byPartition }) {
       const memory = memoryProjections(allProjections)
-      for (const facts of byPartition) memory.apply(facts)
+      for (const facts of byPartition) memory.apply(facts.map(asRead))
       for (const projection of allProjections) {
         expect(await tableRows(database, projection), projection.name).toEqual(memory.rows(projection.name))
       }
