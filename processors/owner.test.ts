@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { CallOutcome } from '../capabilities/index.ts'
 import { noTokens } from '../capabilities/index.ts'
+import { systemClock } from '../platform/clock.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 import { cap, local, submit } from './testing/given.ts'
 import { checkHistory, tally, testCodec, world } from './testing/world.ts'
@@ -34,7 +35,9 @@ describe('the owner', () => {
   ] as const)(
     'leads a job from request to charge, in order: by a %s provider in these commits',
     async (pool, wanted) => {
-      const w = world({ pool })
+      const nowMs = Date.now()
+      // Time stands still: however slow the machine, nothing takes longer than a commit waits.
+      const w = world({ pool, clock: { ...systemClock, nowMs: () => nowMs } })
       const commits = watchCommits(w)
       const owner = w.start()
       await w.begin()
@@ -121,20 +124,21 @@ describe('the owner', () => {
   })
 
   test('a start that was never committed is made again: the engine is asked twice, the tenant charged once', async () => {
-    const w = world({ faults: { commitUnknownLost: 0.3, commitUnknownDurable: 0.2 } })
+    const w = world()
     const owner = w.start()
     await w.begin()
-    for (const id of ids(40)) await w.ask(submit(id))
-    const facts = await w.until(rated(40))
-    w.log.setFaults({ commitUnknownLost: 0, commitUnknownDurable: 0 })
+    w.log.setFaults({ commitUnknownLost: 1 })
+    await w.ask(submit('job-1'))
+    await expect.poll(() => w.problems.length).toBeGreaterThan(0)
+    w.log.setFaults({ commitUnknownLost: 0 })
+    const facts = await w.until(rated(1))
     await owner.end()
     checkHistory(facts)
-    const started = facts.flatMap((f) => (f.type === 'AttemptStarted' ? [f.attemptId] : []))
-    expect(w.calls.length, 'some calls were made whose start came to nothing').toBeGreaterThan(new Set(w.calls).size)
-    expect(started.filter((id) => !w.calls.includes(id))).toEqual([])
-    const refs = facts.flatMap((f) => (f.type === 'JobSucceeded' ? [f.resultRef] : []))
-    expect(refs.every((ref) => w.vault.contents.has(ref))).toBe(true)
-    expect(tally(facts)).toMatchObject({ JobRated: 40, JobAdmitted: 40 })
+    expect(w.calls.length).toBeGreaterThan(1)
+    expect(new Set(w.calls).size, 'always the same attempt').toBe(1)
+    expect(facts.slice(2).map(({ type }) => type)).toEqual(jobLife)
+    const [ref] = facts.flatMap((f) => (f.type === 'JobSucceeded' ? [f.resultRef] : []))
+    expect(w.vault.contents.has(ref ?? '')).toBe(true)
   })
 
   test.each([11, 12, 13, 14, 15, 16])(
@@ -176,7 +180,7 @@ describe('the owner', () => {
     await w.until((all) => all.some((f) => f.type === 'AttemptFailed'))
     await w.ask(submit('job-2'))
     const facts = await w.until((all) => all.some((f) => f.type === 'AttemptStarted' && f.jobId === 'job-2'))
-    expect(first.health().phase).toBe('stopped')
+    await expect.poll(() => first.health().phase).toBe('stopped')
     expect(w.problems.filter((p) => p.isStopped)).toHaveLength(1)
     checkHistory(facts)
     expect(facts.find((f) => f.type === 'AttemptFailed')).toMatchObject({
@@ -222,8 +226,10 @@ describe('the owner', () => {
     }
     const owner = w.start({ snapshotEveryFacts: 20n })
     await w.begin()
-    await w.ask(...ids(800).map((id) => submit(id)))
-    await w.until(rated(800))
+    for (let part = 1; part <= 8; part++) {
+      await w.ask(...ids(100, `job-${part}`).map((id) => submit(id)))
+      await w.until(rated(100 * part))
+    }
     expect(saved.length).toBeGreaterThan(3)
     for (const [index, { bytes }] of saved.entries()) {
       const next = saved[index + 1]
