@@ -46,7 +46,9 @@ const rated: EncodedEvent = {
 test.for(eventNames)('%s comes back as it was, whatever it holds', (name) => {
   fc.assert(
     fc.property(arbitraryEvent(name, textOf(name)), (event) => {
-      expect({ ...codec.decode(codec.encode(event)) }).toEqual(event)
+      const bytes = codec.encode(event)
+      expect({ ...codec.decode(bytes) }).toEqual(event)
+      expect(codec.typeOf(bytes)).toBe(name)
     }),
     { numRuns: 60 },
   )
@@ -217,6 +219,7 @@ test('an id nobody registered is unknown, not damage', () => {
   const bytes = codec.encode(rated)
   bytes.writeUInt32BE(1, 1)
   expect(codeOf(() => codec.decode(bytes))).toBe('SCHEMA_UNKNOWN')
+  expect(codeOf(() => codec.typeOf(bytes))).toBe('SCHEMA_UNKNOWN')
 })
 
 test.for<[what: string, change: object]>([

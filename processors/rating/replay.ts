@@ -91,7 +91,8 @@ export async function replay(
 ): Promise<ReplayReport> {
   const replayed = new Replay(request)
   for await (const line of request.ledger ?? []) replayed.takeLedgerLine(line)
-  for await (const fact of facts) if (fact.tenantId === request.tenantId) replayed.take(fact)
+  for await (const fact of facts)
+    if (fact.tenantId === request.tenantId && replayedTypes.has(fact.type)) replayed.take(fact)
   return replayed.finish()
 }
 
