@@ -312,6 +312,11 @@ export function session(
   /** What has to happen outside once the fact is committed, and never before. */
   function react(fact: Fact): void {
     if (fact.type === 'JobAdmitted') timers.add(fact.deadlineAt, fact.jobId)
+    if (fact.type === 'AttemptFailed' && fact.retryAt !== null) {
+      // A clock that was ahead for a while may have used up the timer while the call was under way.
+      const job = state.execution.jobs.get(fact.jobId)
+      if (job) timers.add(job.admitted.deadlineAt, fact.jobId)
+    }
     if (fact.type === 'AttemptStarted') {
       if (state.execution.jobs.get(fact.jobId)?.attempt?.pool === 'local') callEarly(fact)
       else afterCommit.push(() => call(fact.jobId))
