@@ -16,7 +16,7 @@ const connections = 64
 
 export const latency: Bench = {
   about:
-    'From the submission of one job over HTTP to the answer that it has ended: two transactions on Kafka, two appends, the views. Beside it the same way through a queue, and two bare hops: append, read, transaction, read, transaction, read.',
+    'From the submission of one job over HTTP to the answer that it has ended: an append, one transaction (two for a provider that is not a local engine, as this one is), the views. Beside it the same way through a queue, and two bare hops: append, read, transaction, read, transaction, read.',
   limits:
     'A single process with all roles, so no wake-up crosses the network. The bare hops have no HTTP, no database and no decision. At half load the load comes from the same machine.',
   run: ({ rounds, brokerCount }) =>

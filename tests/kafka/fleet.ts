@@ -178,3 +178,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     },
   }
 }
+
+/** For a fleet that is hurt while a moody provider answers: it tries again soon and often, and keeps snapshots to begin from. */
+export const troubled = (providerUrl: string): Record<string, string> => ({
+  PF3_LOCAL_THREADS: '1',
+  PF3_SCRIPTED_URL: providerUrl,
+  PF3_SNAPSHOT_EVERY_FACTS: '500',
+  PF3_RETRY_BASE_MS: '5',
+  PF3_ATTEMPTS_MAX: '20',
+  PF3_SHUTDOWN_WAIT_MS: '5000',
+})

@@ -12,7 +12,7 @@ import { startScriptedProvider } from '../../providers/scripted/scripted-provide
 import { expectNothingLost, exportedFacts } from '../e2e/checks.ts'
 import { moody, startLoad, submitAtOnce, wideTenants } from '../e2e/load.ts'
 import { startOwnKafka } from '../stack/kafka.ts'
-import { type Fleet, startFleet } from './fleet.ts'
+import { type Fleet, startFleet, troubled } from './fleet.ts'
 
 const isFull = process.env['PF3_GATE'] === 'full'
 const kills = isFull ? 200 : 4
@@ -47,14 +47,7 @@ async function underLoad(members: readonly string[], brokers?: string) {
     partitionCount,
     connectionsMax: 2 * lanes,
     ...(brokers !== undefined && { brokers }),
-    env: {
-      PF3_LOCAL_THREADS: '1',
-      PF3_SCRIPTED_URL: provider.baseUrl,
-      PF3_SNAPSHOT_EVERY_FACTS: '500',
-      PF3_RETRY_BASE_MS: '5',
-      PF3_ATTEMPTS_MAX: '20',
-      PF3_SHUTDOWN_WAIT_MS: '5000',
-    },
+    env: troubled(provider.baseUrl),
   })
   const tenants = await wideTenants(fleet, ['left', 'right', 'middle', 'upper', 'lower'])
   const tokens = tenants.map(({ token }) => token)

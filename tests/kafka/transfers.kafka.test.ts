@@ -6,7 +6,7 @@ import { startScriptedProvider } from '../../providers/scripted/scripted-provide
 import { exportedFacts } from '../e2e/checks.ts'
 import { moody, startLoad } from '../e2e/load.ts'
 import { atRestMs, expectTold, partnerOf } from '../transfers/told.ts'
-import { startFleet } from './fleet.ts'
+import { startFleet, troubled } from './fleet.ts'
 
 const seed = 20_261_126
 const kills = 5
@@ -21,15 +21,7 @@ test(`${kills} kills among three processes: the partner and the platform are tol
     members: [whole, whole, whole],
     partitionCount: 6,
     connectionsMax: 2 * lanes,
-    env: {
-      PF3_LOCAL_THREADS: '1',
-      PF3_SCRIPTED_URL: provider.baseUrl,
-      PF3_SNAPSHOT_EVERY_FACTS: '500',
-      PF3_RETRY_BASE_MS: '5',
-      PF3_ATTEMPTS_MAX: '20',
-      PF3_SHUTDOWN_WAIT_MS: '5000',
-      PF3_ROLLUP_WAIT_MS: '50',
-    },
+    env: { ...troubled(provider.baseUrl), PF3_ROLLUP_WAIT_MS: '50' },
   })
   const { partner, clients } = await partnerOf(fleet, ['left', 'right', 'middle', 'upper', 'lower'])
   const tokens = clients.map(({ token }) => token)
