@@ -34,12 +34,14 @@ function expectProblem(heard: Heard, status: number, code: string): void {
   expect(heard.headers['x-request-id']).toMatch(/^[0-9a-f]{32}$/)
 }
 
-function* forever(part: string): Iterable<string> {
-  for (let i = 0; i < 100_000; i++) yield part
+/** Ends with the connection, which is given up by whoever speaks at the latest. */
+function* endless(start: string, part: string): Iterable<string> {
+  yield start
+  while (true) yield part
 }
 
 test('slow-loris: a head that never ends is given up', async () => {
-  const heard = await speak(port(), [head('GET /v1/jobs HTTP/1.1', 'Host: x').slice(0, -2), ...forever('X-A: b\r\n')], {
+  const heard = await speak(port(), endless(head('GET /v1/jobs HTTP/1.1', 'Host: x').slice(0, -2), 'X-A: b\r\n'), {
     gapMs: 100,
   })
   expectProblem(heard, 408, 'REQUEST_TOO_SLOW')
@@ -51,7 +53,7 @@ test('a connection that says nothing at all is given up', async () => {
 
 test('slow-loris: a body that trickles for ever is given up', async () => {
   const start = head('POST /v1/jobs HTTP/1.1', 'Host: x', bearer(), json, 'Content-Length: 100000')
-  expectProblem(await speak(port(), [start, ...forever(' ')], { gapMs: 50 }), 408, 'REQUEST_TOO_SLOW')
+  expectProblem(await speak(port(), endless(start, ' '), { gapMs: 50 }), 408, 'REQUEST_TOO_SLOW')
 })
 
 test('a body that stops in the middle is given up', async () => {
@@ -62,30 +64,30 @@ test('a body that stops in the middle is given up', async () => {
 test('a body without end is refused at its bound', async () => {
   const start = head('POST /v1/tenants/harbor/tokens HTTP/1.1', 'Host: x', bearer(), json, 'Transfer-Encoding: chunked')
   const chunk = `10000\r\n${' '.repeat(0x10000)}\r\n`
-  expectProblem(await speak(port(), [start, ...forever(chunk)]), 413, 'BODY_TOO_LARGE')
+  expectProblem(await speak(port(), endless(start, chunk)), 413, 'BODY_TOO_LARGE')
 })
 
 test('a caller that sends on and listens late still hears why its body was refused', async () => {
   const start = head('POST /v1/tenants/harbor/tokens HTTP/1.1', 'Host: x', bearer(), json, 'Transfer-Encoding: chunked')
   const chunk = `10000\r\n${' '.repeat(0x10000)}\r\n`
-  expectProblem(await speak(port(), [start, ...forever(chunk)], { hearsAfterMs: 500 }), 413, 'BODY_TOO_LARGE')
+  expectProblem(await speak(port(), endless(start, chunk), { hearsAfterMs: 500 }), 413, 'BODY_TOO_LARGE')
 })
 
 test('a caller that never stops is cut off, and what it sends after its body is no request', async () => {
   const start = head('POST /v1/tenants/harbor/tokens HTTP/1.1', 'Host: x', bearer(), json, 'Transfer-Encoding: chunked')
   const body = `400000\r\n${' '.repeat(0x400000)}\r\n20000\r\n${' '.repeat(0x20000)}\r\n`
-  const since = performance.now()
   const heard = await speak(port(), [start, body, '0\r\n\r\n', head('GET /healthz HTTP/1.1', 'Host: x')])
   expectProblem(heard, 413, 'BODY_TOO_LARGE')
   expect(heard.text.match(/HTTP\/1\.1 /g)).toHaveLength(1)
-  await speak(port(), [start, ...forever(`1000\r\n${' '.repeat(0x1000)}\r\n`)], { hearsAfterMs: 10_000 })
+  const since = performance.now()
+  await speak(port(), endless(start, `1000\r\n${' '.repeat(0x1000)}\r\n`), { hearsAfterMs: 10_000 })
   expect(performance.now() - since).toBeLessThan(8_000)
 })
 
 test('a body without end is not waited for when nobody may send one', async () => {
   const start = head('POST /v1/jobs HTTP/1.1', 'Host: x', json, 'Transfer-Encoding: chunked')
   const chunk = `1000\r\n${' '.repeat(0x1000)}\r\n`
-  const heard = await speak(port(), [start, ...forever(chunk)], { gapMs: 20 })
+  const heard = await speak(port(), endless(start, chunk), { gapMs: 20 })
   expectProblem(heard, 401, 'UNAUTHENTICATED')
   expect(heard.text.match(/HTTP\/1\.1 /g)).toHaveLength(1)
 })

@@ -150,10 +150,13 @@ export async function factCounts(database: Database): Promise<Record<string, num
 }
 
 /** The same once no job that was asked for before goes on any more. */
-export async function factCountsAtRest(database: Database): Promise<Record<string, number>> {
-  for (let before = await factCounts(database); ; ) {
-    await sleep(100)
-    const after = await factCounts(database)
+export const factCountsAtRest = (database: Database) => atRest(() => factCounts(database))
+
+/** What is read once two readings, `quietMs` apart, say the same. Whoever never rests runs into the limit of the test. */
+export async function atRest<T>(read: () => Promise<T>, quietMs = 100): Promise<T> {
+  for (let before = await read(); ; ) {
+    await sleep(quietMs)
+    const after = await read()
     if (isDeepStrictEqual(before, after)) return after
     before = after
   }
