@@ -122,6 +122,8 @@ function startPartition(
   const waiters = new Set<Waiter>()
   const health: ProjectionHealth = { partition, phase: 'running', seq: 0n, occurredAt: null, lagFacts: 0n }
   let positions: ViewPosition[] = []
+  /** Up to where those who wait here have been told what became readable. */
+  let told: FactCursor | undefined
   let lagAt = 0
   /** What is being written, for the one who has to say where it failed. */
   let underWay: readonly StoredFact[] = []
@@ -195,30 +197,33 @@ function startPartition(
     )
     if (await write({ moves, writes, facts: facts.length })) {
       positions = moves.map(({ projection, version, to }) => ({ projection, version, cursor: to }))
+      publish(facts)
+      told = to
+      moveOn(slowest(positions).seq)
     } else {
       standsBack = standBackMs > 0
       await reread()
     }
-    // What somebody else wrote is as readable as what this runner wrote, and its waiters may be here.
-    const shown = slowest(positions).seq
-    publish(facts.filter((fact) => fact.seq <= shown))
-    const last = facts.findLast((fact) => fact.seq <= shown)
-    if (last) health.occurredAt = last.occurredAt
-    moveOn(shown)
   }
 
   /** While another process gets on with these views, doing the same beside it would only cost: this one tells who waits here. */
   async function standBack(): Promise<void> {
     await sleep(clock, standBackMs, stopping.signal)
-    let told = slowest(positions)
+    const { seq } = slowest(positions)
     await reread()
-    const shown = slowest(positions).seq
-    standsBack = shown > told.seq
-    while (told.seq < shown && !stopping.signal.aborted) {
-      const read = await log.readFacts(partition, told, { recordsMax: factsMax, waitMs: 0 })
-      if (read.facts.length === 0) return
-      publish(decodeAll(read.facts).facts.filter((fact) => fact.seq <= shown))
-      told = read.cursor
+    standsBack = slowest(positions).seq > seq
+  }
+
+  /** What somebody else wrote is as readable as what this runner wrote, and its waiters may be here. */
+  async function tell(): Promise<void> {
+    const shown = slowest(positions)
+    told ??= shown
+    while (told.seq < shown.seq && !stopping.signal.aborted) {
+      const { facts } = await log.readFacts(partition, told, { recordsMax: factsMax, waitMs: 0 })
+      const seen = facts.filter(({ seq }) => seq <= shown.seq)
+      if (seen.length === 0) return
+      publish(decodeAll(seen).facts)
+      told = cursorAfter(told, seen)
     }
   }
 
@@ -231,6 +236,7 @@ function startPartition(
       }
       return position
     })
+    await tell()
     moveOn(slowest(positions).seq)
   }
 
@@ -247,6 +253,7 @@ function startPartition(
   }
 
   function publish(facts: readonly Fact[]): void {
+    health.occurredAt = facts.at(-1)?.occurredAt ?? health.occurredAt
     const topics = new Set<string>()
     for (const fact of facts) {
       if ('jobId' in fact) topics.add(jobChangedTopic(fact.tenantId, fact.jobId))

@@ -54,7 +54,7 @@ export function checksOf(evidence: Evidence): Check[] {
       system: String(story.kill.running),
       against: 'at least 1',
       by: 'zero',
-      isTrue: story.kill.indeterminate > 0,
+      isTrue: story.kill.running > 0,
     },
     same('what the verifier objects to', String(verified.problemCount), '0', 'zero'),
     same('differences found by replay', String(replayed.reduce((sum, one) => sum + one.deltaCount, 0)), '0', 'zero'),

@@ -1,6 +1,7 @@
 /** What the runner must do on every database; run by runner.test.ts and runner.pg.test.ts. */
 import { describe, expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../platform/clock.ts'
+import type { Database } from '../../platform/postgres/database.ts'
 import {
   answeredTopic,
   inProcessRelay,
@@ -95,20 +96,60 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
         on.start({ factsMax: 5, relay: hearing(heard[0]) }),
         on.start({ database: second.database, factsMax: 5, relay: hearing(heard[1]) }),
       ])
-      const half: History = { ...past, byPartition: past.byPartition.map((facts) => facts.slice(0, 400)) }
-      await writeHistory(on.log, half, 20)
+      const part = (from: number, to?: number): History => ({
+        ...past,
+        byPartition: past.byPartition.map((facts) => facts.slice(from, to)),
+      })
+      const half = part(0, 400)
+      await writeHistory(on.log, part(0, 20), 20)
+      // Who waits before a runner has seen where it stands, looks by itself.
+      await Promise.all([one, two].map((projections) => on.caughtUp(projections, part(0, 20))))
+      await writeHistory(on.log, part(20, 400), 20)
       await Promise.all([one, two].map((projections) => on.caughtUp(projections, half)))
       expect(second.seen.rolledBack, 'now and then it looks whether it is needed').toBeLessThan(20)
       // Those who wait are told in either process, whichever wrote the rows.
-      const jobs = half.byPartition
-        .flat()
+      const jobs = part(20, 400)
+        .byPartition.flat()
         .flatMap((fact) => ('jobId' in fact ? [jobChangedTopic(fact.tenantId, fact.jobId)] : []))
       for (const topics of heard) await expect.poll(() => jobs.filter((topic) => !topics.has(topic))).toEqual([])
       await one.stop()
-      await writeHistory(on.log, { ...past, byPartition: past.byPartition.map((facts) => facts.slice(400)) }, 20)
+      await writeHistory(on.log, part(400), 20)
       await on.caughtUp(two, past)
       await on.expectViewsOf(past)
       await two.stop()
+      await other.close()
+    })
+
+    test('who waits beside a runner that was held up is told of everything that another one has written meanwhile', async () => {
+      const past = history({ seed: 18, jobs: 100 })
+      const upTo = (end: number): History => ({
+        ...past,
+        byPartition: past.byPartition.map((all) => all.slice(0, end)),
+      })
+      const other = await on.another()
+      const held = Promise.withResolvers<void>()
+      let isHeld = false
+      const database: Database = {
+        ...other,
+        asService: (run, options) =>
+          (isHeld ? held.promise : Promise.resolve()).then(() => other.asService(run, options)),
+      }
+      const heard = new Set<string>()
+      const relay: Relay = { ...inProcessRelay(), publish: (topic) => void heard.add(topic) }
+      const slow = await on.start({ database, factsMax: 5, relay })
+      await writeHistory(on.log, upTo(20), 20)
+      await on.caughtUp(slow, upTo(20))
+      isHeld = true
+      const fast = await on.start()
+      await writeHistory(on.log, { ...past, byPartition: past.byPartition.map((all) => all.slice(20)) }, 20)
+      await on.caughtUp(fast, past)
+      held.resolve()
+      await on.caughtUp(slow, past)
+      const changed = past.byPartition
+        .flat()
+        .flatMap((fact) => ('jobId' in fact ? [jobChangedTopic(fact.tenantId, fact.jobId)] : []))
+      expect(changed.filter((topic) => !heard.has(topic))).toEqual([])
+      await Promise.all([slow.stop(), fast.stop()])
       await other.close()
     })
 
