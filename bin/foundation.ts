@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../platform/clock.ts'
 import { embeddedLog } from '../platform/log/embedded.ts'
+import { withHandOver } from '../platform/log/hand-over.ts'
 import type { Log } from '../platform/log/log.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import { connectToRunning, openEmbeddedDatabase } from '../platform/postgres/embedded.ts'
@@ -66,9 +67,11 @@ async function build(
 ): Promise<Foundation> {
   try {
     const relay = inProcessRelay()
-    const { log, codec, outside, lag, close } = config.kafka
+    const opened = config.kafka
       ? await onKafka(config, config.kafka, onNotice)
       : await onDatabase(config, database, relay)
+    const { codec, outside, lag, close } = opened
+    const log = withHandOver(opened.log, { clock: systemClock })
     return {
       database,
       log,

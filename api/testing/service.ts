@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { capabilityNamed } from '../../capabilities/index.ts'
 import { type Clock, systemClock as clock, systemRandom as random } from '../../platform/clock.ts'
 import { embeddedLog } from '../../platform/log/embedded.ts'
+import { withHandOver } from '../../platform/log/hand-over.ts'
 import type { Log } from '../../platform/log/log.ts'
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../../platform/postgres/embedded.ts'
 import { migrate } from '../../platform/postgres/migrate.ts'
@@ -61,7 +62,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
     ...submissionMigrations,
     ...projectionMigrations(),
   ])
-  const log = await embeddedLog({ database, partitionCount: 2, clock, relay })
+  const log = withHandOver(await embeddedLog({ database, partitionCount: 2, clock, relay }), { clock })
   const masterKey = masterKeyFrom(new Uint8Array(32).fill(9))
   const vault = payloadVault({ database, masterKey, clock, random })
   const scripted = await startScriptedProvider()

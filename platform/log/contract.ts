@@ -50,6 +50,8 @@ export function factsOf(partition: number, afterSeq: bigint, streams: readonly F
   })
 }
 
+const plain = ({ value, ...fact }: StoredFact) => ({ ...fact, value: text(value) })
+
 /** Everything that is there, read in steps of `recordsMax`. */
 export async function allFacts(
   log: Log,
@@ -417,6 +419,42 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       const all = (await allFacts(log, 0)).map(({ value }) => text(value))
       expect(all.length).toBe(120)
       for (const one of seen) expect(one).toEqual(all)
+    })
+
+    test('readers that wait beside the owner get its facts as they stand in the log, with their offsets', async () => {
+      const { log } = await openLog()
+      const total = 200n
+      const follow = async (recordsMax: number): Promise<StoredFact[]> => {
+        const seen: StoredFact[] = []
+        for (let cursor = startOfFacts; cursor.seq < total; ) {
+          const read = await log.readFacts(platformPartition, cursor, { recordsMax, waitMs: forEver })
+          seen.push(...read.facts)
+          cursor = read.cursor
+          expect(cursor.seq).toBe(seen.at(-1)?.seq)
+        }
+        return seen
+      }
+      const following = [follow(1_000), follow(3)]
+      const streams: FactStream[] = ['jobs', 'usage', 'directory', 'jobs']
+      for (let seq = 0n; seq < total; ) {
+        const tenure = await log.acquire(platformPartition)
+        for (let commit = 0; commit < 5; commit++, seq = tenure.committed.seq)
+          await tenure.commit(factsOf(platformPartition, seq, streams), 0n)
+      }
+      const all = (await allFacts(log, platformPartition)).map(plain)
+      for (const seen of await Promise.all(following)) expect(seen.map(plain)).toEqual(all)
+    })
+
+    test('who waits beside an owner that was replaced elsewhere still hears what is written', async () => {
+      const { log, another } = await openLog()
+      const elsewhere = await another()
+      const before = await log.acquire(0)
+      await before.commit(factsOf(0, 0n, ['jobs']), 0n)
+      const cursor = { ...startOfFacts, seq: 1n }
+      const waiting = log.readFacts(0, cursor, { recordsMax: 10, waitMs: forEver })
+      const tenure = await elsewhere.acquire(0)
+      await tenure.commit(factsOf(0, 1n, ['jobs', 'usage']), 0n)
+      expect((await waiting).facts.map(({ seq }) => seq)).toEqual([2n, 3n])
     })
 
     test('an over-large request is refused clearly, and nothing of its call is written', async () => {

@@ -11,6 +11,7 @@ import {
   tenantIn,
   text,
 } from './contract.ts'
+import { withHandOver } from './hand-over.ts'
 import { startOfFacts } from './log.ts'
 import { noFaults, type SimulatedFaults, simulatedLog } from './simulated.ts'
 
@@ -77,6 +78,18 @@ const open = async (clock: Clock, faults: Partial<SimulatedFaults> = {}) => {
 
 logContract('the simulated log', () => open(systemClock))
 logContract('the simulated log, when every call takes its time', () => open(systemClock, { delayMsMax: 2 }))
+
+logContract('the simulated log with a hand-over', async () => {
+  const opened = await open(systemClock, { delayMsMax: 2 })
+  const handing = () => withHandOver(opened.log, { clock: systemClock })
+  return { ...opened, log: handing(), another: async () => handing() }
+})
+
+logContract('the simulated log with a hand-over that keeps next to nothing', async () => {
+  const opened = await open(systemClock)
+  const handing = () => withHandOver(opened.log, { clock: systemClock, bytesMax: 60 })
+  return { ...opened, log: handing(), another: async () => handing() }
+})
 
 /** A bit of everything under faults; what happened, in order. */
 async function history(seed: number): Promise<string[]> {

@@ -1,7 +1,8 @@
 /** Processes that own partitions, and who owns which: crashes, moves, and owners that wake up after they were replaced. */
 import { capabilityNamed, type Provider } from '../../capabilities/index.ts'
 import { isFailure } from '../../platform/errors.ts'
-import type { AssignmentListener } from '../../platform/log/log.ts'
+import { withHandOver } from '../../platform/log/hand-over.ts'
+import type { AssignmentListener, Log } from '../../platform/log/log.ts'
 import type { SimulatedLog } from '../../platform/log/simulated.ts'
 import type { SnapshotStore } from '../../platform/snapshots/snapshots.ts'
 import type { PayloadVault } from '../../platform/vault/vault.ts'
@@ -25,9 +26,17 @@ export type ClusterParts = {
   random: SimRandom
   violated(what: string): void
   onEvent(): void
+  /** Told of every process that dies. */
+  onDeath(process: SimProcess): void
 }
 
-type Member = { process: SimProcess; listener?: AssignmentListener; role?: OwnerRole; partitions: Set<number> }
+type Member = {
+  process: SimProcess
+  log: Log
+  listener?: AssignmentListener
+  role?: OwnerRole
+  partitions: Set<number>
+}
 
 export type Cluster = ReturnType<typeof cluster>
 
@@ -45,21 +54,20 @@ export function cluster(parts: ClusterParts) {
   function startMember(): Member {
     started += 1
     const process = simProcess(`owner-${started}`, scheduler, parts.onEvent)
-    const member: Member = { process, partitions: new Set() }
+    const ownLog = withHandOver(process.port(log), { clock: process.clock })
+    const join = async (listener: AssignmentListener) => {
+      member.listener = listener
+      return async () => undefined
+    }
+    const member: Member = { process, log: { ...ownLog, join }, partitions: new Set() }
     members.push(member)
     // Every process has a clock of its own, and few are right.
     if (random.chance(faults.rate('clockSkew'))) {
       faults.fired('clockSkew')
       process.skew(random.whole(-5_000, 5_000))
     }
-    const ownLog: SimulatedLog = Object.assign(Object.create(process.port(log)), {
-      join: async (listener: AssignmentListener) => {
-        member.listener = listener
-        return async () => undefined
-      },
-    })
     void startOwner({
-      log: ownLog,
+      log: member.log,
       codec: testCodec,
       clock: process.clock,
       random: randomFor(seed, process.name),
@@ -100,9 +108,10 @@ export function cluster(parts: ClusterParts) {
   }
 
   const alive = (): Member[] => members.filter(({ process }) => process.isAlive())
+  const owning = (): Member[] => alive().filter(({ partitions }) => partitions.size > 0)
   const busy = (): Member | undefined => {
-    const owning = alive().filter(({ partitions }) => partitions.size > 0)
-    return owning.length === 0 ? undefined : random.pick(owning)
+    const found = owning()
+    return found.length === 0 ? undefined : random.pick(found)
   }
   const another = (than: Member): Member => {
     const others = alive().filter((member) => member !== than)
@@ -120,6 +129,7 @@ export function cluster(parts: ClusterParts) {
       if (!victim) return
       faults.fired('ownerCrash')
       victim.process.kill()
+      parts.onDeath(victim.process)
       for (const partition of [...victim.partitions]) {
         scheduler.after(random.fraction() * restartMsMax, () => {
           if (ownerOf.get(partition) === victim) give(partition, another(victim))
@@ -159,6 +169,8 @@ export function cluster(parts: ClusterParts) {
     heal(): void {
       for (const { process } of members) process.setRight()
     },
+    /** Processes that own something, with their logs, for whoever lives in one, too. */
+    hosts: (): readonly Pick<Member, 'process' | 'log'>[] => owning(),
     /** Its owner by right has restored it, takes requests, and is awake. */
     isServing(partition: number): boolean {
       const owner = ownerOf.get(partition)

@@ -354,4 +354,19 @@ export const mutants: readonly Mutant[] = [
     find: 'const at = earliest(timers.nextAt(), earliestRetry(), desk.nextAt())',
     replace: 'const at = earliest(timers.nextAt(), earliestRetry())',
   },
+  {
+    name: 'hands-over-unwritten',
+    means: 'readers are handed facts before they are committed',
+    file: 'platform/log/hand-over.ts',
+    find: 'const ends = await tenure.commit(facts, intakeOffset)',
+    replace:
+      'keep(partition, facts, { directory: 9n, accounts: 9n, jobs: 9n, usage: 9n, billing: 9n, transfers: 9n })\n            wake(partition)\n            const ends = await tenure.commit(facts, intakeOffset)',
+  },
+  {
+    name: 'hands-over-gap',
+    means: 'what is kept for readers leaves out what somebody else wrote between',
+    file: 'platform/log/hand-over.ts',
+    find: 'const { commits, bytes } = before && goesOn ? before : { commits: [], bytes: 0 }',
+    replace: 'const { commits, bytes } = before ?? { commits: [], bytes: 0 }',
+  },
 ]

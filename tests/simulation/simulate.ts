@@ -114,6 +114,7 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
     random: randomFor(seed, 'cluster'),
     violated,
     onEvent,
+    onDeath: (process) => views.died(process),
     options: {
       limits: {
         places,
@@ -144,7 +145,7 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
     violated,
     onEvent,
   })
-  const views = newViews({ scheduler, log, faults, random: randomFor(seed, 'views'), onEvent })
+  const views = newViews({ scheduler, log, faults, random: randomFor(seed, 'views'), hosts: owners.hosts, onEvent })
   let phase: 'begin' | 'flood' | 'healed' | 'done' = 'begin'
   scheduler.onStep(() => {
     look.look()

@@ -1,7 +1,7 @@
 /** The views, filled by processes that die between the rows and the position, so that facts come again. */
 import { isDeepStrictEqual } from 'node:util'
 import { sleep } from '../../platform/clock.ts'
-import { type FactCursor, startOfFacts } from '../../platform/log/log.ts'
+import { type FactCursor, type Log, startOfFacts } from '../../platform/log/log.ts'
 import type { SimulatedLog } from '../../platform/log/simulated.ts'
 import { testCodec } from '../../processors/testing/world.ts'
 import { allProjections } from '../../projections/index.ts'
@@ -23,6 +23,8 @@ export function views(parts: {
   log: SimulatedLog
   faults: Faults
   random: SimRandom
+  /** Processes of owners that views may live in, which are handed what is committed there. */
+  hosts(): readonly { process: SimProcess; log: Log }[]
   onEvent(): void
 }) {
   const { scheduler, log, faults, random } = parts
@@ -33,35 +35,49 @@ export function views(parts: {
 
   function start(): void {
     started += 1
-    process = simProcess(`views-${started}`, scheduler, parts.onEvent)
-    for (let partition = 0; partition < log.partitionCount; partition++) void follow(partition, process)
+    const hosts = parts.hosts()
+    const host = hosts.length > 0 && random.chance(0.7) ? random.pick(hosts) : undefined
+    process = host?.process ?? simProcess(`views-${started}`, scheduler, parts.onEvent)
+    const source = host?.log ?? process.port(log)
+    for (let partition = 0; partition < log.partitionCount; partition++) void follow(partition, source, started)
   }
 
-  async function follow(partition: number, own: SimProcess): Promise<void> {
-    const source = own.port(log)
+  async function follow(partition: number, source: Log, life: number): Promise<void> {
+    const { clock } = process
     let cursor = positions[partition] ?? startOfFacts
-    while (own.isAlive()) {
+    while (life === started) {
       try {
         const read = await source.readFacts(partition, cursor, {
           recordsMax: random.whole(1, 200),
           waitMs: readWaitMs,
         })
+        if (life !== started) return
         tables[partition]?.apply(read.facts.map(({ value }) => testCodec.decode(value) as Fact))
-        await sleep(own.clock, random.whole(0, 20))
+        await sleep(clock, random.whole(0, 20))
+        if (life !== started) return
         positions[partition] = read.cursor
         cursor = read.cursor
       } catch {
-        await sleep(own.clock, retryMs)
+        await sleep(clock, retryMs)
       }
     }
+  }
+
+  /** Until they begin again, what still reads belongs to a life that is over. */
+  function die(): void {
+    started += 1
+    scheduler.after(random.fraction() * restartMsMax, start)
   }
 
   return {
     start,
     crash(): void {
       faults.fired('viewCrash')
-      process.kill()
-      scheduler.after(random.fraction() * restartMsMax, start)
+      die()
+    },
+    /** A process has died, which may be the one that they live in. */
+    died(other: SimProcess): void {
+      if (other === process) die()
     },
     haveAll: (): boolean =>
       positions.every(({ seq }, partition) => seq === BigInt(log.committedFacts(partition).length)),

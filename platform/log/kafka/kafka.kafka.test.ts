@@ -1,7 +1,8 @@
 import { createConnection, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../clock.ts'
-import { contractPartitions, contractRecordBytesMax, factsOf, logContract } from '../contract.ts'
+import { contractPartitions, contractRecordBytesMax, factsOf, type LogForTest, logContract } from '../contract.ts'
+import { withHandOver } from '../hand-over.ts'
 import { type Log, startOfFacts } from '../log.ts'
 import { type KafkaConnection, kafkaClient } from './client.ts'
 import { kafkaLog } from './kafka.ts'
@@ -63,16 +64,19 @@ const openOn = (prefix: string, connection: KafkaConnection = { brokers }) =>
     waitingRecordsMax: 100,
   })
 
-logContract('the log on Kafka', async () => {
+logContract('the log on Kafka', () => forContract((log) => log))
+logContract('the log on Kafka with a hand-over', () => forContract((log) => withHandOver(log, { clock: systemClock })))
+
+async function forContract(handing: (log: Log) => Log): Promise<LogForTest> {
   const prefix = await freshTopics()
   const { socketFactory, breakAt } = breakable()
-  const log = await openOn(prefix, { brokers, socketFactory })
+  const log = handing(await openOn(prefix, { brokers, socketFactory }))
   const logs = [log]
   return {
     log,
     offsetsHaveGaps: true,
     async another() {
-      const more = await openOn(prefix)
+      const more = handing(await openOn(prefix))
       logs.push(more)
       return more
     },
@@ -83,7 +87,7 @@ logContract('the log on Kafka', async () => {
     },
     close: async () => void (await Promise.all(logs.map((one) => one.close()))),
   }
-})
+}
 
 /** What one instance believes to own, as it is told. */
 async function joined(log: Log) {

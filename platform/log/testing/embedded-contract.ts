@@ -17,7 +17,8 @@ import {
   text,
 } from '../contract.ts'
 import { type EmbeddedLogOptions, embeddedLog } from '../embedded.ts'
-import { startOfFacts } from '../log.ts'
+import { withHandOver } from '../hand-over.ts'
+import { type Log, startOfFacts } from '../log.ts'
 
 export type DatabasesForTest = {
   database: () => Database
@@ -64,6 +65,12 @@ export function embeddedLogContract(name: string, databases: DatabasesForTest): 
   }
 
   logContract(name, openEmpty)
+
+  logContract(`${name} with a hand-over`, async () => {
+    const opened = await openEmpty()
+    const handing = (log: Log) => withHandOver(log, { clock: systemClock })
+    return { ...opened, log: handing(opened.log), another: async () => handing(await opened.another()) }
+  })
 
   test(`${name}: opened again it has everything, and goes on`, async () => {
     const { log, close } = await openEmpty()
