@@ -24,6 +24,8 @@ export type OnKafka = {
   env: Readonly<Record<string, string>>
   /** SIGKILL, then a new process. Resolves when it has said that it is ready. */
   crash(): Promise<void>
+  /** The service ends in good order, and another one begins in its place that has these roles alone. */
+  only(roles: string): Promise<void>
   /** Another process beside the first one; `leave` ends it in good order. */
   join(): Promise<{ leave(): Promise<unknown> }>
   setting: string
@@ -55,11 +57,16 @@ export async function onKafka<Result>(
       PF3_DATA_DIR: pathJoin(dir, 'data'),
     }
     await promisify(execFile)(process.execPath, [pf3Path, 'topics', 'apply'], { env: cleanEnv(env) })
-    const start = () => startServiceProcess({ dataDir: env.PF3_DATA_DIR, port: 0, rootToken, env })
+    const start = (roles?: string) =>
+      startServiceProcess({ dataDir: env.PF3_DATA_DIR, port: 0, rootToken, env, ...(roles !== undefined && { roles }) })
     let service = await start()
     const crash = async () => {
       await service.kill()
       service = await start()
+    }
+    const only = async (roles: string) => {
+      await service.stop()
+      service = await start(roles)
     }
     let joined = 0
     const join = async () => {
@@ -72,7 +79,7 @@ export async function onKafka<Result>(
       const token = await benchTenant(client, rootToken)
       const brokers = stack.environment.PF3_KAFKA_BROKERS.split(',')
       const setting = `Kafka 4.1 with ${brokerCount === 1 ? 'one broker' : 'three brokers (replication 3, two in sync)'}, registry, PostgreSQL 15 and Redis on the same machine, one PF-3 process with all roles, 6 partitions`
-      return await run({ stack, client, token, kafka: kafkaClient({ brokers }), env, crash, join, setting })
+      return await run({ stack, client, token, kafka: kafkaClient({ brokers }), env, crash, only, join, setting })
     } finally {
       client.close()
       await service.stop()

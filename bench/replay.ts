@@ -13,7 +13,7 @@ import type { Bench, Row } from './report.ts'
 import { jobsTogether } from './work.ts'
 
 const inFlight = 64
-const historyJobs = 30_000
+const historyJobs = 100_000
 /** About what a fact has. */
 const rowBytes = 300
 

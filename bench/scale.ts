@@ -8,11 +8,12 @@ const inFlight = 64
 const warmUpJobs = 2_000
 const blocks = 20
 const jobsPerBlock = 2_000
+const jobsPerHistoryBlock = 5_000
 const tenantCounts = [10, 100, 1_000, 10_000]
 const blocksPerCount = 4
 
 export const scale: Bench = {
-  about: `Time per job while one tenant's history grows from ${warmUpJobs} to ${warmUpJobs + blocks * jobsPerBlock} jobs, ${inFlight} callers at once; then the same load spread evenly over ${tenantCounts.map((count) => count.toLocaleString('en')).join(', ')} tenants. The slope is what ten times the history, or ten times the tenants, add to a job (least squares over the blocks, with its 95 % interval): they cost nothing when the interval has 0 in it.`,
+  about: `Time per job while one tenant's history grows from ${warmUpJobs.toLocaleString('en')} to ${(warmUpJobs + blocks * jobsPerHistoryBlock).toLocaleString('en')} jobs, ${inFlight} callers at once; then the same load spread evenly over ${tenantCounts.map((count) => count.toLocaleString('en')).join(', ')} tenants. The slope is what ten times the history, or ten times the tenants, add to a job (least squares over the blocks, with its 95 % interval): they cost nothing when the interval has 0 in it.`,
   limits: `The service, its database and its broker share the machine. A million jobs: [soak](#soak).`,
   run: ({ brokerCount }) =>
     onKafka({ brokerCount, connectionsMax: 2 * inFlight }, async ({ client, token, env, setting }) => {
@@ -20,8 +21,8 @@ export const scale: Bench = {
         (await jobsTogether(client, of, name, count, inFlight)) / count
       await run(token, 'warm-up', warmUpJobs)
       const alone: number[] = []
-      for (let block = 0; block < blocks; block++) alone.push(await run(token, `block-${block}`))
-      const sizes = alone.map((_, block) => Math.log10(warmUpJobs + (block + 0.5) * jobsPerBlock))
+      for (let block = 0; block < blocks; block++) alone.push(await run(token, `block-${block}`, jobsPerHistoryBlock))
+      const sizes = alone.map((_, block) => Math.log10(warmUpJobs + (block + 0.5) * jobsPerHistoryBlock))
 
       const rows: Row[] = [
         {
