@@ -8,8 +8,8 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../clock.ts'
 import type { Database } from '../postgres/database.ts'
 import { connectToRunning, openEmbeddedDatabase } from '../postgres/embedded.ts'
-import { allFacts, allRequests, text } from './contract.ts'
 import { embeddedLog } from './embedded.ts'
+import { allFacts, allRequests, text } from './testing/log-data.ts'
 
 const seed = 20_261_123
 const rounds = 21

@@ -1,5 +1,9 @@
 import { expect, test, vi } from 'vitest'
 import { type Clock, type Random, systemClock } from '../clock.ts'
+import { logContract } from './contract.ts'
+import { withHandOver } from './hand-over.ts'
+import { startOfFacts } from './log.ts'
+import { noFaults, type SimulatedFaults, simulatedLog } from './simulated.ts'
 import {
   allFacts,
   allRequests,
@@ -7,13 +11,9 @@ import {
   contractPartitions,
   contractRecordBytesMax,
   factsOf,
-  logContract,
   tenantIn,
   text,
-} from './contract.ts'
-import { withHandOver } from './hand-over.ts'
-import { startOfFacts } from './log.ts'
-import { noFaults, type SimulatedFaults, simulatedLog } from './simulated.ts'
+} from './testing/log-data.ts'
 
 /** Mulberry32: small, seeded, good enough to choose faults. */
 function seeded(seed: number): Random {

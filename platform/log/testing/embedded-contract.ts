@@ -4,6 +4,10 @@ import { systemClock } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
 import type { Database } from '../../postgres/database.ts'
 import { inProcessRelay } from '../../relay/relay.ts'
+import { type LogForTest, logContract } from '../contract.ts'
+import { type EmbeddedLogOptions, embeddedLog } from '../embedded.ts'
+import { withHandOver } from '../hand-over.ts'
+import { type Log, startOfFacts } from '../log.ts'
 import {
   allFacts,
   allRequests,
@@ -11,14 +15,9 @@ import {
   contractPartitions,
   contractRecordBytesMax,
   factsOf,
-  type LogForTest,
-  logContract,
   tenantIn,
   text,
-} from '../contract.ts'
-import { type EmbeddedLogOptions, embeddedLog } from '../embedded.ts'
-import { withHandOver } from '../hand-over.ts'
-import { type Log, startOfFacts } from '../log.ts'
+} from './log-data.ts'
 
 export type DatabasesForTest = {
   database: () => Database
