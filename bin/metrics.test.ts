@@ -10,6 +10,7 @@ const owner = (partition: number, more: Partial<OwnerHealth> = {}): OwnerHealth 
   openJobs: 0,
   running: 0,
   queued: 0,
+  transfersUnderWay: 0,
   restoredFacts: 0,
   restoringFacts: 0,
   indeterminate: 0,

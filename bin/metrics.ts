@@ -49,6 +49,11 @@ export function metricsRegistry({ owners, intakeEnd, lag, views, redis, watches 
     owners().map((o) => [o.partition, o.running]),
   )
   gauge('pf3_owner_queued', 'Jobs that wait for a place.', () => owners().map((o) => [o.partition, o.queued]))
+  gauge(
+    'pf3_owner_transfers_under_way',
+    "Transfers to other tenants that have not reached the receiver's log yet.",
+    () => owners().map((o) => [o.partition, o.transfersUnderWay]),
+  )
   gauge('pf3_owner_restored_facts', 'Facts read at the last restore.', () =>
     owners().map((o) => [o.partition, o.restoredFacts]),
   )

@@ -51,6 +51,8 @@ export type OwnerHealth = {
   openJobs: number
   running: number
   queued: number
+  /** Transfers to other tenants that are not known to be in the receiver's log yet. */
+  transfersUnderWay: number
   /** Facts taken in by the last restore. */
   restoredFacts: number
   /** Facts that the restore under way has still to read; 0 when none is. */

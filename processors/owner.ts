@@ -25,6 +25,7 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
     openJobs: 0,
     running: 0,
     queued: 0,
+    transfersUnderWay: 0,
     restoredFacts: 0,
     restoringFacts: 0,
     indeterminate: 0,

@@ -366,8 +366,8 @@ export function session(
     early.clear()
     const ends = await tenure.commit(batch, takenTo)
     cursor = advance(cursor, batch, ends)
-    report()
     for (const effect of effects) effect()
+    report()
     if (state.seq - snapshotSeq >= snapshotDueFacts) void keepSnapshot()
   }
 
@@ -421,6 +421,7 @@ export function session(
     health.openJobs = state.execution.jobs.size
     health.running = state.execution.running.local + state.execution.running.remote
     health.queued = queueSize(state.execution.queues.local) + queueSize(state.execution.queues.remote)
+    health.transfersUnderWay = desk.underWay()
   }
 
   return { readRequests, settleUnderWay, work, step, commit, drain, end }

@@ -49,6 +49,7 @@ export function transferDesk(
   return {
     /** Something was forwarded, and no fact says so yet. */
     hasNews: forward.hasNews,
+    underWay: forward.underWay,
     nextAt,
     /** Each to be taken in before the next is asked for: it changes what is left to do. */
     *moves(moment: () => EpochMicros): Generator<Move> {

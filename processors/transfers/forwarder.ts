@@ -79,6 +79,8 @@ export function forwarder({ log, codec, clock, random, ended, onNews, onFault }:
       if (!isBusy) void carry()
     },
     hasNews: (): boolean => brought.length > 0,
+    /** Transfers of which no fact says yet that the receiver's log has them. */
+    underWay: (): number => waiting.length + brought.length,
     /** What the log has by now, by tenant; each is told once. */
     takeNews(): Sent[][] {
       const news = brought
