@@ -366,6 +366,8 @@ export function session(
     early.clear()
     const ends = await tenure.commit(batch, takenTo)
     cursor = advance(cursor, batch, ends)
+    // Deadlines are far away and most jobs short: what has ended must not be remembered until then.
+    timers.prune(state.execution.jobs.size, (jobId) => state.execution.jobs.has(jobId))
     for (const effect of effects) effect()
     report()
     if (state.seq - snapshotSeq >= snapshotDueFacts) void keepSnapshot()

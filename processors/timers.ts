@@ -3,9 +3,16 @@ import type { EpochMicros } from '../schemas/units.ts'
 
 type Timer = { at: EpochMicros; id: string }
 
+/** Fewer than this are not worth looking through. */
+const prunedFrom = 64
+
 /** A binary heap by time, then id, so that equal times come in the same order everywhere. */
 export class Timers {
-  readonly #heap: Timer[] = []
+  #heap: Timer[] = []
+
+  get size(): number {
+    return this.#heap.length
+  }
 
   add(at: EpochMicros, id: string): void {
     this.#heap.push({ at, id })
@@ -32,11 +39,25 @@ export class Timers {
     return ids
   }
 
+  /**
+   * Forgets those that nobody wants any more, when there are more of them than of the `wanted` ones. Called whenever some may
+   * have become unwanted, it costs each timer a constant, and there are never more than twice as many as are wanted.
+   */
+  prune(wanted: number, isWanted: (id: string) => boolean): void {
+    if (this.#heap.length < prunedFrom || this.#heap.length <= 2 * wanted) return
+    this.#heap = this.#heap.filter(({ id }) => isWanted(id))
+    for (let index = (this.#heap.length >> 1) - 1; index >= 0; index--) this.#sink(index)
+  }
+
   #removeFirst(): void {
     const last = this.#heap.pop()
     if (!last || this.#heap.length === 0) return
     this.#heap[0] = last
-    for (let index = 0; ; ) {
+    this.#sink(0)
+  }
+
+  #sink(from: number): void {
+    for (let index = from; ; ) {
       const left = 2 * index + 1
       const right = left + 1
       let first = index
