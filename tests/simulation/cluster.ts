@@ -147,6 +147,18 @@ export function cluster(parts: ClusterParts) {
         if (from.process.isAlive() && ownerOf.get(partition) !== from) from.listener?.lost(partition)
       })
     },
+    /** A process is stopped in order: it drains, and only then its partitions go to others. */
+    restart(): void {
+      const leaving = busy()
+      if (!leaving?.role) return
+      faults.fired('ownerRestarted')
+      void leaving.role.stop().then(() => {
+        leaving.process.kill()
+        parts.onDeath(leaving.process)
+        for (const partition of [...leaving.partitions])
+          if (ownerOf.get(partition) === leaving) give(partition, another(leaving))
+      })
+    },
     /** A process stands still for longer than others wait for it, and wakes up as if nothing had happened. */
     zombie(): void {
       const sleeper = busy()

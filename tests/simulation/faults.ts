@@ -12,6 +12,7 @@ export const faultKinds = {
   commitLate: 'a commit happens after the owner was told that nobody knows, unless it was fenced by then',
   readFailed: 'a read of the log fails',
   ownerCrash: 'a process that owns partitions dies',
+  ownerRestarted: 'a process that owns partitions is stopped in order, and another takes over',
   ownerMoved: 'partitions move to another process, which begins before the old one has stopped',
   zombie: 'an owner stands still, loses its partitions, and wakes up',
   doorCrash: 'a process that takes requests dies',

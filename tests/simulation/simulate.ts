@@ -62,8 +62,9 @@ const diskFullMsMax = 3_000
 export const healedMsMax = 300_000
 /** A timer that was set before its clock was set right may be seen this much late: the owner looks again every second. */
 const clocksSetRightMs = 1_100
-/** Moves that nothing is wrong with, in every other run: jobs that wait have nobody but the new owner to look at them. */
+/** Moves and restarts that nothing is wrong with, in every other run: jobs that wait have nobody but the new owner to look at them. */
 const movesAfterMs = [1_200, 2_000, 3_500]
+const restartsAfterMs = [1_600, 2_800]
 const runMsMax = 3_600_000
 
 export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog }: RunOptions = {}): Promise<Run> {
@@ -130,7 +131,8 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
       // Often enough to meet every fault; or so seldom that it wakes no owner that should have woken by itself.
       rollupWaitMs: random.chance(0.5) ? random.whole(1, 5_000) : 60_000,
       snapshotEveryFacts: BigInt(random.whole(20, 400)),
-      drainMsMax: 500,
+      // Long enough that every call of a crowded run ends, or not.
+      drainMsMax: random.pick([500, 1_500]),
       reacquireWaitMs: 20,
     },
   })
@@ -170,7 +172,9 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
     owners.heal()
     log.setFaults(logFaults())
     floodEndMs = scheduler.nowMs()
-    if (seed % 2 === 0) for (const afterMs of movesAfterMs) scheduler.after(afterMs, owners.move)
+    if (seed % 2 !== 0) return
+    for (const afterMs of movesAfterMs) scheduler.after(afterMs, owners.move)
+    for (const afterMs of restartsAfterMs) scheduler.after(afterMs, owners.restart)
   }
 
   /** None once the world has healed. With a full disk no append and no commit is stored, whatever else was drawn. */
@@ -202,6 +206,7 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
       }
     }
     plan('ownerCrash', 6, owners.crash, 3)
+    plan('ownerRestarted', 3, owners.restart)
     plan('ownerMoved', 6, owners.move)
     plan('zombie', 3, owners.zombie)
     plan('clockJump', 3, owners.jumpClock)
