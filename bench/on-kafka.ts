@@ -52,6 +52,8 @@ export async function onKafka<Result>(
       ...stack.environment,
       PF3_TOPIC_PREFIX: 'bench.',
       PF3_PARTITIONS: '6',
+      // One tenant sends all there is.
+      PF3_REQUESTS_PER_TENANT: '10000000',
       PF3_ROOT_TOKEN: rootToken,
       PF3_MASTER_KEY_FILE: pathJoin(dir, 'master.key'),
       PF3_DATA_DIR: pathJoin(dir, 'data'),
