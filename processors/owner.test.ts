@@ -272,7 +272,7 @@ describe('the owner', () => {
     })
     const owner = w.start()
     await w.begin()
-    await w.ask(submit('running', { deadlineMs: 60n }), submit('waiting', { deadlineMs: 30n }))
+    await w.ask(submit('running', { deadlineMs: 500n }), submit('waiting', { deadlineMs: 30n }))
     const facts = await w.until(rated(2))
     await owner.end()
     checkHistory(facts)
