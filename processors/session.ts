@@ -318,17 +318,14 @@ export function session(
       if (job) timers.add(job.admitted.deadlineAt, fact.jobId)
     }
     if (fact.type === 'AttemptStarted') {
-      if (state.execution.jobs.get(fact.jobId)?.attempt?.pool === 'local') callEarly(fact)
-      else afterCommit.push(() => call(fact.jobId))
+      if (state.execution.jobs.get(fact.jobId)?.attempt?.pool === 'local') {
+        early.add(fact.attemptId)
+        call(fact.jobId)
+      } else afterCommit.push(() => call(fact.jobId))
     }
     if (fact.type === 'CancelRequested') afterCommit.push(() => abort(fact.jobId))
     const effect = desk.effectOf(fact)
     if (effect) afterCommit.push(effect)
-  }
-
-  function callEarly({ jobId, attemptId }: Fact & { type: 'AttemptStarted' }): void {
-    early.add(attemptId)
-    call(jobId)
   }
 
   function call(jobId: string): void {

@@ -138,6 +138,7 @@ function startPartition(
     while (!stopping.signal.aborted) {
       try {
         if (positions.length === 0) await reread()
+        await tell()
         await (standsBack ? standBack() : step())
         failuresInRow = 0
       } catch (error) {
@@ -221,10 +222,11 @@ function startPartition(
     while (told.seq < shown.seq && !stopping.signal.aborted) {
       const { facts } = await log.readFacts(partition, told, { recordsMax: factsMax, waitMs: 0 })
       const seen = facts.filter(({ seq }) => seq <= shown.seq)
-      if (seen.length === 0) return
+      if (seen.length === 0) break // Not readable here yet: told before the next step.
       publish(decodeAll(seen).facts)
       told = cursorAfter(told, seen)
     }
+    moveOn(shown.seq)
   }
 
   async function reread(): Promise<void> {
@@ -236,8 +238,6 @@ function startPartition(
       }
       return position
     })
-    await tell()
-    moveOn(slowest(positions).seq)
   }
 
   function moveOn(seq: bigint): void {

@@ -118,6 +118,15 @@ export function cluster(parts: ClusterParts) {
     return others.length > 0 && random.chance(0.7) ? random.pick(others) : startMember()
   }
 
+  /** What it owns goes to others, each partition after a while, unless it has gone to one before. */
+  function passOn(from: Member): void {
+    for (const partition of [...from.partitions]) {
+      scheduler.after(random.fraction() * restartMsMax, () => {
+        if (ownerOf.get(partition) === from) give(partition, another(from))
+      })
+    }
+  }
+
   return {
     start(partitionCount: number): void {
       const first = [startMember(), startMember()]
@@ -130,11 +139,7 @@ export function cluster(parts: ClusterParts) {
       faults.fired('ownerCrash')
       victim.process.kill()
       parts.onDeath(victim.process)
-      for (const partition of [...victim.partitions]) {
-        scheduler.after(random.fraction() * restartMsMax, () => {
-          if (ownerOf.get(partition) === victim) give(partition, another(victim))
-        })
-      }
+      passOn(victim)
     },
     /** A partition moves: the new owner begins, and only then is the old one told. */
     move(): void {
@@ -155,8 +160,7 @@ export function cluster(parts: ClusterParts) {
       void leaving.role.stop().then(() => {
         leaving.process.kill()
         parts.onDeath(leaving.process)
-        for (const partition of [...leaving.partitions])
-          if (ownerOf.get(partition) === leaving) give(partition, another(leaving))
+        passOn(leaving)
       })
     },
     /** A process stands still for longer than others wait for it, and wakes up as if nothing had happened. */
@@ -165,11 +169,7 @@ export function cluster(parts: ClusterParts) {
       if (!sleeper) return
       faults.fired('zombie')
       sleeper.process.pause(restartMsMax + random.whole(100, 3_000))
-      for (const partition of [...sleeper.partitions]) {
-        scheduler.after(random.fraction() * restartMsMax, () => {
-          if (ownerOf.get(partition) === sleeper) give(partition, another(sleeper))
-        })
-      }
+      passOn(sleeper)
     },
     jumpClock(): void {
       const process = busy()?.process
