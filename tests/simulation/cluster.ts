@@ -132,14 +132,15 @@ export function cluster(parts: ClusterParts) {
       const first = [startMember(), startMember()]
       for (let partition = 0; partition < partitionCount; partition++) give(partition, random.pick(first))
     },
-    /** Kills a process that owns something; its partitions go to others after a while. */
-    crash(): void {
+    /** Kills a process that owns something; its partitions go to others after a while. False if none owns anything. */
+    crash(): boolean {
       const victim = busy()
-      if (!victim) return
+      if (!victim) return false
       faults.fired('ownerCrash')
       victim.process.kill()
       parts.onDeath(victim.process)
       passOn(victim)
+      return true
     },
     /** A partition moves: the new owner begins, and only then is the old one told. */
     move(): void {

@@ -55,6 +55,8 @@ const jobsDefault = 300
 const floodMs = 40_000
 const accountChanges = 20
 const diskFullMsMax = 3_000
+/** A crash that found nobody to hit waits so long for somebody. */
+const strikeAgainMs = 100
 /**
  * Everything accepted has ended by then once nothing goes wrong any more: the longest deadline (60 s), the longest call
  * (5 s), and what clocks were ahead (three jumps and a skew, 95 s) both when a job was admitted and when it was tried again.
@@ -197,13 +199,15 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
   /** Crashes and changes, each at a moment of its own. */
   function planTrouble(): void {
     const trouble = randomFor(seed, 'trouble')
+    /** A strike that found nobody to hit, answered by false, comes again a moment later. */
+    const strikeAfter = (afterMs: number, strike: () => unknown): void => {
+      scheduler.after(afterMs, () => {
+        if (phase === 'flood' && strike() === false) strikeAfter(strikeAgainMs, strike)
+      })
+    }
     const plan = (kind: FaultKind, timesMax: number, strike: () => unknown, timesMin = 0) => {
       const times = faults.rate(kind) > 0 ? trouble.whole(Math.max(1, timesMin), timesMax) : timesMin
-      for (let time = 0; time < times; time++) {
-        scheduler.after(trouble.fraction() * floodMs, () => {
-          if (phase === 'flood') strike()
-        })
-      }
+      for (let time = 0; time < times; time++) strikeAfter(trouble.fraction() * floodMs, strike)
     }
     plan('ownerCrash', 6, owners.crash, 3)
     plan('ownerRestarted', 3, owners.restart)
