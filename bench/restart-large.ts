@@ -11,7 +11,7 @@ import { type Foundation, openFoundation } from '../bin/foundation.ts'
 import { systemClock, systemRandom } from '../platform/clock.ts'
 import type { FactRecord } from '../platform/log/log.ts'
 import { requestAppender } from '../producers/append-request.ts'
-import { streamOf } from '../schemas/events.generated.ts'
+import { type Fact, streamOf } from '../schemas/events.generated.ts'
 import { startStack } from '../tests/stack/start-stack.ts'
 import { residentMiB } from './processes.ts'
 import type { Bench, Row } from './report.ts'
@@ -83,9 +83,9 @@ async function writeHistory({ log, codec }: Foundation): Promise<number> {
   const tenure = await log.acquire(0)
   let facts: FactRecord[] = []
   let written = 0
-  const world = new World(tenants, 2, (fact) => {
-    facts.push({ stream: streamOf[fact.type], key: fact.tenantId, value: codec.encode(fact), seq: fact.seq })
-  })
+  const onFact = (fact: Fact) =>
+    void facts.push({ stream: streamOf[fact.type], key: fact.tenantId, value: codec.encode(fact), seq: fact.seq })
+  const world = new World(tenants, 2, { onFact })
   const flush = async () => {
     written += facts.length
     const batch = facts

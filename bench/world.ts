@@ -1,4 +1,4 @@
-/** Histories made by the rules themselves, as fast as they decide: jobs of many tenants, a tenth of a second apart. */
+/** Histories made by the rules themselves, as fast as they decide: jobs of many tenants, a tenth of a second apart or as told. */
 import { type PriceBook, parsePriceBook, starterBookJson } from '../pricing/index.ts'
 import { decideRequest, type RequestContext } from '../processors/deciders.ts'
 import { type Directory, emptyDirectory, evolveDirectory } from '../processors/directory/state.ts'
@@ -17,12 +17,18 @@ export class World {
   readonly #book: PriceBook
   readonly #tenants: readonly string[]
   readonly #onFact: (fact: Fact) => void
+  readonly #jobGapMicros: bigint
   #now = 1_794_312_000_000_000n
   #id = 0
 
   /** `onFact` is given every fact, in order, also those of the set-up. */
-  constructor(tenantCount: number, caps: number, onFact: (fact: Fact) => void = () => {}) {
+  constructor(
+    tenantCount: number,
+    caps: number,
+    { onFact = () => {}, jobGapMs = 100 }: { onFact?: (fact: Fact) => void; jobGapMs?: number } = {},
+  ) {
     this.#onFact = onFact
+    this.#jobGapMicros = BigInt(jobGapMs) * 1_000n
     const text = starterBookJson()
     const parsed = parsePriceBook(text)
     if (!parsed.ok) throw new Error(parsed.problems.join('; '))
@@ -56,9 +62,13 @@ export class World {
     }
   }
 
+  get openJobs(): number {
+    return this.#state.execution.jobs.size
+  }
+
   admit(n: number): void {
     const tenantId = this.#tenants[n % this.#tenants.length] ?? ''
-    this.#now += 100_000n
+    this.#now += this.#jobGapMicros
     const request: Request = {
       type: 'SubmitJob',
       tenantId,
