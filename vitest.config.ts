@@ -7,8 +7,8 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/.pf3/**', '**/*.pg.test.ts', '**/*.s3.test.ts', '**/*.kafka.test.ts'],
     pool: 'forks', // Tests kill child processes and open worker threads of their own.
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     expect: { poll: { timeout: 20_000 } },
     reporters: ['default'],
     allowOnly: false,

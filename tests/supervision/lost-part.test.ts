@@ -44,20 +44,16 @@ const takePartition = (database: Database) => database.asService((tx) => tx.quer
 test.each([
   ['owner', takePartition, 'the partition stands still'],
   ['views', harmViews, 'views stand still'],
-])(
-  'when the %s of a running service stand still, the process says so and ends with 3',
-  async (_, harm, said) => {
-    const dataDir = await freshDir()
-    const { root, lines, ended } = await start(dataDir)
-    await meddle(dataDir, harm)
-    // The next request meets the harm; whether it is still answered is nobody's promise.
-    await root.post('/v1/tenants', tenant('shop')).catch(() => undefined)
-    expect(await ended).toBe(3)
-    expect(lines.join('\n')).toContain(said)
-    expect(lines.at(-1)).toContain('a part is lost that the service cannot do without')
-  },
-  60_000,
-)
+])('when the %s of a running service stand still, the process says so and ends with 3', async (_, harm, said) => {
+  const dataDir = await freshDir()
+  const { root, lines, ended } = await start(dataDir)
+  await meddle(dataDir, harm)
+  // The next request meets the harm; whether it is still answered is nobody's promise.
+  await root.post('/v1/tenants', tenant('shop')).catch(() => undefined)
+  expect(await ended).toBe(3)
+  expect(lines.join('\n')).toContain(said)
+  expect(lines.at(-1)).toContain('a part is lost that the service cannot do without')
+})
 
 test('a supervisor that starts it anew after that has the service back, with all it had accepted', async () => {
   const dataDir = await freshDir()
@@ -70,7 +66,7 @@ test('a supervisor that starts it anew after that has the service back, with all
   ;(await root.get('/v1/tenants/before')).expect(200)
   ;(await root.post('/v1/tenants', tenant('after'))).expect(201)
   expect(await stop()).toBe(0)
-}, 60_000)
+})
 
 test('a log that cannot be trusted ends the start with 3 at once, not after the wait for readiness', async () => {
   const dataDir = await freshDir()
@@ -82,4 +78,4 @@ test('a log that cannot be trusted ends the start with 3 at once, not after the 
   )
   await first.kill()
   await expect(start(dataDir)).rejects.toThrow('ended with 3 before it was ready')
-}, 60_000)
+})
