@@ -5,6 +5,7 @@ import { systemClock } from '../platform/clock.ts'
 import { embeddedLog } from '../platform/log/embedded.ts'
 import { withHandOver } from '../platform/log/hand-over.ts'
 import type { Log } from '../platform/log/log.ts'
+import { lockDataDir } from '../platform/postgres/data-dir-lock.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import { connectToRunning, openEmbeddedDatabase } from '../platform/postgres/embedded.ts'
 import { openPostgres } from '../platform/postgres/postgres.ts'
@@ -38,25 +39,36 @@ const pollMs = 250
 /** Is told of trouble that the machine has with brokers, and mends. */
 type OnNotice = (what: string) => void
 
-/** Opens everything. Throws DATA_DIR_LOCKED when another process has the data directory. */
+/** For the service, which has the data directory to itself on every profile. Throws DATA_DIR_LOCKED when another process has it. */
 export async function openFoundation(config: Config, onNotice: OnNotice = () => {}): Promise<Foundation> {
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
-  if (config.postgresUrl !== undefined) {
-    return build(
-      config,
-      await openPostgres({ url: config.postgresUrl, poolMax: postgresPoolMax }),
-      new Promise<Error>(() => {}),
-      onNotice,
-    )
+  if (config.postgresUrl === undefined) return openEmbedded(config)
+  // On Kafka it holds who this process is among the owners: two that shared it would take each other for dead.
+  const unlock = await lockDataDir(config.dataDir)
+  try {
+    const foundation = await openShared(config, config.postgresUrl, onNotice)
+    return { ...foundation, close: () => foundation.close().finally(unlock) }
+  } catch (error) {
+    await unlock()
+    throw error
   }
+}
+
+/** For commands: beside a running service, through its socket where the database is built in. */
+export async function borrowFoundation(config: Config): Promise<Foundation> {
+  if (config.postgresUrl !== undefined) return openShared(config, config.postgresUrl)
+  const running = await connectToRunning(config.dataDir)
+  return running ? build(config, running, new Promise<Error>(() => {})) : openEmbedded(config)
+}
+
+async function openEmbedded(config: Config): Promise<Foundation> {
   const database = await openEmbeddedDatabase({ dataDir: config.dataDir })
   return build(config, database, database.lost)
 }
 
-/** For commands: beside a running service through its socket, otherwise as `openFoundation`. */
-export async function borrowFoundation(config: Config): Promise<Foundation> {
-  const running = config.postgresUrl === undefined ? await connectToRunning(config.dataDir) : undefined
-  return running ? build(config, running, new Promise<Error>(() => {})) : openFoundation(config)
+async function openShared(config: Config, url: string, onNotice?: OnNotice): Promise<Foundation> {
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+  const database = await openPostgres({ url, poolMax: postgresPoolMax })
+  return build(config, database, new Promise<Error>(() => {}), onNotice)
 }
 
 async function build(

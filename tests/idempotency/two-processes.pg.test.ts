@@ -14,14 +14,14 @@ import { type FreshDatabase, freshDatabase } from '../postgres/fresh-database.ts
 const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
 const connections = 50
 let fresh: FreshDatabase
-let dataDir: string
+let dir: string
 let doors: { service: ServiceProcess; client: ApiClient }[]
 beforeAll(async () => {
   fresh = await freshDatabase()
-  dataDir = await mkdtemp(join(tmpdir(), 'pf3-two-'))
+  dir = await mkdtemp(join(tmpdir(), 'pf3-two-'))
   const open = async (roles: string) => {
-    const env = { PF3_POSTGRES_URL: fresh.url }
-    const service = await startServiceProcess({ dataDir, port: 0, rootToken, env, roles })
+    const env = { PF3_POSTGRES_URL: fresh.url, PF3_MASTER_KEY_FILE: join(dir, 'master.key') }
+    const service = await startServiceProcess({ dataDir: join(dir, roles), port: 0, rootToken, env, roles })
     return { service, client: apiClient(() => service.url, connections) }
   }
   doors = [await open('api,owner,projections'), await open('api')]
@@ -32,7 +32,7 @@ afterAll(async () => {
     await service.stop()
   }
   await fresh.drop()
-  await rm(dataDir, { recursive: true, force: true })
+  await rm(dir, { recursive: true, force: true })
 })
 
 test('1,000 retries of one key through two processes make one job, and both tell the same of it', async () => {

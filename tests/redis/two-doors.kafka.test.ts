@@ -15,7 +15,7 @@ const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
 const soon = { timeout: 20_000, interval: 50 }
 
 async function installation(redisUrl: string) {
-  const [fresh, dataDir, scripted] = [
+  const [fresh, dir, scripted] = [
     await freshDatabase(),
     await mkdtemp(join(tmpdir(), 'pf3-two-doors-')),
     await startScriptedProvider(),
@@ -23,7 +23,7 @@ async function installation(redisUrl: string) {
   onTestFinished(async () => {
     await scripted.close()
     await fresh.drop()
-    await rm(dataDir, { recursive: true, force: true })
+    await rm(dir, { recursive: true, force: true })
   })
   scripted.play([{ promptHas: 'for ever', breaks: 'hang' }])
   const open = async (roles: string) => {
@@ -31,10 +31,12 @@ async function installation(redisUrl: string) {
     const env = {
       PF3_POSTGRES_URL: fresh.url,
       PF3_REDIS_URL: redisUrl,
+      PF3_MASTER_KEY_FILE: join(dir, 'master.key'),
       PF3_SCRIPTED_URL: scripted.baseUrl,
       PF3_LOG_LEVEL: 'info',
     }
     const onLog = (text: string) => void lines.push(...text.split('\n').filter((line) => line !== ''))
+    const dataDir = join(dir, roles)
     const { url, stop } = await startServiceProcess({ dataDir, port: 0, rootToken, env, roles, onLog })
     onTestFinished(async () => void (await stop()))
     const said = () => lines.map((line) => (JSON.parse(line) as { message: string }).message)
