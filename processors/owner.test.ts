@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { CallOutcome } from '../capabilities/index.ts'
 import { noTokens } from '../capabilities/index.ts'
 import { systemClock } from '../platform/clock.ts'
+import { PlatformError } from '../platform/errors.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 import { cap, local, submit } from './testing/given.ts'
 import { checkHistory, tally, testCodec, world } from './testing/world.ts'
@@ -318,6 +319,55 @@ describe('the owner', () => {
       { metric: 'money', excess: 5_000_000n },
     ])
     expect(facts.find((f) => f.type === 'JobRefused')).toMatchObject({ jobId: 'job-2', reason: 'over_cap' })
+  })
+
+  test('a tenure that ends before it serves is released, and one that was fenced while it restored says so to the log', async () => {
+    const w = world()
+    const first = w.start()
+    await w.begin()
+    await first.end()
+    const { acquire } = w.log
+    const { load } = w.snapshots
+    const did: string[] = []
+    w.log.acquire = async (partition) => {
+      const tenure = await acquire(partition)
+      const { commit, release } = tenure
+      tenure.commit = (facts, intakeOffset) => {
+        did.push(`commit of ${facts.length}`)
+        return commit(facts, intakeOffset)
+      }
+      tenure.release = () => {
+        did.push('release')
+        return release()
+      }
+      return tenure
+    }
+    w.snapshots.load = async () => {
+      if (!did.includes('release')) throw new PlatformError('DATABASE_UNAVAILABLE')
+      // Meanwhile another owner is given the partition, and decides.
+      w.log.acquire = acquire
+      w.snapshots.load = load
+      const second = w.start()
+      await w.ask(submit('job-1'))
+      await w.until(rated(1))
+      await second.end()
+      return []
+    }
+    const late = w.start()
+    await expect.poll(() => late.health().phase, { timeout: 10_000 }).toBe('stopped')
+    expect(did).toEqual(['release', 'commit of 0', 'release'])
+    expect(w.problems.filter(({ isStopped }) => isStopped)).toMatchObject([{ error: { code: 'LOG_FENCED' } }])
+    await late.end()
+  })
+
+  test('requests that are gone before they were taken stop the partition', async () => {
+    const w = world()
+    const owner = w.start()
+    await w.begin()
+    w.log.readIntake = () => Promise.reject(new PlatformError('LOG_GAP', { problem: 'no longer kept' }))
+    await expect.poll(() => owner.health().phase, { timeout: 10_000 }).toBe('stopped')
+    expect(w.problems.at(-1)).toMatchObject({ isStopped: true, error: { code: 'LOG_GAP' } })
+    await owner.end()
   })
 
   test('a request nobody can read is told and passed over; the next one is answered', async () => {

@@ -9,6 +9,7 @@
  */
 import { sleep } from '../platform/clock.ts'
 import { isFailure, PlatformError } from '../platform/errors.ts'
+import type { Tenure } from '../platform/log/log.ts'
 import type { Owner, OwnerHealth, OwnerParts } from './owner-parts.ts'
 import { restore } from './restore.ts'
 import { type Session, session } from './session.ts'
@@ -34,8 +35,10 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
 
   async function own(): Promise<void> {
     while (!stopping.signal.aborted) {
+      let tenure: Tenure | undefined
       try {
-        await serve(await begin())
+        tenure = await log.acquire(partition)
+        await serve(await begin(tenure))
       } catch (error) {
         // Fenced: somebody else owns the partition, and fighting over it would only fence them in turn. A gap: the log
         // is not what was committed, and every decision from here on would be a guess.
@@ -47,18 +50,24 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
           return
         }
         health.phase = 'acquiring'
-        await sleep(clock, options.reacquireWaitMs, stopping.signal)
+      } finally {
+        // Whatever ended it: what it holds of connections must not be left behind.
+        await tenure?.release().catch(() => undefined)
       }
+      await sleep(clock, options.reacquireWaitMs, stopping.signal)
     }
     health.phase = 'stopped'
   }
 
-  async function begin(): Promise<Session> {
-    const tenure = await log.acquire(partition)
+  async function begin(tenure: Tenure): Promise<Session> {
     health.phase = 'restoring'
-    const restored = await restore(tenure, parts, (left) => (health.restoringFacts = left)).finally(
-      () => (health.restoringFacts = 0),
-    )
+    const restored = await restore(tenure, parts, (left) => (health.restoringFacts = left))
+      .catch(async (error: unknown) => {
+        // The log has to hear from its own writer that it was fenced: it may give the partition again to whom it belongs.
+        if (isFailure(error, 'LOG_FENCED')) await tenure.commit([], tenure.committed.intakeOffset)
+        throw error
+      })
+      .finally(() => (health.restoringFacts = 0))
     health.restoredFacts = restored.facts
     return session(tenure, restored, parts, stopping.signal, health)
   }

@@ -6,7 +6,7 @@
  * together with their start (decision 21).
  */
 import { sleep } from '../platform/clock.ts'
-import { PlatformError } from '../platform/errors.ts'
+import { isFailure, PlatformError } from '../platform/errors.ts'
 import type { FactCursor, FactEnds, FactRecord, StoredRequest, Tenure } from '../platform/log/log.ts'
 import { type Fact, type Request, streamOf } from '../schemas/events.generated.ts'
 import { eventIdFrom, idFrom } from '../schemas/ids.ts'
@@ -72,6 +72,7 @@ export function session(
   let snapshotSeq = cursor.seq
   let snapshotDueFacts = options.snapshotEveryFacts
   let isSaving = false
+  let gap: PlatformError | undefined
   let wake: () => void = () => {}
   for (const job of state.execution.jobs.values()) timers.add(job.admitted.deadlineAt, job.jobId)
   report()
@@ -97,6 +98,10 @@ export function session(
           wake()
         }
       } catch (error) {
+        if (isFailure(error, 'LOG_GAP')) {
+          gap = error // Requests that were accepted are gone: nothing that is decided from here on can be trusted.
+          return wake()
+        }
         onFault({ partition, error, isStopped: false, doing: 'reading intake' })
         await sleep(clock, options.reacquireWaitMs, ended.signal)
       }
@@ -113,7 +118,7 @@ export function session(
 
   /** A request, an outcome or news of a transfer, the end of the time given, or of the tenure. */
   function somethingToDecide(waitMs: number | undefined): Promise<void> {
-    if (requests.length > 0 || outcomes.length > 0 || desk.hasNews()) return Promise.resolve()
+    if (gap || requests.length > 0 || outcomes.length > 0 || desk.hasNews()) return Promise.resolve()
     return new Promise((resolve) => {
       const cancel = waitMs === undefined ? () => {} : clock.after(waitMs, go)
       stopping.addEventListener('abort', go, { once: true })
@@ -134,11 +139,13 @@ export function session(
   }
 
   async function step(): Promise<void> {
-    const untilMs = clock.nowMs() + togetherMsMax
+    if (gap) throw gap
+    const sinceMs = clock.nowMs()
     await decide()
     while (early.size > 0 && facts.length < togetherFactsMax && !stopping.aborted) {
-      const leftMs = untilMs - clock.nowMs()
-      if (leftMs <= 0) break
+      const goneMs = clock.nowMs() - sinceMs
+      const leftMs = togetherMsMax - goneMs
+      if (leftMs <= 0 || goneMs < 0) break // A clock that was set back holds no commit up.
       await somethingToDecide(leftMs)
       await decide()
     }

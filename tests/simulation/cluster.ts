@@ -2,7 +2,7 @@
 import { capabilityNamed, type Provider } from '../../capabilities/index.ts'
 import { isFailure } from '../../platform/errors.ts'
 import { withHandOver } from '../../platform/log/hand-over.ts'
-import type { AssignmentListener, Log } from '../../platform/log/log.ts'
+import type { AssignmentListener, Log, Tenure } from '../../platform/log/log.ts'
 import type { SimulatedLog } from '../../platform/log/simulated.ts'
 import type { SnapshotStore } from '../../platform/snapshots/snapshots.ts'
 import type { PayloadVault } from '../../platform/vault/vault.ts'
@@ -36,6 +36,8 @@ type Member = {
   listener?: AssignmentListener
   role?: OwnerRole
   partitions: Set<number>
+  /** Partitions whose tenure has heard from the log that it was fenced: those alone are given again, as on Kafka. */
+  fenced: Set<number>
 }
 
 export type Cluster = ReturnType<typeof cluster>
@@ -59,7 +61,21 @@ export function cluster(parts: ClusterParts) {
       member.listener = listener
       return async () => undefined
     }
-    const member: Member = { process, log: { ...ownLog, join }, partitions: new Set() }
+    const acquire = async (partition: number): Promise<Tenure> => {
+      const tenure = await ownLog.acquire(partition)
+      return {
+        ...tenure,
+        get committed() {
+          return tenure.committed
+        },
+        commit: (facts, intakeOffset) =>
+          tenure.commit(facts, intakeOffset).catch((error: unknown) => {
+            if (isFailure(error, 'LOG_FENCED')) member.fenced.add(partition)
+            throw error
+          }),
+      }
+    }
+    const member: Member = { process, log: { ...ownLog, join, acquire }, partitions: new Set(), fenced: new Set() }
     members.push(member)
     // Every process has a clock of its own, and few are right.
     if (random.chance(faults.rate('clockSkew'))) {
@@ -78,7 +94,7 @@ export function cluster(parts: ClusterParts) {
       options: parts.options,
       onFault: ({ partition, error, isStopped, doing }) => {
         if (!isStopped) return
-        if (isFailure(error, 'LOG_FENCED')) return regain(member, partition)
+        if (isFailure(error, 'LOG_FENCED') && member.fenced.delete(partition)) return regain(member, partition)
         violated(`the owner of ${partition} stopped while ${doing}: ${error instanceof Error ? error.message : error}`)
       },
     }).then((role) => {

@@ -229,6 +229,13 @@ export const mutants: readonly Mutant[] = [
     replace: 'await current.commit() // Jobs that waited',
   },
   {
+    name: 'fence-unheard',
+    means: 'an owner that is fenced while it restores does not let the log hear of it',
+    file: 'processors/owner.ts',
+    find: "if (isFailure(error, 'LOG_FENCED')) await tenure.commit([], tenure.committed.intakeOffset)",
+    replace: '',
+  },
+  {
     name: 'excess-unsaid',
     means: 'use above the hold is settled without being said',
     file: 'processors/rating/decide.ts',

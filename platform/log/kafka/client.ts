@@ -162,6 +162,32 @@ export const producerSettings: ProducerConfig = {
       message.partition ?? 0,
 }
 
+/**
+ * The same connection until it is revoked: then nothing more is written by what was opened over it, whatever kafkajs, which
+ * connects anew and sends again after it was told to disconnect, still has in hand.
+ */
+export function revocableConnection(connection: KafkaConnection): { revocable: KafkaConnection; revoke: () => void } {
+  const open = connection.socketFactory ?? (newSocketFactory() as NonNullable<KafkaConnection['socketFactory']>)
+  const sockets = new Set<Socket>()
+  let isRevoked = false
+  return {
+    revocable: {
+      ...connection,
+      socketFactory(given) {
+        if (isRevoked) throw new Error('what this connection was for is given up')
+        const socket = open(given)
+        sockets.add(socket)
+        socket.once('close', () => sockets.delete(socket))
+        return socket
+      },
+    },
+    revoke() {
+      isRevoked = true
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
 /** Connections to brokers, for reading and for transactions, with nobody's group behind them. */
 export function clusterClient(connection: KafkaConnection): ClusterClient {
   const { logLevel: _, logCreator: __, ...config } = configOf(connection)

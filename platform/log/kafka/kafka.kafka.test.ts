@@ -100,6 +100,38 @@ async function joined(log: Log) {
   return { owned, leave }
 }
 
+test('what was given up is not written later, when others have been answered meanwhile', {
+  timeout: 120_000,
+}, async () => {
+  let isFrozen = false
+  const frozen: Socket[] = []
+  const socketFactory: KafkaConnection['socketFactory'] = ({ host, port, onConnect }) => {
+    const socket = createConnection({ host, port }, onConnect)
+    const write = socket.write.bind(socket)
+    // As over a network that swallows everything: nothing fails, and nothing comes.
+    socket.write = ((...args: Parameters<typeof write>) => {
+      if (!isFrozen) return write(...args)
+      frozen.push(socket)
+      return true
+    }) as typeof socket.write
+    return socket
+  }
+  const prefix = await freshTopics()
+  const log = await openOn(prefix, { brokers, socketFactory })
+  const request = (name: string) => [{ key: 'harbor', value: Buffer.from(name) }]
+  const [first] = await log.append(request('before'))
+  isFrozen = true
+  await expect(log.append(request('given up'))).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
+  expect(frozen.length).toBeGreaterThan(0)
+  isFrozen = false
+  await log.append(request('after'))
+  await new Promise((resolve) => setTimeout(resolve, 15_000))
+  const partition = first?.partition ?? -1
+  const read = await log.readIntake(partition, 0n, { recordsMax: 10, waitMs: 1_000 })
+  expect(read.map(({ value }) => Buffer.from(value).toString())).toEqual(['before', 'after'])
+  await log.close()
+})
+
 test('instances share the partitions: each has one owner, none moves without need, and who leaves is followed', async () => {
   const prefix = await freshTopics()
   const logs = [await openOn(prefix), await openOn(prefix), await openOn(prefix), await openOn(prefix)]

@@ -16,7 +16,15 @@ import { partitionOf } from '../partitioner.ts'
 import { openAdmins } from './admins.ts'
 import { type Assignment, joinOwners } from './assignment.ts'
 import type { TopicPartition } from './brokers.ts'
-import { answered, farewell, type KafkaConnection, kafkaClient, producerSettings, unavailable } from './client.ts'
+import {
+  answered,
+  farewell,
+  type KafkaConnection,
+  kafkaClient,
+  producerSettings,
+  revocableConnection,
+  unavailable,
+} from './client.ts'
 import type { Lane, LaneRecord } from './lane.ts'
 import { openLanes } from './lanes.ts'
 import { memberNote } from './predecessor.ts'
@@ -88,43 +96,42 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     appendCallsBy({ recordsMax: appendRecordsMax, bytesMax: appendBytesMax }, appendChunk),
     { itemsMax: appendRecordsMax, waitingMax: limits.waitingRecordsMax },
   )
-  let producer: Promise<Producer> | undefined
+  type Appender = { producer: Promise<Producer>; revoke: () => void }
+  let appender: Appender | undefined
 
-  function openProducer(): Promise<Producer> {
-    producer ??= (async () => {
-      const made = kafkaClient(connection).producer({
-        idempotent: true,
-        ...producerSettings,
-      })
+  function openAppender(): Appender {
+    const { revocable, revoke } = revocableConnection(connection)
+    const opening = async () => {
+      const made = kafkaClient(revocable).producer({ idempotent: true, ...producerSettings })
       await made.connect()
       return made
-    })()
-    producer.catch(() => {
-      producer = undefined
-    })
-    return producer
+    }
+    return { producer: opening(), revoke }
   }
 
   async function appendChunk(records: readonly IntakeRecord[]): Promise<Position[]> {
     checkOpen()
     const partitions = records.map(({ key }) => partitionOf(key, partitionCount))
     let answers: RecordMetadata[]
+    appender ??= openAppender()
+    const used = appender
     try {
       const messages = records.map(({ key, value }, index) => ({
         key,
         value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
         partition: partitions[index] ?? 0,
       }))
-      const sent = openProducer().then((one) => one.send({ topic: topic('intake'), acks: -1, messages }))
+      const sent = used.producer.then((one) => one.send({ topic: topic('intake'), acks: -1, messages }))
       answers = await answered(clock, sent, appendMsMax)
       // kafkajs loses those whose leader moves between two tries to a broker that has answered (see `send` of a tenure).
       const confirmed = new Set(answers.map(({ partition }) => partition))
       if (partitions.some((partition) => !confirmed.has(partition))) throw new Error('not all records were confirmed')
     } catch (error) {
-      // What of it was written nobody knows; a producer whose sequence is in doubt is not used again.
-      const doubtful = producer
-      producer = undefined
-      void doubtful?.then((one) => farewell(clock, one)).catch(() => undefined)
+      // What of it was written nobody knows; a producer whose sequence is in doubt is not used again, and must not write
+      // later, after what others were answered meanwhile.
+      if (appender === used) appender = undefined
+      used.revoke()
+      void used.producer.then((one) => farewell(clock, one)).catch(() => undefined)
       throw unavailable(error, { records: records.length })
     }
     const next = new Map(answers.map(({ partition, baseOffset }) => [partition, BigInt(baseOffset ?? '-1')]))
@@ -286,6 +293,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       if (why === 'LOG_FENCED') assignment?.fenced(tenure.partition)
       else assignment?.doubted(tenure.partition)
     },
+    onReleased: (tenure) => void tenures.delete(tenure),
   }
 
   async function acquireNext(partition: number, before: Promise<Tenure> | undefined): Promise<Tenure> {
@@ -365,7 +373,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       await lanes.close()
       await assignment?.leave().catch(() => undefined)
       await Promise.all([...tenures].map((tenure) => tenure.release()))
-      await producer?.then((one) => farewell(clock, one)).catch(() => undefined)
+      await appender?.producer.then((one) => farewell(clock, one)).catch(() => undefined)
       await admins.close()
     },
   }

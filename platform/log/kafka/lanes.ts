@@ -32,7 +32,9 @@ export function openLanes(connection: KafkaConnection, clock: Clock): Lanes {
       idle.set(kind, free)
       const index = free.findIndex((one) => one.at === at)
       const found = index >= 0 ? free.splice(index, 1)[0] : undefined
-      const lane = found?.lane ?? openLane(parts, connection, clock)
+      // With as many as are ever kept, the one that was read least lately is moved: another would push it out afterwards.
+      const moved = !found && free.length >= idlePerKindMax ? free.shift() : undefined
+      const lane = (found ?? moved)?.lane ?? openLane(parts, connection, clock)
       all.add(lane)
       if (!found) seek(lane)
       let isSound = false

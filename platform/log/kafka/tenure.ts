@@ -25,6 +25,8 @@ export type TenureParts = {
   hasFacts(partition: number): Promise<boolean>
   /** Called once when the tenure has ended by itself: fenced, or not knowing what became of its commit. */
   onDead(tenure: Tenure, why: 'LOG_FENCED' | 'LOG_COMMIT_UNKNOWN'): void
+  /** Called once when it was given up. */
+  onReleased(tenure: Tenure): void
 }
 
 /** An owner that dies holds back its readers for this long, unless another one fences it before. */
@@ -175,6 +177,7 @@ function tenureOf(partition: number, begun: Committed, transactions: Transaction
     async release() {
       if (state === 'dead') return
       state = 'dead'
+      parts.onReleased(tenure)
       await transactions.close()
     },
   }
