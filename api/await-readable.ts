@@ -1,5 +1,6 @@
 /** Waits until something has become readable: listens first, then looks, so that no wake-up falls in between. */
 import type { Clock } from '../platform/clock.ts'
+import { isFailure } from '../platform/errors.ts'
 import type { Relay } from '../platform/relay/relay.ts'
 
 export type Wish<Found> = {
@@ -23,6 +24,17 @@ export const lookAgainMsMin = 250
 export const lookAgainMsMax = 2_000
 /** The longest nap where the wake-ups of other processes do not come, so that looking is the only way to learn. */
 export const lookAgainMsMaxDeaf = 500
+
+/**
+ * For looks at something that was done: its caller must hear that it was, so a failure that passes leaves `instead`. To be
+ * given to `catch`; throws every other failure again.
+ */
+export const ifPassing =
+  <Value>(instead: Value) =>
+  (error: unknown): Value => {
+    if (isFailure(error) && error.canRetry) return instead
+    throw error
+  }
 
 /** What the last look found, whether or not it is what was waited for. */
 export async function awaitReadable<Found>(
@@ -55,7 +67,9 @@ export async function awaitReadable<Found>(
       }
       isAwake = false
       const found = await look()
-      if (isThere(found) || signal.aborted || clock.nowMs() >= untilMs) return found
+      const nowMs = clock.nowMs()
+      // A clock that was set back must not make a wait longer than it was meant to be by all of that.
+      if (isThere(found) || signal.aborted || nowMs >= untilMs || nowMs < sinceMs) return found
     }
   } finally {
     stopListening()

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Clock } from '../../platform/clock.ts'
+import { PlatformError } from '../../platform/errors.ts'
 import { inProcessRelay, jobEndedTopic } from '../../platform/relay/relay.ts'
 import type { Job } from '../../projections/job-list/queries.ts'
 import type { FoundJob } from '../views.ts'
@@ -19,8 +20,10 @@ function scene(signal = new AbortController().signal) {
   }
   const ended = new Set<string>()
   const looks: string[] = []
+  let failsWith: Error | undefined
   const job = async ({ jobId }: { jobId: string }): Promise<FoundJob> => {
     looks.push(jobId)
+    if (failsWith) throw failsWith
     // Only what tells whether it has ended.
     const found = { jobId, status: ended.has(jobId) ? 'refused' : 'running', ratedAt: null } as Job
     return { kind: 'job', job: found }
@@ -41,6 +44,9 @@ function scene(signal = new AbortController().signal) {
     end: (jobId: string) => {
       ended.add(jobId)
       relay.publish(jobEndedTopic('t', jobId), null)
+    },
+    fail: (error: Error | undefined) => {
+      failsWith = error
     },
     lose: (jobId: string) => void ended.add(jobId),
     async nap(ms: number) {
@@ -98,4 +104,39 @@ test('it answers with what it finds when nobody waits any more', async () => {
   await settle()
   leaving.abort()
   expect((await waiting).get('a')).toMatchObject({ kind: 'job', job: { status: 'running' } })
+})
+
+test('what was taken is answered also while nobody can look at it, and looked at when that is over', async () => {
+  const { wait, settle, end, fail, nap } = scene()
+  fail(new PlatformError('DATABASE_UNAVAILABLE'))
+  const waiting = wait({ a: true, b: true })
+  await settle()
+  end('a')
+  end('b')
+  await settle()
+  fail(undefined)
+  await nap(250)
+  expect([...(await waiting).keys()]).toEqual(['a', 'b'])
+  fail(new PlatformError('LOG_BUSY'))
+  const inVain = wait({ c: true })
+  await settle()
+  await nap(60_000)
+  expect((await inVain).size).toBe(0)
+  fail(new TypeError('a fault of ours'))
+  const faulty = expect(wait({ d: false })).rejects.toThrow('a fault of ours')
+  await settle()
+  await faulty
+})
+
+test('of many jobs a thousand at most are looked at together', async () => {
+  const { wait, settle, end, looks } = scene()
+  const jobs = Object.fromEntries(Array.from({ length: 2_500 }, (_, n) => [`job-${n}`, true]))
+  const waiting = wait(jobs)
+  await settle()
+  for (const jobId of Object.keys(jobs)) end(jobId)
+  await Promise.resolve()
+  await Promise.resolve()
+  expect(looks.length).toBeLessThanOrEqual(1_000)
+  expect((await waiting).size).toBe(2_500)
+  expect(looks).toHaveLength(2_500)
 })

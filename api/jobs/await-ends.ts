@@ -1,10 +1,13 @@
 /** Waits for the ends of many jobs of one tenant together: one look at all of them once the last has been told of. */
 import { jobEndedTopic } from '../../platform/relay/relay.ts'
-import { awaitReadable } from '../await-readable.ts'
+import { awaitReadable, ifPassing } from '../await-readable.ts'
 import type { Parts } from '../parts.ts'
 import type { Asked } from '../route.ts'
 import type { FoundJob, Views } from '../views.ts'
 import { hasEnded } from './job-reply.ts'
+
+/** Looks of one waiter that stand in the queue at once: batches wait in it together, and it has an end. */
+const lookedAtMax = 1_000
 
 /** Where a request says which jobs it is about to submit, and what became of that. */
 export type Awaited = {
@@ -52,15 +55,19 @@ export async function awaitEnds(
 
   async function look(): Promise<void> {
     const asked = [...open]
-    // All asked for in one turn: one statement for a thousand of them.
-    const jobs = await Promise.all(asked.map((jobId) => views.job({ tenantId, jobId })))
-    for (const [index, jobId] of asked.entries()) {
-      const job = jobs[index]
-      if (job) found.set(jobId, job)
-      if (!hasEnded(job)) continue
-      open.delete(jobId)
-      untold.delete(jobId)
+    for (let from = 0; from < asked.length; from += lookedAtMax) {
+      const some = asked.slice(from, from + lookedAtMax)
+      // All asked for in one turn: one statement for all of them. Where nothing can be looked at now, nothing has ended yet.
+      const looks = some.map((jobId) => views.job({ tenantId, jobId }).catch(ifPassing(undefined)))
+      for (const [index, job] of (await Promise.all(looks)).entries()) note(some[index] ?? '', job)
     }
+  }
+
+  function note(jobId: string, job: FoundJob | undefined): void {
+    if (job) found.set(jobId, job)
+    if (!hasEnded(job)) return
+    open.delete(jobId)
+    untold.delete(jobId)
   }
 
   await awaitReadable(

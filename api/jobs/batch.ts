@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { isFailure } from '../../platform/errors.ts'
 import { randomText } from '../../producers/index.ts'
 import { idFrom, jobIdFrom } from '../../schemas/ids.ts'
+import { ifPassing } from '../await-readable.ts'
 import { fieldErrors } from '../http/field-errors.ts'
 import { none, wait } from '../http/forms.ts'
 import { invalid, Problem, replyOf } from '../http/problem.ts'
@@ -152,10 +153,12 @@ async function withJobs(
     const found = 'id' in result ? jobs.get(result.id) : undefined
     if (!found) return result
     const hasResult = found.kind === 'job' && found.job.resultRef !== null
-    if (hasResult && bytes > resultBytesMax) return { ...result, job: toApiFoundJob(found), isResultLeftOut: true }
-    const { job, resultBytes } = await withResult(found, tenantId, parts)
-    bytes += resultBytes
-    return { ...result, job }
+    const leftOut: BatchResult = { ...result, job: toApiFoundJob(found), isResultLeftOut: true }
+    if (hasResult && bytes > resultBytesMax) return leftOut
+    const whole = await withResult(found, tenantId, parts).catch(ifPassing(undefined))
+    if (!whole) return leftOut
+    bytes += whole.resultBytes
+    return { ...result, job: whole.job }
   }
   const complete: BatchResult[] = []
   for (let from = 0; from < results.length; from += resultsAtOnceMax)

@@ -5,7 +5,7 @@ import { type JobRequest, randomText, requestCancel } from '../../producers/inde
 import { jobPage, jobStatuses } from '../../projections/job-list/queries.ts'
 import { jobIdFrom } from '../../schemas/ids.ts'
 import { microsFromMs } from '../../schemas/units.ts'
-import { awaitReadable, type Wish } from '../await-readable.ts'
+import { awaitReadable, ifPassing, type Wish } from '../await-readable.ts'
 import { fromCursor, idForm, toCursor, wholeForm } from '../http/cursor.ts'
 import { cursor, id, limit, limitDefault, none, time, wait } from '../http/forms.ts'
 import { notFound } from '../http/problem.ts'
@@ -53,7 +53,8 @@ export const jobRoutes: readonly Route[] = [
       const found = await awaitEnd({ tenantId, jobId }, waitMs, { gone, rest }, parts, async () => ({
         mayBeThere: !(await submit()).isNew,
       }))
-      return found ? toJobReply(found, tenantId, parts) : { status: 202, body: earlyJob(jobId, job, parts) }
+      const early = { status: 202 as const, body: earlyJob(jobId, job, parts) }
+      return found ? toJobReply(found, tenantId, parts).catch(ifPassing(early)) : early
     },
   }),
   route({
@@ -148,7 +149,7 @@ function awaitEnd(
     { relay, clock },
     {
       listen: (hear) => relay.listen(jobEndedTopic(key.tenantId, key.jobId), hear),
-      look: () => views.job(key),
+      look: () => (cause ? views.job(key).catch(ifPassing(undefined)) : views.job(key)),
       // One that does not exist will not end.
       isThere: (found) => hasEnded(found) || (found === undefined && cause === undefined),
       waitMs,
