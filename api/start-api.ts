@@ -78,6 +78,8 @@ const contentDaysDefault = 30
 const answerWaitMsDefault = 10_000
 const drainMsMaxDefault = 10_000
 const bodyBytesInMemoryMax = 512 * 1024 * 1024
+/** A caller or two who ask for one thing after another must not wait for company that does not come. */
+const busyRequests = 16
 
 /** Throws when the port cannot be had. */
 export async function startApi(options: ApiOptions): Promise<Api> {
@@ -100,6 +102,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     clock,
     onFault: (error) => logger('uses of tokens could not be written', { error }),
   })
+  const underWay = new Set<AbortController>()
   const parts: Parts = {
     database,
     vault,
@@ -108,7 +111,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     random,
     appender,
     submitter,
-    views: batchedViews({ database, vault }),
+    views: batchedViews({ database, vault, clock, isBusy: () => underWay.size >= busyRequests }),
     tokenUse: uses,
     providers: options.providers,
     calendar: options.calendar,
@@ -121,7 +124,6 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   }
   let isStopping = false
   const noteIssuer = (error: unknown) => logger('the keys of the issuer could not be read', { error })
-  const underWay = new Set<AbortController>()
   const { server, renew } = listenerOf(options.routes ?? routeTable, wire, {
     parts,
     clock,

@@ -7,6 +7,7 @@
  * that is read for one tenant alone runs as that tenant, under row-level security.
  */
 import { type BatcherOptions, batcher } from '../platform/batcher.ts'
+import type { Clock } from '../platform/clock.ts'
 import { isFailure } from '../platform/errors.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import type { PayloadVault } from '../platform/vault/vault.ts'
@@ -33,12 +34,31 @@ export type Views = {
 }
 
 const grouped: BatcherOptions = { itemsMax: 1_000, waitingMax: 50_000 }
+/**
+ * Every request asks for its token first. Where many are under way, those that come within so few milliseconds go the rest of
+ * the way together: one statement, one transaction and one append carry them all.
+ */
+const togetherMs = 8
 /** Contents can be large, so fewer of them are fetched together. */
 const groupedContents: BatcherOptions = { itemsMax: 64, waitingMax: 50_000 }
 
-export function batchedViews({ database, vault }: { database: Database; vault: PayloadVault }): Views {
+export function batchedViews({
+  database,
+  vault,
+  clock,
+  isBusy,
+}: {
+  database: Database
+  vault: PayloadVault
+  clock: Clock
+  /** Whether so many requests are under way that they gain by going together. */
+  isBusy(): boolean
+}): Views {
   return {
-    token: batcher((hashes: readonly string[]) => findTokens(database, hashes), grouped),
+    token: batcher((hashes: readonly string[]) => findTokens(database, hashes), {
+      ...grouped,
+      pace: { clock, everyMs: togetherMs, isBusy },
+    }),
     hasTenant: batcher((ids: readonly string[]) => database.asService((tx) => haveTenants(tx.last, ids)), grouped),
     isRemovedMember: batcher(
       (keys: readonly MemberKey[]) => database.asService((tx) => areRemoved(tx.last, keys)),

@@ -56,3 +56,59 @@ test('a run that answers too few results rejects all of them', async () => {
   const settled = await Promise.allSettled([run(1), run(2)])
   expect(settled.map((s) => s.status)).toEqual(['rejected', 'rejected'])
 })
+
+test('while it is busy batches keep their distance, and who comes after a pause waits for nobody', async () => {
+  let nowMs = 1_000
+  let isBusy = true
+  let timers: { atMs: number; run: () => void }[] = []
+  const clock = {
+    nowMs: () => nowMs,
+    after(delayMs: number, run: () => void) {
+      timers.push({ atMs: nowMs + delayMs, run })
+      return () => undefined
+    },
+  }
+  const goOn = async (toMs: number) => {
+    nowMs = toMs
+    const due = timers.filter(({ atMs }) => atMs <= toMs)
+    timers = timers.filter(({ atMs }) => atMs > toMs)
+    for (const { run } of due) run()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const batches: number[][] = []
+  const run = batcher<number, number>(
+    async (items) => {
+      batches.push([...items])
+      return items
+    },
+    { itemsMax: 10, waitingMax: 10, pace: { clock, everyMs: 8, isBusy: () => isBusy } },
+  )
+  const all = [run(1)]
+  await goOn(1_000)
+  expect(batches, 'the first one waits for nobody').toEqual([[1]])
+  all.push(run(2))
+  await goOn(1_002)
+  all.push(run(3))
+  await goOn(1_004)
+  expect(batches).toEqual([[1]])
+  await goOn(1_008)
+  expect(batches).toEqual([[1], [2, 3]])
+  await goOn(1_020)
+  all.push(run(4))
+  await goOn(1_020)
+  expect(batches, 'after a pause').toEqual([[1], [2, 3], [4]])
+  isBusy = false
+  all.push(run(5))
+  await goOn(1_021)
+  expect(batches.at(-1), 'not busy').toEqual([5])
+  isBusy = true
+  nowMs = 500
+  all.push(run(6))
+  await goOn(500)
+  expect(
+    timers.map(({ atMs }) => atMs),
+    'a clock that was set back',
+  ).toEqual([508])
+  await goOn(508)
+  expect(await Promise.all(all)).toEqual([1, 2, 3, 4, 5, 6])
+})

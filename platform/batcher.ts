@@ -2,6 +2,7 @@
  * Turns many single calls into few calls over many: everything asked while a batch is under way goes into the next.
  * That is group commit: alone a call waits for nobody, in a crowd one transaction carries them all.
  */
+import { type Clock, sleep } from './clock.ts'
 import { PlatformError } from './errors.ts'
 
 export type BatcherOptions = {
@@ -9,6 +10,11 @@ export type BatcherOptions = {
   itemsMax: number
   /** Items waiting; one more is refused with LOG_BUSY. */
   waitingMax: number
+  /**
+   * As long as it is busy, a batch begins no sooner than `everyMs` after the last one began, so that it is not all that come
+   * who come alone. Who comes after a longer pause waits for nobody.
+   */
+  pace?: { clock: Clock; everyMs: number; isBusy(): boolean }
 }
 
 /** `run` answers one result per item, in order; when it throws, every item of that batch is rejected with its error. */
@@ -18,11 +24,19 @@ export function batcher<Item, Result>(
 ): (item: Item) => Promise<Result> {
   type Waiting = { item: Item; resolve: (result: Result) => void; reject: (error: unknown) => void }
   const waiting: Waiting[] = []
+  const { pace } = options
   let isRunning = false
+  let beganMs = -Infinity
 
   async function drain(): Promise<void> {
     isRunning = true
     while (waiting.length > 0) {
+      if (pace?.isBusy()) {
+        const leftMs = beganMs + pace.everyMs - pace.clock.nowMs()
+        // A clock that was set back holds nobody up for longer.
+        if (leftMs > 0) await sleep(pace.clock, Math.min(leftMs, pace.everyMs))
+      }
+      if (pace) beganMs = pace.clock.nowMs()
       const batch = waiting.splice(0, options.itemsMax)
       try {
         const results = await run(batch.map((w) => w.item))

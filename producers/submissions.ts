@@ -70,27 +70,62 @@ export function submissionStore({
   database: Database
   vault: Pick<PayloadVault, 'store'>
 }): SubmissionStore {
+  type Wanted = Parameters<SubmissionStore['keep']>[0]
+  /** Whether some of the keys that came last stood for jobs already: retries come in crowds. */
+  let hadTaken = false
+
+  /** As a rule every key is new: then both statements go to the server together. Throws KeyTakenError otherwise, and keeps nothing. */
+  const keepNew = (wanted: Wanted): Promise<void> =>
+    database.asService(async (tx) => {
+      const inserting = insertSubmissions(
+        tx,
+        wanted.map(({ row }) => row),
+      )
+      const storing = vault.store(
+        tx,
+        wanted.map(({ payload }) => payload),
+      )
+      storing.catch(() => undefined) // What comes of the first counts.
+      if ((await inserting).length < wanted.length) throw new KeyTakenError()
+      await storing
+    })
+
+  const keepSome = (wanted: Wanted): ReturnType<SubmissionStore['keep']> =>
+    database.asService(async (tx) => {
+      const inserted = await insertSubmissions(
+        tx,
+        wanted.map(({ row }) => row),
+      )
+      const isNew = new Set(inserted.map(submissionText))
+      const fresh = wanted.filter(({ row }) => isNew.has(submissionText(row)))
+      const others = wanted.filter(({ row }) => !isNew.has(submissionText(row))).map(({ row }) => row)
+      // Only the payload of the row that won is kept: another body under the same key must not take its place.
+      await vault.store(
+        tx,
+        fresh.map(({ payload }) => payload),
+      )
+      hadTaken = others.length > 0
+      const existing = others.length === 0 ? [] : await readSubmissions(tx.last, others)
+      return { rows: [...existing, ...fresh.map(({ row }) => row)], isNew }
+    })
+
   return {
-    keep: (wanted) =>
-      database.asService(async (tx) => {
-        const inserted = await insertSubmissions(
-          tx,
-          wanted.map(({ row }) => row),
-        )
-        const isNew = new Set(inserted.map(submissionText))
-        const fresh = wanted.filter(({ row }) => isNew.has(submissionText(row)))
-        const others = wanted.filter(({ row }) => !isNew.has(submissionText(row))).map(({ row }) => row)
-        // Only the payload of the row that won is kept: another body under the same key must not take its place.
-        await vault.store(
-          tx,
-          fresh.map(({ payload }) => payload),
-        )
-        const existing = others.length === 0 ? [] : await readSubmissions(tx.last, others)
-        return { rows: [...existing, ...fresh.map(({ row }) => row)], isNew }
-      }),
+    async keep(wanted) {
+      if (hadTaken) return keepSome(wanted)
+      try {
+        await keepNew(wanted)
+        return { rows: wanted.map(({ row }) => row), isNew: new Set(wanted.map(({ row }) => submissionText(row))) }
+      } catch (error) {
+        if (!(error instanceof KeyTakenError)) throw error
+        return keepSome(wanted)
+      }
+    },
     markAppended: (keys, atMs) => database.asService((tx) => markAppended(tx.last, keys, atMs)),
   }
 }
+
+/** A key stands for a job already: nothing of this transaction may stay. */
+class KeyTakenError extends Error {}
 
 /** Inserts the rows whose key is new and answers which those are. Locks keys in one order, so doors never deadlock. */
 async function insertSubmissions(tx: Tx, rows: readonly SubmissionRow[]): Promise<SubmissionKey[]> {

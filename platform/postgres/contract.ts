@@ -192,6 +192,24 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
       })
     })
 
+    test('single statements of the service are transactions of their own, and whoever comes after is who it says', async () => {
+      const who = (tx: Tx) => tx.last.query<{ who: string }>('SELECT current_user AS who')
+      const asOwner = async () => (await database.asOwner(who)).rows[0]?.who
+      const owner = await asOwner()
+      const insert = "INSERT INTO note (tenant_id, id) VALUES ('single', $1)"
+      for (let id = 1; id <= 3; id++) {
+        expect((await database.asService(who)).rows).toEqual([{ who: 'pf3_service' }])
+        await database.asService((tx) => tx.last.query(insert, [id]))
+        await expect(database.asService((tx) => tx.last.query(insert, [id]))).rejects.toThrow(/duplicate key/)
+        expect((await database.asTenant('single', who)).rows).toEqual([{ who: 'pf3_tenant' }])
+        expect(await asOwner()).toBe(owner)
+        await expect(database.asOwner((tx) => tx.query('SELECT nonsense'))).rejects.toThrow(/nonsense/)
+        expect((await database.asService(who, { isDurable: false })).rows).toEqual([{ who: 'pf3_service' }])
+      }
+      expect(owner).not.toMatch(/^pf3_(service|tenant)$/)
+      expect(await idsAsTenant('single')).toEqual([1, 2, 3])
+    })
+
     test('the service sees all tenants, and neither role is an owner or a superuser', async () => {
       expect(await countAsService("tenant_id IN ('a', 'b')")).toBe(3n)
       await expect(database.asService((tx) => tx.query('DROP TABLE note'))).rejects.toThrow(/owner/)

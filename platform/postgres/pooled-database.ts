@@ -20,7 +20,7 @@ export type PoolOptions = {
   ownerStatementWaitMs: number
   /**
    * The connections are sessions of their own, as PostgreSQL's are and PGlite's are not: statements are prepared once in
-   * each, and a transaction does not wait for answers that it does not need.
+   * each, a transaction does not wait for answers that it does not need, and a session stays the service's once it was.
    */
   hasSessions: boolean
 }
@@ -31,6 +31,14 @@ export const poolDefaults = { connectWaitMs: 30_000, statementWaitMs: 60_000, ow
 const poolIdleMs = 30_000
 
 type Transaction = { isOpen: boolean }
+
+type Kind = {
+  as: 'tenant' | 'service' | 'owner'
+  begin: string
+  /** Where the session has the service's role already. */
+  beginServing: string
+  statementWaitMs: number
+}
 
 /** Connects lazily, with the first transaction. */
 export function pooledDatabase(options: PoolOptions): Database {
@@ -50,9 +58,28 @@ export function pooledDatabase(options: PoolOptions): Database {
   // A connection that breaks while idle is replaced by the next transaction; one in use reports to its user.
   pool.on('error', () => undefined)
   const running = new AsyncLocalStorage<Transaction>()
+  /** Connections whose session has the service's role: what one statement does there needs nothing around it. */
+  const serving = new WeakSet<pg.PoolClient>()
   let closing: Promise<void> | undefined
 
-  async function transact<T>(begin: string, query_timeout: number, run: (tx: Tx) => Promise<T>): Promise<T> {
+  const { statementWaitMs, ownerStatementWaitMs } = options
+  const kinds = {
+    service: { as: 'service', begin: beginAsService, beginServing: 'BEGIN', statementWaitMs },
+    notDurable: {
+      as: 'service',
+      begin: `${beginAsService}; ${withoutDisk}`,
+      beginServing: `BEGIN; ${withoutDisk}`,
+      statementWaitMs,
+    },
+    owner: { as: 'owner', begin: 'BEGIN', beginServing: 'BEGIN', statementWaitMs: ownerStatementWaitMs },
+  } satisfies Record<string, Kind>
+
+  function asTenant(tenantId: string): Kind {
+    const begin = `BEGIN; SET LOCAL ROLE ${tenantRole}; SET LOCAL pf3.tenant = ${pg.escapeLiteral(tenantId)}`
+    return { as: 'tenant', begin, beginServing: begin, statementWaitMs }
+  }
+
+  async function transact<T>(kind: Kind, run: (tx: Tx) => Promise<T>): Promise<T> {
     // With one connection the inner transaction would wait for the outer one for ever.
     if (running.getStore()?.isOpen)
       throw new PlatformError('INTERNAL', { problem: 'a transaction was begun inside another' })
@@ -78,7 +105,12 @@ export function pooledDatabase(options: PoolOptions): Database {
       try {
         // Without values the simple protocol is used, which takes several statements at once; the last one's result counts.
         const name = values === undefined ? undefined : nameOf(text)
-        const config = { text, query_timeout, ...(values && { values: [...values] }), ...(name && { name }) }
+        const config = {
+          text,
+          query_timeout: kind.statementWaitMs,
+          ...(values && { values: [...values] }),
+          ...(name && { name }),
+        }
         const answer: pg.QueryResult | pg.QueryResult[] = await corked(() => client.query(config))
         const last = Array.isArray(answer) ? answer.at(-1) : answer
         if (last === undefined) throw new PlatformError('INTERNAL', { problem: 'the database answered no result' })
@@ -97,15 +129,39 @@ export function pooledDatabase(options: PoolOptions): Database {
     }
 
     let before: Promise<unknown> = Promise.resolve()
+    let begun: Promise<pg.QueryResult> | undefined
     let committing: Promise<pg.QueryResult> | undefined
+    /** A single statement, which is a transaction by itself. */
+    let isAlone = false
+
+    /** Behind one another on one connection: a statement after a BEGIN that failed finds its transaction failed. */
+    function begin(): Promise<pg.QueryResult> {
+      begun ??= send('begin', serving.has(client) ? kind.beginServing : kind.begin)
+      begun.catch(() => undefined) // Whoever waits for the transaction is told.
+      return begun
+    }
+
+    /** Before it is released: who takes it next must know whose it is. */
+    async function serve(): Promise<void> {
+      await send('statement', `SET ROLE ${serviceRole}`).then(
+        () => serving.add(client),
+        () => undefined, // Each transaction takes the role for itself, as this one did.
+      )
+    }
 
     async function query<Row>(text: string, values: readonly unknown[] | undefined, isLast: boolean) {
+      if (transaction.isOpen) {
+        isAlone = isLast && !begun && kind === kinds.service && serving.has(client)
+        if (!isAlone) void begin()
+      }
       const sent = options.hasSessions ? sendInTurn(text, values) : before.then(() => sendInTurn(text, values))
       before = sent.catch(() => undefined)
       if (isLast && options.hasSessions && transaction.isOpen) {
         transaction.isOpen = false
-        committing = send('commit', 'COMMIT')
-        committing.catch(() => undefined) // Whoever waits for the transaction is told.
+        if (!isAlone) {
+          committing = send('commit', 'COMMIT')
+          committing.catch(() => undefined) // Whoever waits for the transaction is told.
+        }
       }
       const { rows, rowCount } = await sent
       return { rows: rows as Row[], rowCount: rowCount ?? 0 }
@@ -119,22 +175,22 @@ export function pooledDatabase(options: PoolOptions): Database {
     const tx: Tx = { query: (text, values) => query(text, values, false), last }
 
     try {
-      const begun = send('begin', begin)
-      // Behind one another on one connection: a statement after a BEGIN that failed finds its transaction failed.
-      if (options.hasSessions) begun.catch(() => undefined)
-      else await begun
+      if (kind.as === 'owner' && serving.delete(client)) await send('begin', 'RESET ROLE')
+      if (!options.hasSessions) await begin()
       const result = await running.run(transaction, () => run(tx))
       transaction.isOpen = false
+      if (isAlone || !begun) return result
       await begun
       const { command } = await (committing ?? send('commit', 'COMMIT'))
       // A statement failed and `run` went on as if nothing had happened: PostgreSQL then rolls back without an error.
       if (command !== 'COMMIT')
         throw new PlatformError('INTERNAL', { problem: 'the transaction had failed and was rolled back' })
+      if (kind.as === 'service' && options.hasSessions && !serving.has(client)) await serve()
       return result
     } catch (error) {
       transaction.isOpen = false
       await committing?.catch(() => undefined) // Of a statement that failed it was none.
-      if (!isBroken && !committing) await send('rollback', 'ROLLBACK').catch(() => (isBroken = true))
+      if (begun && !isBroken && !committing) await send('rollback', 'ROLLBACK').catch(() => (isBroken = true))
       throw error
     } finally {
       client.off('error', noteError)
@@ -143,10 +199,9 @@ export function pooledDatabase(options: PoolOptions): Database {
   }
 
   return {
-    asTenant: (tenantId, run) => transact(beginAsTenant(tenantId), options.statementWaitMs, run),
-    asService: (run, { isDurable = true } = {}) =>
-      transact(isDurable ? beginAsService : beginWithoutDisk, options.statementWaitMs, run),
-    asOwner: (run) => transact('BEGIN', options.ownerStatementWaitMs, run),
+    asTenant: (tenantId, run) => transact(asTenant(tenantId), run),
+    asService: (run, { isDurable = true } = {}) => transact(isDurable ? kinds.service : kinds.notDurable, run),
+    asOwner: (run) => transact(kinds.owner, run),
     close: () => (closing ??= pool.end()),
   }
 }
@@ -166,10 +221,8 @@ function statementNames(): (text: string) => string | undefined {
   }
 }
 
+const withoutDisk = 'SET LOCAL synchronous_commit = off'
 const beginAsService = `BEGIN; SET LOCAL ROLE ${serviceRole}`
-const beginWithoutDisk = `${beginAsService}; SET LOCAL synchronous_commit = off`
-const beginAsTenant = (tenantId: string): string =>
-  `BEGIN; SET LOCAL ROLE ${tenantRole}; SET LOCAL pf3.tenant = ${pg.escapeLiteral(tenantId)}`
 
 const int8 = 20
 const int8Array = 1016
@@ -189,8 +242,8 @@ const bigintArray = (text: string): (bigint | null)[] =>
         .split(',')
         .map((item) => (item === 'NULL' ? null : BigInt(item)))
 
-/** Classes of SQLSTATE in which the server says that the connection is of no use. */
-const unavailableStates = /^(08|57P0|53300)/
+/** Where the server says that the connection, or for now the whole server, is of no use: also full, out of memory, or read-only. */
+const unavailableStates = /^(08|25006|53|57P0)/
 
 function isConnectionFailure(error: unknown): boolean {
   if (!(error instanceof Error)) return false

@@ -38,10 +38,54 @@ test('a connection that is cut in a transaction is DATABASE_UNAVAILABLE, nothing
   await database.close()
 })
 
+test('a single statement of the service takes one statement, and a second one is refused', async () => {
+  const database = await openPostgres({ url: fresh.url, poolMax: 1 })
+  await database.asOwner((tx) => tx.query('CREATE TABLE alone (n int); GRANT ALL ON alone TO pf3_service'))
+  const insert = (n: number) => database.asService((tx) => tx.last.query('INSERT INTO alone VALUES ($1)', [n]))
+  await insert(1) // From here on the connection is the service's.
+  const isOneStatement = 'SELECT statement_timestamp() = transaction_timestamp() AS alone, current_user AS who'
+  for (const run of [() => insert(2), () => insert(3)]) {
+    await run()
+    const { rows } = await database.asService((tx) => tx.last.query(isOneStatement))
+    expect(rows).toEqual([{ alone: true, who: 'pf3_service' }])
+  }
+  const second = database.asService(async (tx) => {
+    await tx.last.query('INSERT INTO alone VALUES (4)')
+    await tx.query('INSERT INTO alone VALUES (5)')
+  })
+  await expect(second).rejects.toMatchObject({ code: 'INTERNAL' })
+  const { rows } = await database.asService((tx) => tx.query('SELECT n FROM alone ORDER BY n'))
+  expect(rows).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }, { n: 4 }])
+  await database.close()
+})
+
 test('what is durable waits for the disk', async () => {
   const database = await openPostgres({ url: fresh.url, poolMax: 1 })
   const setting = "SELECT current_setting('synchronous_commit') AS waits"
   expect((await database.asService((tx) => tx.query(setting))).rows).toEqual([{ waits: 'on' }])
+  await database.close()
+})
+
+test('a server that takes no writes for now is DATABASE_UNAVAILABLE, and good again when it does', async () => {
+  const database = await openPostgres({ url: fresh.url, poolMax: 1 })
+  const admin = new pg.Client({ connectionString: fresh.adminUrl })
+  await admin.connect()
+  await database.asOwner((tx) => tx.query('CREATE TABLE full_up (n int); GRANT ALL ON full_up TO pf3_service'))
+  const insert = () => database.asService((tx) => tx.last.query('INSERT INTO full_up VALUES (1)'))
+  await insert()
+  await admin.query(`ALTER DATABASE ${new URL(fresh.url).pathname.slice(1)} SET default_transaction_read_only = on`)
+  await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [
+    new URL(fresh.url).username,
+  ])
+  await expect
+    .poll(() => insert().catch((error: unknown) => error))
+    .toMatchObject({
+      code: 'DATABASE_UNAVAILABLE',
+      cause: { code: '25006' },
+    })
+  await admin.query(`ALTER DATABASE ${new URL(fresh.url).pathname.slice(1)} RESET default_transaction_read_only`)
+  await insert()
+  await admin.end()
   await database.close()
 })
 
