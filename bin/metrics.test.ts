@@ -1,4 +1,7 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { apiMetrics } from '../api/metrics.ts'
 import type { OwnerHealth } from '../processors/index.ts'
 import { metricsRegistry } from './metrics.ts'
 
@@ -45,4 +48,29 @@ test('where processes share the partitions it shows what waits in all of them, a
   expect(await rowsWith(async () => [[0, 5] as const, [1, 9] as const])).toEqual(all)
   expect(await rowsWith(() => Promise.reject(new Error('no broker')))).toEqual([])
   expect(await rowsWith(() => new Promise<never>(() => {}))).toEqual([])
+})
+
+type Described = { name: string; help: string; type: string; labelNames: string[] }
+
+test('the documented metrics are those of the code (UPDATE_DOCS=1 writes them)', async () => {
+  const registry = metricsRegistry({
+    owners: () => [owner(0)],
+    intakeEnd: async () => 15n,
+    views: () => [],
+    redis: () => ({ state: 'up' }) as never,
+    watches: (['postgres', 'registry'] as const).map((name) => ({ name, isUp: () => true, stop: async () => {} })),
+  })
+  apiMetrics(registry)
+  const own = registry.getMetricsAsArray().filter(({ name }) => name.startsWith('pf3_'))
+  const rows = own.map((metric) => {
+    const { name, help, type, labelNames } = metric as unknown as Described
+    return `| \`${name}\` | ${type} | ${labelNames.map((label) => `\`${label}\``).join(', ')} | ${help} |`
+  })
+  const page = join(import.meta.dirname, '../docs/reference/metrics.md')
+  const start = '<!-- table -->\n'
+  const text = readFileSync(page, 'utf8')
+  const table = ['| metric | type | labels | means |', '| --- | --- | --- | --- |', ...rows.sort()].join('\n')
+  const wanted = `${text.slice(0, text.indexOf(start) + start.length)}${table}\n`
+  if (process.env['UPDATE_DOCS'] === '1') writeFileSync(page, wanted)
+  else expect(text).toBe(wanted)
 })

@@ -68,7 +68,7 @@ export const options = [
     fallback: null,
     form: 'secret',
     means:
-      'A PostgreSQL server for log and views instead of the built-in one; survives the loss of power as far as that server does. Outside loopback with `sslmode=verify-full` (TLS 1.3), and `sslrootcert=<file>` for an authority of your own.',
+      'A PostgreSQL server (15 or later) for log and views instead of the built-in one, with a user that owns the database and may create roles, or is in `pf3_tenant` and `pf3_service` already; survives the loss of power as far as that server does. Outside loopback with `sslmode=verify-full` (TLS 1.3), and `sslrootcert=<file>` for an authority of your own.',
   },
   {
     name: 'PF3_KAFKA_BROKERS',
@@ -137,7 +137,7 @@ export const options = [
     fallback: null,
     form: 'secret',
     means:
-      'A Redis server that processes tell each other by what has become readable, and count limits in; without it, or while it is away, they [go on](../reliability.md#what-goes-on-without-a-part). `redis://` on loopback, elsewhere `rediss://` (TLS 1.3).',
+      'A Redis server (6 or later) that processes tell each other by what has become readable, and count limits in; without it, or while it is away, they [go on](../reliability.md#what-goes-on-without-a-part). `redis://` on loopback, elsewhere `rediss://` (TLS 1.3).',
   },
   {
     name: 'PF3_REDIS_CA_FILE',

@@ -517,7 +517,7 @@ export type AttemptFailedBody = {
 export type AttemptFailed = FactHeader & AttemptFailedBody
 
 export type AttemptStartedKeyOwner = 'platform' | 'tenant' | 'ancestor' | 'unknown'
-/** A call to a provider is about to leave; written before it does. */
+/** A call to a provider. One to a remote provider leaves only after this is committed; a local engine may begin before. */
 export type AttemptStartedBody = {
   type: 'AttemptStarted'
   /** Job it is about. */
