@@ -36,10 +36,10 @@ export type OwnerRole = {
   stop(): Promise<void>
 }
 
-/** Partitions of a process that decide and commit at the same time: measured, three and more make smaller batches and fewer jobs. */
-const deciding = 2
-/** A partition whose broker is slow delays the others by no more than this. */
-const turnWaitMsMax = 25
+/** Partitions of a process that decide and commit at the same time: measured, more of them make smaller batches and fewer jobs. */
+const deciding = 1
+/** A partition whose broker is slow delays the others by no more than this; less was measured, too, and ended most turns early. */
+const turnWaitMsMax = 60
 
 /**
  * Joins the sharing of partitions and answers at once; `isReady` tells when all of them are restored.
