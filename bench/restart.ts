@@ -11,7 +11,7 @@ const historyJobs = 20_000
 export const restart: Bench = {
   about: `From kill -9 of the only process to the end of the first job after it, with ${historyJobs} jobs of history: with the last snapshot, and with none, when the owner folds every fact there is.`,
   limits:
-    'Includes the start of the process, about a second, and the wait until the group gives the partitions of the dead process to the new one. All jobs are of one tenant.',
+    'Includes the start of the process, more than half a second, and the wait until the group gives the partitions of the dead process to the new one. All jobs are of one tenant.',
   run: ({ rounds, brokerCount }) =>
     onKafka({ brokerCount, connectionsMax: 2 * inFlight }, async ({ stack, client, token, crash, setting }) => {
       const pool = new Pool({ connectionString: stack.environment.PF3_POSTGRES_URL, max: 1 })

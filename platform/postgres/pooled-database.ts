@@ -175,7 +175,12 @@ export function pooledDatabase(options: PoolOptions): Database {
     const tx: Tx = { query: (text, values) => query(text, values, false), last }
 
     try {
-      if (kind.as === 'owner' && serving.delete(client)) await send('begin', 'RESET ROLE')
+      if (kind.as === 'owner' && serving.delete(client)) {
+        await send('begin', 'RESET ROLE').catch((error: unknown) => {
+          isBroken = true // Whose it is now nobody knows.
+          throw error
+        })
+      }
       if (!options.hasSessions) await begin()
       const result = await running.run(transaction, () => run(tx))
       transaction.isOpen = false
