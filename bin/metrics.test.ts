@@ -50,21 +50,20 @@ test('where processes share the partitions it shows what waits in all of them, a
   expect(await rowsWith(() => new Promise<never>(() => {}))).toEqual([])
 })
 
-type Described = { name: string; help: string; type: string; labelNames: string[] }
-
 test('the documented metrics are those of the code (UPDATE_DOCS=1 writes them)', async () => {
   const registry = metricsRegistry({
     owners: () => [owner(0)],
     intakeEnd: async () => 15n,
     views: () => [],
-    redis: () => ({ state: 'up' }) as never,
+    redis: () => ({ state: 'up', sinceMs: 0 }),
     watches: (['postgres', 'registry'] as const).map((name) => ({ name, isUp: () => true, stop: async () => {} })),
   })
   apiMetrics(registry)
   const own = registry.getMetricsAsArray().filter(({ name }) => name.startsWith('pf3_'))
   const rows = own.map((metric) => {
-    const { name, help, type, labelNames } = metric as unknown as Described
-    return `| \`${name}\` | ${type} | ${labelNames.map((label) => `\`${label}\``).join(', ')} | ${help} |`
+    const { name, help, type } = metric
+    const labels = 'labelNames' in metric && Array.isArray(metric.labelNames) ? metric.labelNames : []
+    return `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`
   })
   const page = join(import.meta.dirname, '../docs/reference/metrics.md')
   const start = '<!-- table -->\n'

@@ -235,7 +235,9 @@ describe('a platform admin in a tenant', () => {
   const because = (why: string) => ({ headers: { 'X-PF3-Justification': why } })
 
   test('is refused everywhere without a reason, and leaves no trace', async () => {
-    const before = (await factsOf('client-1')).length
+    // Not what the owner does by itself, such as telling ancestors of jobs of the tests before.
+    const asked = async () => (await factsOf('client-1')).filter(({ actor }) => actor !== 'owner').length
+    const before = await asked()
     for (const row of matrix.filter(([, path, allowed]) => path.includes('/client-1') && allowed.includes('p'))) {
       const [method, path, allowed] = row
       const isOf = (what: string) => path.includes(`/${what}`)
@@ -246,7 +248,7 @@ describe('a platform admin in a tenant', () => {
     ;(await unjustified().get('/v1/tenants?parentId=partner-1')).problem(403, 'JUSTIFICATION_REQUIRED')
     const tenant = { level: 'merchant', parentId: 'client-1', name: 'x', currency: 'USD', timeZone: 'UTC' }
     ;(await unjustified().post('/v1/tenants', tenant)).problem(403, 'JUSTIFICATION_REQUIRED')
-    expect((await factsOf('client-1')).length).toBe(before)
+    expect(await asked()).toBe(before)
   })
 
   test.each([
