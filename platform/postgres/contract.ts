@@ -249,6 +249,8 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
       })
       await expect(attempt).rejects.toMatchObject({ code: 'INTERNAL' })
       expect(await countAsService('id = 51')).toBe(0n)
+      const alone = database.asService((tx) => tx.last.query('SELECT nonsense').catch(() => undefined))
+      await expect(alone).rejects.toMatchObject({ code: 'INTERNAL' })
     })
 
     test('a transaction inside another is refused instead of waiting for ever', async () => {

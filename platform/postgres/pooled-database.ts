@@ -133,6 +133,9 @@ export function pooledDatabase(options: PoolOptions): Database {
     let committing: Promise<pg.QueryResult> | undefined
     /** A single statement, which is a transaction by itself. */
     let isAlone = false
+    let hasFailed = false
+    const rolledBack = () =>
+      new PlatformError('INTERNAL', { problem: 'the transaction had failed and was rolled back' })
 
     /** Behind one another on one connection: a statement after a BEGIN that failed finds its transaction failed. */
     function begin(): Promise<pg.QueryResult> {
@@ -155,7 +158,9 @@ export function pooledDatabase(options: PoolOptions): Database {
         if (!isAlone) void begin()
       }
       const sent = options.hasSessions ? sendInTurn(text, values) : before.then(() => sendInTurn(text, values))
-      before = sent.catch(() => undefined)
+      before = sent.catch(() => {
+        hasFailed = true
+      })
       if (isLast && options.hasSessions && transaction.isOpen) {
         transaction.isOpen = false
         if (!isAlone) {
@@ -184,12 +189,12 @@ export function pooledDatabase(options: PoolOptions): Database {
       if (!options.hasSessions) await begin()
       const result = await running.run(transaction, () => run(tx))
       transaction.isOpen = false
+      if (isAlone && hasFailed) throw rolledBack()
       if (isAlone || !begun) return result
       await begun
       const { command } = await (committing ?? send('commit', 'COMMIT'))
       // A statement failed and `run` went on as if nothing had happened: PostgreSQL then rolls back without an error.
-      if (command !== 'COMMIT')
-        throw new PlatformError('INTERNAL', { problem: 'the transaction had failed and was rolled back' })
+      if (command !== 'COMMIT') throw rolledBack()
       if (kind.as === 'service' && options.hasSessions && !serving.has(client)) await serve()
       return result
     } catch (error) {
