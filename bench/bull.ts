@@ -1,7 +1,9 @@
 /** BullMQ as what PF-3 is compared with: a queue whose jobs do nothing, and one whose worker writes a job and a ledger row. */
 import { Redis } from 'ioredis'
 import { Pool } from 'pg'
+import { inParallel } from '../bin/demo/api-client.ts'
 import { bullMq, redisAt } from './peers.ts'
+import { jobBody } from './work.ts'
 
 export type Bull = {
   /** Resolves when the job has ended. */
@@ -57,6 +59,22 @@ export async function openBull(redisUrl: string, postgresUrl: string, inFlight: 
     },
   }
 }
+
+/** Jobs a second with `callers` who each wait for theirs; in the queue of empty jobs they have priorities. */
+export async function bullJobsPerS(
+  bull: Bull,
+  queue: BullQueue,
+  { name, jobs, callers }: { name: string; jobs: number; callers: number },
+): Promise<number> {
+  const since = performance.now()
+  await inParallel(Array(jobs).keys(), callers, (index) =>
+    bull.run(queue, `${name}-${index}`, jobBody(index), priorityOf(queue, index)),
+  )
+  return (jobs * 1_000) / (performance.now() - since)
+}
+
+export const priorityOf = (queue: BullQueue, index: number): number | undefined =>
+  queue === 'empty' ? 1 + (index % 3) : undefined
 
 async function writeRows(pool: Pool, id: string | undefined): Promise<void> {
   const client = await pool.connect()

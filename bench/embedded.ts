@@ -1,12 +1,16 @@
-/** What the embedded profile does on this machine, with nothing beside it: there is no such product to put there. */
+/** What the embedded profile does on this machine, and beside its throughput a queue with a database, which are two servers. */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Pool } from 'pg'
 import { type ApiClient, apiClient, inParallel } from '../bin/demo/api-client.ts'
 import { quantile } from '../bin/demo/fairness.ts'
 import { jobClient, type WantedJob } from '../bin/demo/job-client.ts'
 import { type ServiceProcess, startServiceProcess } from '../bin/demo/service-process.ts'
+import { startPostgres } from '../tests/postgres/start-postgres.ts'
+import { startRedis } from '../tests/stack/redis.ts'
+import { type BullQueue, bullJobsPerS, bullTablesSql, openBull } from './bull.ts'
 import type { Bench, Row } from './report.ts'
 import { benchTenant, jobsOneByOne, wantedJobs } from './work.ts'
 
@@ -18,7 +22,8 @@ const jobsPerRound = 2_000
 export const embedded: Bench = {
   about:
     'The embedded profile from outside: how long a start takes, from submission to end of one job, and how many jobs a second go the whole way from the door to the ledger.',
-  limits: 'PGlite without fsync, one connection for everything: its limit is the figure.',
+  limits:
+    'PGlite without fsync, one connection for everything: its limit is the figure. BullMQ, as in [pipeline](#pipeline), has a Redis with an append-only file and a PostgreSQL that waits for the disk; it is added to and waited for without HTTP, while PF-3 stands still.',
   run: async ({ rounds }) => ({ rows: await measure(rounds), setting: `PGlite ${await pgliteVersion()}, one process` }),
 }
 
@@ -33,6 +38,9 @@ async function measure(rounds: number): Promise<Row[]> {
     row.ours.push(value)
     rows.set(what, row)
   }
+  const ledger = besides('BullMQ with a job row and a ledger row in PostgreSQL', '≥ 1.5×')
+  const empty = besides('BullMQ, empty jobs with priorities', '≥ 0.5×')
+  const peers = await openPeers()
   for (let round = 0; round < rounds; round++) {
     const dataDir = await mkdtemp(join(tmpdir(), 'pf3-bench-'))
     let service: ServiceProcess | undefined
@@ -44,18 +52,55 @@ async function measure(rounds: number): Promise<Row[]> {
       note('ready, warm (same data directory)', 'ms', service.readyMs)
       const { url } = service
       const client = apiClient(() => url, atOnceMax * 2)
-      await underLoad(client, note)
+      const own = await underLoad(client, note)
       client.close()
       await service.stop()
+      for (const [queue, row] of Object.entries({ ledger, empty })) {
+        row.ours.push(own)
+        row.beside?.rounds.push(await peers.jobsPerS(queue === 'ledger' ? 'ledger' : 'empty', round))
+      }
     } finally {
       await service?.kill()
       await rm(dataDir, { recursive: true, force: true })
     }
   }
-  return [...rows.values()]
+  await peers.stop()
+  return [...rows.values(), ledger, empty]
 }
 
-async function underLoad(client: ApiClient, note: Note): Promise<void> {
+const besides = (name: string, aim: string): Row => ({
+  what: `the same ${atOnceMax}, beside a queue`,
+  unit: 'jobs/s',
+  ours: [],
+  beside: { name, rounds: [] },
+  aim,
+})
+
+async function openPeers() {
+  const dir = await mkdtemp(join(tmpdir(), 'pf3-bench-peers-'))
+  const [redis, postgres] = [await startRedis({ dir }), await startPostgres()]
+  const pool = new Pool({ connectionString: postgres.url, max: 1 })
+  await pool.query(bullTablesSql)
+  await pool.end()
+  return {
+    async jobsPerS(queue: BullQueue, round: number): Promise<number> {
+      const bull = await openBull(redis.url, postgres.url, atOnceMax)
+      try {
+        return await bullJobsPerS(bull, queue, { name: `${queue}-${round}`, jobs: jobsPerRound, callers: atOnceMax })
+      } finally {
+        await bull.close()
+      }
+    },
+    async stop() {
+      await redis.stop()
+      await postgres.stop()
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Jobs a second of callers who wait. */
+async function underLoad(client: ApiClient, note: Note): Promise<number> {
   const token = await benchTenant(client, rootToken)
   const all = jobClient(client)
   await jobsOneByOne(all, token, 'warm-up', warmUpJobs)
@@ -64,11 +109,8 @@ async function underLoad(client: ApiClient, note: Note): Promise<void> {
   note('submission to end of one job, idle, 99 of 100 within', 'ms', quantile(latencies, 0.99))
   const since = performance.now()
   await inParallel(wantedJobs(token, 'flood', jobsPerRound), atOnceMax, async (wanted) => void (await all.run(wanted)))
-  note(
-    `jobs a second, ${atOnceMax} connections that wait for each end`,
-    'jobs/s',
-    (jobsPerRound * 1_000) / (performance.now() - since),
-  )
+  const waited = (jobsPerRound * 1_000) / (performance.now() - since)
+  note(`jobs a second, ${atOnceMax} connections that wait for each end`, 'jobs/s', waited)
   const queuedSince = performance.now()
   const taken: { wanted: WantedJob; id: string }[] = []
   await inParallel(wantedJobs(token, 'queue', jobsPerRound), atOnceMax, async (wanted) => {
@@ -85,6 +127,7 @@ async function underLoad(client: ApiClient, note: Note): Promise<void> {
     'jobs/s',
     (jobsPerRound * 1_000) / (performance.now() - queuedSince),
   )
+  return waited
 }
 
 async function pgliteVersion(): Promise<string> {

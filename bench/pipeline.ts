@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { Pool } from 'pg'
 import { apiClient, inParallel } from '../bin/demo/api-client.ts'
 import { producerSettings } from '../platform/log/kafka/client.ts'
-import { type Bull, type BullQueue, bullTablesSql, openBull } from './bull.ts'
+import { type Bull, type BullQueue, bullJobsPerS, bullTablesSql, openBull, priorityOf } from './bull.ts'
 import { makeTopics, type OnKafka, onKafka } from './on-kafka.ts'
 import type { Bench, Row } from './report.ts'
 import { jobBody, jobsInBatches, jobsTogether } from './work.ts'
@@ -106,13 +106,7 @@ async function openPeers({ stack, kafka }: OnKafka) {
       return perS(recordsPerRound, since) / recordsPerJob
     },
     bullJobs: (queue: BullQueue, round: number): Promise<number> =>
-      withBull(callers, async (bull) => {
-        const since = performance.now()
-        await inParallel(Array(jobsPerRound).keys(), callers, (index) =>
-          bull.run(queue, `one-${round}-${index}`, jobBody(index), priorityOf(queue, index)),
-        )
-        return perS(jobsPerRound, since)
-      }),
+      withBull(callers, (bull) => bullJobsPerS(bull, queue, { name: `one-${round}`, jobs: jobsPerRound, callers })),
     bullBatches: (queue: BullQueue, round: number): Promise<number> =>
       withBull(batched.inFlight, async (bull) => {
         const { batchSize, inFlight } = batched
@@ -154,6 +148,3 @@ async function openPeers({ stack, kafka }: OnKafka) {
     close: () => producer.disconnect(),
   }
 }
-
-const priorityOf = (queue: BullQueue, index: number): number | undefined =>
-  queue === 'empty' ? 1 + (index % 3) : undefined
