@@ -412,7 +412,6 @@ export function session(
     for (const outcome of outcomes.splice(0)) decideOne(outcome)
     await commit()
     await keepSnapshot()
-    await tenure.release()
   }
 
   function end(): void {

@@ -213,5 +213,3 @@ const fromRow = (row: TableRow): SubmissionRow => ({
   request: row.request,
   createdAtMs: Number(row.created_at_ms),
 })
-
-// The driver takes a Buffer in an array for bytes, but any other Uint8Array for an object.

@@ -153,10 +153,9 @@ async function withJobs(
     const found = 'id' in result ? jobs.get(result.id) : undefined
     if (!found) return result
     const hasResult = found.kind === 'job' && found.job.resultRef !== null
-    const leftOut: BatchResult = { ...result, job: toApiFoundJob(found), isResultLeftOut: true }
-    if (hasResult && bytes > resultBytesMax) return leftOut
-    const whole = await withResult(found, tenantId, parts).catch(ifPassing(undefined))
-    if (!whole) return leftOut
+    const isFull = hasResult && bytes > resultBytesMax
+    const whole = isFull ? undefined : await withResult(found, tenantId, parts).catch(ifPassing(undefined))
+    if (!whole) return { ...result, job: toApiFoundJob(found), isResultLeftOut: true }
     bytes += whole.resultBytes
     return { ...result, job: whole.job }
   }

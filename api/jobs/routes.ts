@@ -53,8 +53,8 @@ export const jobRoutes: readonly Route[] = [
       const found = await awaitEnd({ tenantId, jobId }, waitMs, { gone, rest }, parts, async () => ({
         mayBeThere: !(await submit()).isNew,
       }))
-      const early = { status: 202 as const, body: earlyJob(jobId, job, parts) }
-      return found ? toJobReply(found, tenantId, parts).catch(ifPassing(early)) : early
+      const reply = found && (await toJobReply(found, tenantId, parts).catch(ifPassing(undefined)))
+      return reply ?? { status: 202, body: earlyJob(jobId, job, parts) }
     },
   }),
   route({

@@ -32,13 +32,8 @@ const poolIdleMs = 30_000
 
 type Transaction = { isOpen: boolean }
 
-type Kind = {
-  as: 'tenant' | 'service' | 'owner'
-  begin: string
-  /** Where the session has the service's role already. */
-  beginServing: string
-  statementWaitMs: number
-}
+/** `settings`: what follows BEGIN. */
+type Kind = { as: 'tenant' | 'service' | 'owner'; settings: string; statementWaitMs: number }
 
 /** Connects lazily, with the first transaction. */
 export function pooledDatabase(options: PoolOptions): Database {
@@ -64,20 +59,16 @@ export function pooledDatabase(options: PoolOptions): Database {
 
   const { statementWaitMs, ownerStatementWaitMs } = options
   const kinds = {
-    service: { as: 'service', begin: beginAsService, beginServing: 'BEGIN', statementWaitMs },
-    notDurable: {
-      as: 'service',
-      begin: `${beginAsService}; ${withoutDisk}`,
-      beginServing: `BEGIN; ${withoutDisk}`,
-      statementWaitMs,
-    },
-    owner: { as: 'owner', begin: 'BEGIN', beginServing: 'BEGIN', statementWaitMs: ownerStatementWaitMs },
+    service: { as: 'service', settings: '', statementWaitMs },
+    notDurable: { as: 'service', settings: '; SET LOCAL synchronous_commit = off', statementWaitMs },
+    owner: { as: 'owner', settings: '', statementWaitMs: ownerStatementWaitMs },
   } satisfies Record<string, Kind>
 
-  function asTenant(tenantId: string): Kind {
-    const begin = `BEGIN; SET LOCAL ROLE ${tenantRole}; SET LOCAL pf3.tenant = ${pg.escapeLiteral(tenantId)}`
-    return { as: 'tenant', begin, beginServing: begin, statementWaitMs }
-  }
+  const asTenant = (tenantId: string): Kind => ({
+    as: 'tenant',
+    settings: `; SET LOCAL ROLE ${tenantRole}; SET LOCAL pf3.tenant = ${pg.escapeLiteral(tenantId)}`,
+    statementWaitMs,
+  })
 
   async function transact<T>(kind: Kind, run: (tx: Tx) => Promise<T>): Promise<T> {
     // With one connection the inner transaction would wait for the outer one for ever.
@@ -139,7 +130,8 @@ export function pooledDatabase(options: PoolOptions): Database {
 
     /** Behind one another on one connection: a statement after a BEGIN that failed finds its transaction failed. */
     function begin(): Promise<pg.QueryResult> {
-      begun ??= send('begin', serving.has(client) ? kind.beginServing : kind.begin)
+      const role = kind.as === 'service' && !serving.has(client) ? `; SET LOCAL ROLE ${serviceRole}` : ''
+      begun ??= send('begin', `BEGIN${role}${kind.settings}`)
       begun.catch(() => undefined) // Whoever waits for the transaction is told.
       return begun
     }
@@ -230,9 +222,6 @@ function statementNames(): (text: string) => string | undefined {
     return name
   }
 }
-
-const withoutDisk = 'SET LOCAL synchronous_commit = off'
-const beginAsService = `BEGIN; SET LOCAL ROLE ${serviceRole}`
 
 const int8 = 20
 const int8Array = 1016
