@@ -16,7 +16,7 @@ export type BullQueue = 'ledger' | 'empty'
 
 const connectionsMax = 20
 
-export const bullTablesSql = `
+const tablesSql = `
 CREATE TABLE peer_job (id text PRIMARY KEY, state text, result jsonb);
 CREATE TABLE peer_ledger (id bigserial PRIMARY KEY, job text REFERENCES peer_job, pico numeric)`
 
@@ -57,6 +57,21 @@ export async function openBull(redisUrl: string, postgresUrl: string, inFlight: 
       await Promise.all([...Object.values(events), ...Object.values(queues)].map((one) => one.close()))
       await pool.end()
     },
+  }
+}
+
+/** Makes the tables; the answer opens a BullMQ for as long as it is used, so that workers that nobody needs take nothing away. */
+export async function bullOn(redisUrl: string, postgresUrl: string) {
+  const pool = new Pool({ connectionString: postgresUrl, max: 1 })
+  await pool.query(tablesSql)
+  await pool.end()
+  return async <Result>(inFlight: number, use: (bull: Bull) => Promise<Result>): Promise<Result> => {
+    const bull = await openBull(redisUrl, postgresUrl, inFlight)
+    try {
+      return await use(bull)
+    } finally {
+      await bull.close()
+    }
   }
 }
 

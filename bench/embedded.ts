@@ -3,14 +3,13 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Pool } from 'pg'
 import { type ApiClient, apiClient, inParallel } from '../bin/demo/api-client.ts'
 import { quantile } from '../bin/demo/fairness.ts'
 import { jobClient, type WantedJob } from '../bin/demo/job-client.ts'
 import { type ServiceProcess, startServiceProcess } from '../bin/demo/service-process.ts'
 import { startPostgres } from '../tests/postgres/start-postgres.ts'
 import { startRedis } from '../tests/stack/redis.ts'
-import { type BullQueue, bullJobsPerS, bullTablesSql, openBull } from './bull.ts'
+import { type BullQueue, bullJobsPerS, bullOn } from './bull.ts'
 import type { Bench, Row } from './report.ts'
 import { benchTenant, jobsOneByOne, wantedJobs } from './work.ts'
 
@@ -24,23 +23,31 @@ export const embedded: Bench = {
     'The embedded profile from outside: how long a start takes, from submission to end of one job, and how many jobs a second go the whole way from the door to the ledger.',
   limits:
     'PGlite without fsync, one connection for everything: its limit is the figure. BullMQ, as in [pipeline](#pipeline), has a Redis with an append-only file and a PostgreSQL that waits for the disk; it is added to and waited for without HTTP, while PF-3 stands still.',
-  run: async ({ rounds }) => ({ rows: await measure(rounds), setting: `PGlite ${await pgliteVersion()}, one process` }),
+  async run({ rounds }) {
+    const peers = await openPeers()
+    try {
+      return { rows: await measure(rounds, peers), setting: `PGlite ${await pgliteVersion()}, one process` }
+    } finally {
+      await peers.stop()
+    }
+  },
 }
 
 const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
 
 type Note = (what: string, unit: Row['unit'], value: number, aim?: string) => void
 
-async function measure(rounds: number): Promise<Row[]> {
+async function measure(rounds: number, peers: Peers): Promise<Row[]> {
   const rows = new Map<string, Row>()
   const note: Note = (what, unit, value, aim) => {
     const row = rows.get(what) ?? { what, unit, ours: [], ...(aim !== undefined && { aim }) }
     row.ours.push(value)
     rows.set(what, row)
   }
-  const ledger = besides('BullMQ with a job row and a ledger row in PostgreSQL', '≥ 1.5×')
-  const empty = besides('BullMQ, empty jobs with priorities', '≥ 0.5×')
-  const peers = await openPeers()
+  const besideQueue = {
+    ledger: besides('BullMQ with a job row and a ledger row in PostgreSQL', '≥ 1.5×'),
+    empty: besides('BullMQ, empty jobs with priorities', '≥ 0.5×'),
+  }
   for (let round = 0; round < rounds; round++) {
     const dataDir = await mkdtemp(join(tmpdir(), 'pf3-bench-'))
     let service: ServiceProcess | undefined
@@ -55,17 +62,16 @@ async function measure(rounds: number): Promise<Row[]> {
       const own = await underLoad(client, note)
       client.close()
       await service.stop()
-      for (const [queue, row] of Object.entries({ ledger, empty })) {
-        row.ours.push(own)
-        row.beside?.rounds.push(await peers.jobsPerS(queue === 'ledger' ? 'ledger' : 'empty', round))
+      for (const queue of ['ledger', 'empty'] satisfies BullQueue[]) {
+        besideQueue[queue].ours.push(own)
+        besideQueue[queue].beside?.rounds.push(await peers.jobsPerS(queue, round))
       }
     } finally {
       await service?.kill()
       await rm(dataDir, { recursive: true, force: true })
     }
   }
-  await peers.stop()
-  return [...rows.values(), ledger, empty]
+  return [...rows.values(), besideQueue.ledger, besideQueue.empty]
 }
 
 const besides = (name: string, aim: string): Row => ({
@@ -76,21 +82,17 @@ const besides = (name: string, aim: string): Row => ({
   aim,
 })
 
+type Peers = Awaited<ReturnType<typeof openPeers>>
+
 async function openPeers() {
   const dir = await mkdtemp(join(tmpdir(), 'pf3-bench-peers-'))
   const [redis, postgres] = [await startRedis({ dir }), await startPostgres()]
-  const pool = new Pool({ connectionString: postgres.url, max: 1 })
-  await pool.query(bullTablesSql)
-  await pool.end()
+  const withBull = await bullOn(redis.url, postgres.url)
   return {
-    async jobsPerS(queue: BullQueue, round: number): Promise<number> {
-      const bull = await openBull(redis.url, postgres.url, atOnceMax)
-      try {
-        return await bullJobsPerS(bull, queue, { name: `${queue}-${round}`, jobs: jobsPerRound, callers: atOnceMax })
-      } finally {
-        await bull.close()
-      }
-    },
+    jobsPerS: (queue: BullQueue, round: number): Promise<number> =>
+      withBull(atOnceMax, (bull) =>
+        bullJobsPerS(bull, queue, { name: `${queue}-${round}`, jobs: jobsPerRound, callers: atOnceMax }),
+      ),
     async stop() {
       await redis.stop()
       await postgres.stop()

@@ -2,10 +2,9 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { Pool } from 'pg'
 import { apiClient, inParallel } from '../bin/demo/api-client.ts'
 import { producerSettings } from '../platform/log/kafka/client.ts'
-import { type Bull, type BullQueue, bullJobsPerS, bullTablesSql, openBull, priorityOf } from './bull.ts'
+import { type BullQueue, bullJobsPerS, bullOn, priorityOf } from './bull.ts'
 import { makeTopics, type OnKafka, onKafka } from './on-kafka.ts'
 import type { Bench, Row } from './report.ts'
 import { jobBody, jobsInBatches, jobsTogether } from './work.ts'
@@ -81,19 +80,7 @@ async function openPeers({ stack, kafka }: OnKafka) {
   const producer = kafka.producer({ idempotent: true, ...producerSettings, maxInFlightRequests: 5 })
   await producer.connect()
   const { PF3_REDIS_URL: redisUrl, PF3_POSTGRES_URL: postgresUrl } = stack.environment
-  const pool = new Pool({ connectionString: postgresUrl, max: 1 })
-  await pool.query(bullTablesSql)
-  await pool.end()
-
-  /** Alone, so that workers that nobody needs take nothing away. */
-  async function withBull<Result>(inFlight: number, use: (bull: Bull) => Promise<Result>): Promise<Result> {
-    const bull = await openBull(redisUrl, postgresUrl, inFlight)
-    try {
-      return await use(bull)
-    } finally {
-      await bull.close()
-    }
-  }
+  const withBull = await bullOn(redisUrl, postgresUrl)
 
   return {
     async rawJobs(): Promise<number> {
