@@ -11,7 +11,7 @@ import { isolationSql, tenantRole } from '../postgres/isolation.ts'
 import type { Migration } from '../postgres/migrate.ts'
 import { type KeyName, keyChain, keyId } from './key-chain.ts'
 import type { MasterKey } from './master-key.ts'
-import { derivedKey, keyFrom, open, seal } from './sealing.ts'
+import { derivedKey, keyFrom, lengthPrefixed, open, seal } from './sealing.ts'
 import type { Payload, PayloadClass, PayloadVault, SealedPayload } from './vault.ts'
 
 export const vaultMigrations: readonly Migration[] = [
@@ -284,9 +284,24 @@ const contextOf = ({ tenantId, ref, class: payloadClass, day, version }: Place &
   day,
 ]
 
-/** Under a key of this payload alone: reveals nothing once the key is destroyed, not even that two inputs were equal. */
+/** Of a key that seals, the one for codes: derived once while that one is remembered. */
+const macKeys = new WeakMap<KeyObject, KeyObject>()
+
+function macKeyOf(key: KeyObject): KeyObject {
+  const known = macKeys.get(key)
+  if (known) return known
+  const derived = keyFrom(derivedKey(key, ['pf3-payload-mac', String(version)]))
+  macKeys.set(key, derived)
+  return derived
+}
+
+/**
+ * HMAC-SHA-256 of the ref and the content. The ref is in it so that equal contents have different codes; once the key is
+ * destroyed it reveals nothing.
+ */
 const macOf = (key: KeyObject, ref: string, content: Uint8Array): string =>
-  createHmac('sha256', keyFrom(derivedKey(key, ['pf3-payload-mac', String(version), ref])))
+  createHmac('sha256', macKeyOf(key))
+    .update(lengthPrefixed([ref]))
     .update(content)
     .digest('hex')
 

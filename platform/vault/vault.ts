@@ -10,7 +10,7 @@ export type Payload = { tenantId: string; ref: string; class: PayloadClass; cont
 export type PayloadReceipt = {
   ref: string
   bytes: number
-  /** HMAC-SHA-256 of the content in hex, under a key derived for this payload alone. */
+  /** HMAC-SHA-256 of ref and content in hex, under a key derived from the one that seals them. */
   mac: string
 }
 export type SealedPayload = { receipt: PayloadReceipt; row: Record<string, unknown> }
