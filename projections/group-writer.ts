@@ -7,7 +7,7 @@ import type { Database, ServiceOptions } from '../platform/postgres/database.ts'
 import type { FactOps } from './fold-rows.ts'
 import { type Move, movePositions } from './positions.ts'
 import type { Projection } from './projection.ts'
-import { writeOps } from './tables.ts'
+import { foldedOps } from './tables.ts'
 
 /** What a crash of the server takes, it takes with the position, and the log is read again from there. */
 export const notDurable: ServiceOptions = { isDurable: false }
@@ -36,13 +36,16 @@ export function groupWriter(database: Database, factsMax: number): GroupWriter {
     await database.asService(async (tx) => {
       const moves = batches.flatMap((batch) => batch.moves)
       const moving = movePositions(tx, moves)
-      // They go to the server together; when a position was moved already, everything is rolled back.
-      const writing = Promise.all(
-        [...byProjection(batches)].map(([projection, factOps]) => writeOps(tx, projection, factOps)),
+      // Two round trips: positions and the rows there are, then all that is written, with the COMMIT.
+      const folding = Promise.all(
+        [...byProjection(batches)].map(([projection, factOps]) => foldedOps(tx, projection, factOps)),
       )
-      writing.catch(() => undefined)
+      folding.catch(() => undefined)
       if (!(await moving)) throw new PositionMovedError()
-      await writing
+      const statements = (await folding).flat()
+      await Promise.all(
+        statements.map(({ text, values }, at) => (at === statements.length - 1 ? tx.last : tx).query(text, values)),
+      )
     }, notDurable)
   }
 

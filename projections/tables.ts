@@ -26,6 +26,8 @@ export const createIndexSql = (projection: Projection, table: string): readonly 
 const tableSqlOf = (projection: Projection, table: string): string =>
   projection.tableSql().replaceAll('{{table}}', table)
 
+export type Statement = { text: string; values: Buffer[] }
+
 /**
  * Folds the ops into `table`: one SELECT of the rows they touch, one upsert, one delete where there is something to
  * delete. Ops that only insert need no SELECT. Runs in the caller's transaction; what it throws must roll that back.
@@ -36,12 +38,21 @@ export async function writeOps(
   factOps: readonly FactOps[],
   table = projection.table,
 ): Promise<void> {
-  if (factOps.length === 0) return
+  const statements = await foldedOps(tx, projection, factOps, table)
+  await Promise.all(statements.map(({ text, values }) => tx.query(text, values)))
+}
+
+/** The first half of `writeOps`: reads the rows that the ops touch, and answers the statements that write what becomes of them. */
+export async function foldedOps(
+  tx: Tx,
+  projection: Projection,
+  factOps: readonly FactOps[],
+  table = projection.table,
+): Promise<Statement[]> {
+  if (factOps.length === 0) return []
   const sql = sqlOf(projection, table)
-  if (factOps.every(({ ops }) => ops.every(({ op }) => op.op === 'insert'))) {
-    await tx.query(sql.insert, parametersOf(sql.columns, begunRows(projection, factOps)))
-    return
-  }
+  if (factOps.every(({ ops }) => ops.every(({ op }) => op.op === 'insert')))
+    return [{ text: sql.insert, values: parametersOf(sql.columns, begunRows(projection, factOps)) }]
   const touched = new Map(factOps.flatMap(({ ops }) => ops.map(({ id, op }) => [id, op.key])))
   const before = await readRows(tx, projection, [...touched.values()], sql)
   const rows: Rows = new Map([...touched.keys()].map((id) => [id, before.get(id)]))
@@ -54,8 +65,10 @@ export async function writeOps(
     if (row && row !== old) written.push(row)
     else if (!row && old) deleted.push(old)
   }
-  if (deleted.length > 0) await tx.query(sql.remove, parametersOf(sql.keyColumns, deleted))
-  if (written.length > 0) await tx.query(sql.upsert, parametersOf(sql.columns, written))
+  const statements: Statement[] = []
+  if (deleted.length > 0) statements.push({ text: sql.remove, values: parametersOf(sql.keyColumns, deleted) })
+  if (written.length > 0) statements.push({ text: sql.upsert, values: parametersOf(sql.columns, written) })
+  return statements
 }
 
 async function readRows(
