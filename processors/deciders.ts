@@ -11,8 +11,8 @@ import {
   decideRevokeToken,
   decideSetRetention,
 } from './accounts/decide.ts'
+import { isAnswered } from './admission/answered.ts'
 import { type AdmissionContext, decideRemoveCap, decideSetCap, decideSubmitJob } from './admission/decide.ts'
-import { isAnswered } from './admission/state.ts'
 import { decidePublishPrices, decideRegisterTenant } from './directory/decide.ts'
 import type { Directory } from './directory/state.ts'
 import { type Decided, decideCancel } from './execution/decide.ts'
@@ -39,7 +39,7 @@ export type RequestContext = Moment & {
 export function decideRequest(request: Request, state: PartitionState, context: RequestContext): Decided {
   const { accounts, admission, execution } = state
   if (request.type === 'TransferArrived') return { facts: decideArrived(request, state, context) }
-  if (isAnswered(admission, request.requestId)) return { facts: [] }
+  if (isAnswered(admission.answered, request.requestId)) return { facts: [] }
   const { directory } = context
   switch (request.type) {
     case 'RegisterTenant':
@@ -83,7 +83,7 @@ function decideArrived(
 ): Draft[] {
   const drafts = decideTransferArrived(request, transfers, directory)
   const isRefused = drafts.some(({ type }) => type === 'RequestRefused')
-  return isRefused && isAnswered(admission, request.requestId) ? [] : drafts
+  return isRefused && isAnswered(admission.answered, request.requestId) ? [] : drafts
 }
 
 function admissionContext(

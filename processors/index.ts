@@ -1,7 +1,7 @@
 /** What bin/ and tests use of the processors. */
 
+export { answeredKeptMicros } from './admission/answered.ts'
 export { billingPeriodOf, isAnchorDate, isTimeZone, periodAt } from './admission/periods.ts'
-export { answeredWindowMicros } from './admission/state.ts'
 export { starvationBound } from './execution/fair-queue.ts'
 export type { OwnerHealth } from './owner-parts.ts'
 export { type OwnerRole, type OwnerRoleOptions, type OwnerRoleParts, startOwner } from './start-owner.ts'

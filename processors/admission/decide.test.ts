@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { answerOf, book, cap, Scene, submit, tenantId } from '../testing/given.ts'
+import { answeredKeptMicros, answeredSlotMicros, isAnswered } from './answered.ts'
 import { schedulingCostOf } from './decide.ts'
-import { answeredWindowMicros, capsOf, isAnswered } from './state.ts'
+import { capsOf } from './state.ts'
 
 const oneDollar = 1_000_000_000_000n
 const month = { start: 1_793_491_200_000_000n, end: 1_796_083_200_000_000n } // November 2026, UTC
@@ -57,13 +58,13 @@ describe('a job', () => {
     expect(scene.ask(submit('job-1'))).toEqual([])
   })
 
-  test('is remembered for a whole window, and forgotten after two', () => {
+  test('is remembered for a day, and forgotten a slot later', () => {
     const scene = new Scene()
     scene.ask(submit('job-1'))
-    scene.now += answeredWindowMicros
+    scene.now += answeredKeptMicros
     scene.ask(submit('job-2'))
     expect(scene.ask(submit('job-1'))).toEqual([])
-    scene.now += answeredWindowMicros
+    scene.now += answeredSlotMicros
     scene.ask(submit('job-3'))
     expect(typesOf(scene.ask(submit('job-1')))).toEqual(['JobSubmitted', 'JobAdmitted'])
   })
@@ -296,20 +297,15 @@ test('a request that was answered is not answered again, also when it changed on
     capId: 'x',
     version: 1n,
   })
-  expect([isAnswered(scene.state.admission, fact.causedBy), isAnswered(scene.state.admission, 'other')]).toEqual([
-    true,
-    false,
-  ])
-  scene.now += answeredWindowMicros
+  const known = (...facts: { causedBy: string }[]) =>
+    facts.map(({ causedBy }) => isAnswered(scene.state.admission.answered, causedBy))
+  expect(known(fact, { causedBy: 'other' })).toEqual([true, false])
+  scene.now += answeredKeptMicros
   const second = scene.take({ type: 'CapRemoved', capId: 'y', version: 1n })
-  expect([fact, second].map(({ causedBy }) => isAnswered(scene.state.admission, causedBy))).toEqual([true, true])
-  scene.now += answeredWindowMicros
+  expect(known(fact, second)).toEqual([true, true])
+  scene.now += answeredSlotMicros
   const third = scene.take({ type: 'CapRemoved', capId: 'z', version: 1n })
-  expect([fact, second, third].map(({ causedBy }) => isAnswered(scene.state.admission, causedBy))).toEqual([
-    false,
-    true,
-    true,
-  ])
+  expect(known(fact, second, third)).toEqual([false, true, true])
 })
 
 test('a removed cap that is set again goes on in its versions, and periods without holds are let go', () => {

@@ -15,8 +15,9 @@ import { bookByHash, bookInForce, type Directory } from '../directory/state.ts'
 import { costMax } from '../execution/fair-queue.ts'
 import type { RouteStep } from '../execution/state.ts'
 import type { Draft, Moment, Requested } from '../processor.ts'
+import { isAnswered } from './answered.ts'
 import { billingPeriodOf, isAnchorDate, periodAt } from './periods.ts'
-import { type Admission, type CapState, capsOf, countsAlike, isAnswered } from './state.ts'
+import { type Admission, type CapState, capsOf, countsAlike } from './state.ts'
 
 /** Caps one tenant may have: each is looked at for every job. */
 export const capsPerTenantMax = 100
@@ -81,7 +82,7 @@ export function decideSubmitJob(
   admission: Admission,
   context: AdmissionContext,
 ): Draft[] {
-  if (isAnswered(admission, request.jobId)) return []
+  if (isAnswered(admission.answered, request.jobId)) return []
   return [submitted(request), answer(request, admission, context)]
 }
 

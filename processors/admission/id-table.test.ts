@@ -3,7 +3,7 @@ import { deserialize, serialize } from 'node:v8'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { jobIdFrom } from '../../schemas/ids.ts'
-import { addId, emptyIdTable, hasId, type IdTable, idKey } from './id-table.ts'
+import { addId, emptyIdTable, hasId, type IdTable, idKey, packedIdTable } from './id-table.ts'
 
 const tableOf = (ids: Iterable<string>): IdTable => {
   const table = emptyIdTable()
@@ -29,6 +29,17 @@ test('given fifty thousand ids, every one is found after all the growing, and no
   expect(ids.every((id) => hasId(table, idKey(id)))).toBe(true)
   expect(ids.some((id) => hasId(table, idKey(`${id}x`)))).toBe(false)
   expect(table.words.byteLength / ids.length).toBeLessThan(2 * (16 / 0.7))
+})
+
+test('packed, a table holds the same ids in less room, and takes in more of them all the same', () => {
+  const ids = Array.from({ length: 50_000 }, (_, n) => jobIdFrom('harbor', `key-${n}`))
+  const packed = packedIdTable(tableOf(ids))
+  expect(packed.size).toBe(ids.length)
+  expect(packed.words.byteLength / ids.length).toBeCloseTo(16 / 0.8, 2)
+  for (let n = 0; n < 1_000; n++) addId(packed, idKey(`later ${n}`))
+  expect(ids.every((id) => hasId(packed, idKey(id)))).toBe(true)
+  expect([hasId(packed, idKey('later 7')), hasId(packed, idKey('never'))]).toEqual([true, false])
+  expect(packed.size).toBe(ids.length + 1_000)
 })
 
 test('the same ids in the same order make the same table, and a snapshot gives it back', () => {

@@ -1,7 +1,7 @@
 /**
- * A set of ids that only grows, in sixteen bytes each: a day of them has to stay in memory and in every snapshot. Kept as
- * the first 128 bits of SHA-256, so that two ids are taken for one with a chance of n²/2¹²⁸; plain data throughout, because
- * a snapshot is the state as it lies in memory. The same ids in the same order make the same table.
+ * A set of ids that only grows, at sixteen bytes each and some room: a day of them has to stay in memory and in every
+ * snapshot. Kept as the first 128 bits of SHA-256, so that two ids are taken for one with a chance of n²/2¹²⁸; plain data
+ * throughout, because a snapshot is the state as it lies in memory. The same ids in the same order make the same table.
  */
 import { wordsOfId } from '../../schemas/ids.ts'
 
@@ -13,8 +13,10 @@ export type IdTable = {
 
 const wordsPerId = 4
 const placesFirst = 64
-/** Above this share of places taken the table doubles: probes stay at two on average. */
+/** Above this share of places taken the table doubles: up to there six looks on average tell that an id is not there. */
 const fullAt = 0.7
+/** The share in a table that grows no more: thirteen looks, in places side by side. */
+const packedTo = 0.8
 
 export const emptyIdTable = (): IdTable => ({ size: 0, words: new Uint32Array(placesFirst * wordsPerId) })
 
@@ -38,21 +40,34 @@ export function addId(table: IdTable, key: IdKey): void {
   table.size += 1
 }
 
+/** The same ids with less room between them, for a set that is not added to any more, though it may be. */
+export const packedIdTable = ({ size, words }: IdTable): IdTable => ({
+  size,
+  words: spread(words, Math.max(placesFirst, Math.ceil(size / packedTo))),
+})
+
 function grow(table: IdTable): void {
-  const before = table.words
-  table.words = new Uint32Array(before.length * 2)
+  table.words = spread(table.words, (table.words.length / wordsPerId) * 2)
+}
+
+function spread(before: Uint32Array, places: number): Uint32Array {
+  const words = new Uint32Array(places * wordsPerId)
   for (let at = 0; at < before.length; at += wordsPerId) {
     if (before[at] === 0) continue
     const key = before.subarray(at, at + wordsPerId)
-    table.words.set(key, placeOf(table.words, key))
+    words.set(key, placeOf(words, key))
   }
+  return words
 }
 
-/** Where it is, or where it would be. */
+/** Where it is, or where it would be. Ids stand in the order of their second word, so that a table is spread in one pass. */
 function placeOf(words: Uint32Array, key: IdKey): number {
-  const last = words.length - 1
-  let place = ((key[1] ?? 0) * wordsPerId) & last
-  while (words[place] !== 0 && !isAt(words, place, key)) place = (place + wordsPerId) & last
+  const places = words.length / wordsPerId
+  let place = Math.floor(((key[1] ?? 0) / 2 ** 32) * places) * wordsPerId
+  while (words[place] !== 0 && !isAt(words, place, key)) {
+    place += wordsPerId
+    if (place === words.length) place = 0
+  }
   return place
 }
 

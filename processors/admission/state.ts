@@ -12,7 +12,7 @@ import {
 } from '../../schemas/events.generated.ts'
 import type { EpochMicros } from '../../schemas/units.ts'
 import type { Recorded } from '../processor.ts'
-import { addId, emptyIdTable, hasId, type IdTable, idKey } from './id-table.ts'
+import { type Answered, rememberAnswered } from './answered.ts'
 
 export type Standing = { settled: bigint; held: bigint }
 
@@ -41,27 +41,16 @@ export type TenantCaps = {
 
 export type Admission = {
   tenants: Map<string, TenantCaps>
-  /** Ids of jobs and other requests that were answered: when one comes again, its first answer stands. */
-  answered: { since: EpochMicros; current: IdTable; previous: IdTable }
+  /** Ids of jobs and other requests. */
+  answered: Answered
 }
 
-/** An id is remembered at least this long after it was first seen, and at most twice as long. */
-export const answeredWindowMicros: EpochMicros = 24n * 3_600_000_000n
-
-export const emptyAdmission = (): Admission => ({
-  tenants: new Map(),
-  answered: { since: 0n, current: emptyIdTable(), previous: emptyIdTable() },
-})
-
-export function isAnswered({ answered }: Admission, id: string): boolean {
-  const key = idKey(id)
-  return hasId(answered.current, key) || hasId(answered.previous, key)
-}
+export const emptyAdmission = (): Admission => ({ tenants: new Map(), answered: [] })
 
 /** Takes in one fact, in place. */
 export function evolveAdmission(admission: Admission, fact: Fact): void {
   if (streamOf[fact.type] === 'accounts' || streamOf[fact.type] === 'directory')
-    remember(admission, fact.causedBy, fact.occurredAt)
+    rememberAnswered(admission.answered, fact.causedBy, fact.occurredAt)
   switch (fact.type) {
     case 'CapSet':
       return setCap(capsToChange(admission, fact.tenantId), fact)
@@ -72,7 +61,7 @@ export function evolveAdmission(admission: Admission, fact: Fact): void {
       return
     }
     case 'JobSubmitted':
-      return remember(admission, fact.jobId, fact.occurredAt)
+      return rememberAnswered(admission.answered, fact.jobId, fact.occurredAt)
     case 'JobAdmitted':
       return hold(capsOf(admission, fact.tenantId), fact)
     case 'UsageMetered':
@@ -126,14 +115,6 @@ function setCap(tenant: TenantCaps, fact: Recorded<'CapSet'>): void {
     standings: goesOn ? before.standings : new Map(),
   })
   tenant.versions.set(capId, version)
-}
-
-function remember(admission: Admission, id: string, at: EpochMicros): void {
-  const { answered } = admission
-  if (at - answered.since >= answeredWindowMicros) {
-    admission.answered = { since: at, current: emptyIdTable(), previous: answered.current }
-  }
-  addId(admission.answered.current, idKey(id))
 }
 
 function hold(tenant: ReturnType<typeof capsOf>, fact: Recorded<'JobAdmitted'>): void {

@@ -14,14 +14,14 @@ export const mutants: readonly Mutant[] = [
     name: 'answers-twice',
     means: 'a request that comes again is decided again',
     file: 'processors/deciders.ts',
-    find: 'if (isAnswered(admission, request.requestId)) return { facts: [] }',
+    find: 'if (isAnswered(admission.answered, request.requestId)) return { facts: [] }',
     replace: '',
   },
   {
     name: 'admits-twice',
     means: 'a job that comes again is admitted again',
     file: 'processors/admission/decide.ts',
-    find: 'if (isAnswered(admission, request.jobId)) return []',
+    find: 'if (isAnswered(admission.answered, request.jobId)) return []',
     replace: '',
   },
   {

@@ -72,7 +72,7 @@ export const ruleSet: IFlattenedRuleSet = {
         pathNot: [
           '^pricing/',
           '^schemas/(events\\.generated|ids|streams|units)\\.ts$',
-          '^processors/[^/]+/(state|decide|evolve|periods|fair-queue|fifo|replay|id-table)\\.ts$',
+          '^processors/[^/]+/(state|decide|evolve|periods|fair-queue|fifo|replay|id-table|answered)\\.ts$',
           '^processors/(processor|tuple)\\.ts$',
           '^capabilities/capability\\.ts$',
           '^crypto$', // createHash only: tidy.test.ts refuses the parts of it that draw chance.
@@ -86,7 +86,7 @@ export const ruleSet: IFlattenedRuleSet = {
       severity: 'error',
       from: {
         path: [
-          '^processors/[^/]+/(periods|fair-queue|fifo|replay|id-table)\\.ts$',
+          '^processors/[^/]+/(periods|fair-queue|fifo|replay|id-table|answered)\\.ts$',
           '^processors/(processor|tuple)\\.ts$',
         ],
       },

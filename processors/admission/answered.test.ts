@@ -1,0 +1,41 @@
+/** How long the ids of answered requests are remembered, against a list of all of them. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { type Answered, answeredKeptMicros, answeredSlotMicros, isAnswered, rememberAnswered } from './answered.ts'
+
+test('whatever the gaps between them, each id is remembered for a day at least, and a slot longer at most', () => {
+  const minuteMicros = 60_000_000n
+  const gaps = fc.array(fc.oneof(fc.integer({ min: 0, max: 90 }), fc.integer({ min: 0, max: 3_000 })), {
+    maxLength: 120,
+  })
+  fc.assert(
+    fc.property(gaps, (minutes) => {
+      const answered: Answered = []
+      const all: { id: string; at: bigint }[] = []
+      let at = 0n
+      for (const [index, gap] of minutes.entries()) {
+        at += BigInt(gap) * minuteMicros
+        all.push({ id: `job-${index}`, at })
+        rememberAnswered(answered, `job-${index}`, at)
+        for (const one of all) {
+          const age = at - one.at
+          if (age < answeredKeptMicros) expect(isAnswered(answered, one.id)).toBe(true)
+          if (age >= answeredKeptMicros + answeredSlotMicros) expect(isAnswered(answered, one.id)).toBe(false)
+        }
+      }
+    }),
+    { numRuns: 30 },
+  )
+})
+
+test('three days of jobs, one a second, take the room of one day and two slots', () => {
+  const answered: Answered = []
+  const [second, days] = [1_000_000n, 3n]
+  const seconds = days * 86_400n
+  for (let at = 0n; at < seconds; at++) rememberAnswered(answered, `job-${at}`, at * second)
+  const kept = answered.reduce((sum, { ids }) => sum + ids.size, 0)
+  const bytes = answered.reduce((sum, { ids }) => sum + ids.words.byteLength, 0)
+  expect(kept).toBeGreaterThanOrEqual(86_400)
+  expect(kept).toBeLessThanOrEqual(86_400 + 2 * 14_400)
+  expect(bytes / kept).toBeLessThan(26)
+})
