@@ -10,6 +10,7 @@ import type { Relay } from '../platform/relay/relay.ts'
 import type { Logger } from '../platform/telemetry/service-log.ts'
 import { isLoopback } from '../platform/tls.ts'
 import { tokenUse } from '../platform/token-use/token-use.ts'
+import type { FreshContents } from '../platform/vault/fresh-content.ts'
 import type { MasterKey } from '../platform/vault/master-key.ts'
 import type { PayloadVault } from '../platform/vault/vault.ts'
 import { type AppenderParts, jobSubmitter, requestAppender, submissionStore } from '../producers/index.ts'
@@ -36,6 +37,8 @@ export type ApiOptions = {
   log: AppenderParts['log']
   codec: Codec
   vault: PayloadVault
+  /** Inputs on their way to an owner in the same process, and results on their way back. */
+  fresh?: FreshContents
   masterKey: Pick<MasterKey, 'derive'>
   relay: Relay
   clock: Clock
@@ -83,7 +86,7 @@ const busyRequests = 16
 
 /** Throws when the port cannot be had. */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { database, log, codec, vault, relay, clock, random, logger, wire = {}, host } = options
+  const { database, log, codec, vault, fresh, relay, clock, random, logger, wire = {}, host } = options
   if (wire.tls === undefined && !isLoopback(host))
     throw new PlatformError('INTERNAL', { host, problem: 'plain text is spoken on loopback only' })
   const metrics = apiMetrics(options.registry)
@@ -92,6 +95,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     appender,
     submissions: submissionStore({ database, vault }),
     vault,
+    ...(fresh && { fresh }),
     clock,
     random,
     bodyKey: await options.masterKey.derive('submission body'),
@@ -111,7 +115,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     random,
     appender,
     submitter,
-    views: batchedViews({ database, vault, clock, isBusy: () => underWay.size >= busyRequests }),
+    views: batchedViews({ database, vault, fresh, clock, isBusy: () => underWay.size >= busyRequests }),
     tokenUse: uses,
     providers: options.providers,
     calendar: options.calendar,

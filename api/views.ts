@@ -10,6 +10,7 @@ import { type BatcherOptions, batcher } from '../platform/batcher.ts'
 import type { Clock } from '../platform/clock.ts'
 import { isFailure } from '../platform/errors.ts'
 import type { Database } from '../platform/postgres/database.ts'
+import type { FreshContents } from '../platform/vault/fresh-content.ts'
 import type { PayloadVault } from '../platform/vault/vault.ts'
 import { type SubmittedJob, submittedJobs } from '../producers/index.ts'
 import { type AuditFact, answersToMany } from '../projections/audit-trail/queries.ts'
@@ -29,8 +30,11 @@ export type Views = {
   job(key: JobKey): Promise<FoundJob | undefined>
   /** Facts that a request led to; empty until its answer is out. */
   answers(key: { tenantId: string; requestId: string }): Promise<AuditFact[]>
-  /** Content of the vault; undefined when it is no longer kept. */
-  content(key: { tenantId: string; ref: string }): Promise<Uint8Array | undefined>
+  /**
+   * Content of the vault; undefined when it is no longer kept. `isAwaited`: of a job that this request has begun and seen end,
+   * so that what this process stored a moment ago will do. Anybody else is told what is kept now.
+   */
+  content(key: { tenantId: string; ref: string }, isAwaited?: boolean): Promise<Uint8Array | undefined>
 }
 
 const grouped: BatcherOptions = { itemsMax: 1_000, waitingMax: 50_000 }
@@ -45,11 +49,13 @@ const groupedContents: BatcherOptions = { itemsMax: 64, waitingMax: 50_000 }
 export function batchedViews({
   database,
   vault,
+  fresh,
   clock,
   isBusy,
 }: {
   database: Database
   vault: PayloadVault
+  fresh?: Pick<FreshContents, 'take'> | undefined
   clock: Clock
   /** Whether so many requests are under way that they gain by going together. */
   isBusy(): boolean
@@ -70,7 +76,7 @@ export function batchedViews({
         database.asService((tx) => answersToMany(tx.last, keys)),
       grouped,
     ),
-    content: contents(vault),
+    content: contents(vault, fresh),
   }
 }
 
@@ -95,13 +101,15 @@ async function findJobs(database: Database, keys: readonly JobKey[]): Promise<(F
   })
 }
 
-function contents(vault: PayloadVault): Views['content'] {
+function contents(vault: PayloadVault, fresh: Pick<FreshContents, 'take'> | undefined): Views['content'] {
   type Wanted = { tenantId: string; ref: string }
   const together = batcher<Wanted, Uint8Array | undefined>(async (wanted) => {
     const found = await vault.getMany(wanted)
     return wanted.map(({ ref }) => found.get(ref))
   }, groupedContents)
-  return async (key) => {
+  return async (key, isAwaited = false) => {
+    const found = isAwaited ? fresh?.take(key) : undefined
+    if (found) return found
     try {
       return await together(key)
     } catch (error) {

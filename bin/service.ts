@@ -7,6 +7,7 @@ import { migrate } from '../platform/postgres/migrate.ts'
 import type { Relay } from '../platform/relay/relay.ts'
 import { snapshotStore } from '../platform/snapshots/snapshots.ts'
 import type { Logger } from '../platform/telemetry/service-log.ts'
+import { type FreshContents, freshContents } from '../platform/vault/fresh-content.ts'
 import { localMasterKeyFile } from '../platform/vault/master-key.ts'
 import { payloadVault } from '../platform/vault/payload-vault.ts'
 import { parsePriceBook, starterBookJson } from '../pricing/index.ts'
@@ -111,6 +112,7 @@ async function startRoles(
   if (redis) started.push(redis.server.close)
   const relay = relayOf(foundation, wanted, redis)
   const vault = payloadVault({ database, masterKey, clock, random })
+  const fresh = wanted.includes('owner') ? freshContents(clock) : undefined
   const providers = providersFor(config)
   started.push(async () => void (await Promise.all(providers.map((provider) => provider.close()))))
 
@@ -124,6 +126,7 @@ async function startRoles(
     log,
     codec,
     vault,
+    ...(fresh && { fresh }),
     relay,
     clock,
     random,
@@ -152,7 +155,7 @@ async function startRoles(
   started.push(api.stop)
 
   const owner = wanted.includes('owner')
-    ? await ownerRole(config, foundation, vault, providers, logger, loss)
+    ? await ownerRole(config, foundation, { vault, fresh, providers }, logger, loss)
     : undefined
   if (owner) started.push(owner.stop)
   if (owner) running.owner = owner
@@ -208,8 +211,7 @@ const keeperRole = (
 function ownerRole(
   config: Config,
   { database, log, codec }: Foundation,
-  vault: Vault,
-  providers: readonly Provider[],
+  { vault, fresh, providers }: { vault: Vault; fresh: FreshContents | undefined; providers: readonly Provider[] },
   logger: Logger,
   loss: Loss,
 ): Promise<OwnerRole> {
@@ -219,6 +221,7 @@ function ownerRole(
     clock,
     random,
     vault,
+    ...(fresh && { fresh }),
     providers,
     capabilityNamed,
     snapshots: snapshotStore(database),

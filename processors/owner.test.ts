@@ -60,6 +60,31 @@ describe('the owner', () => {
     },
   )
 
+  test('an input that its process has just stored is not read from the vault; any other is', async () => {
+    const inputs: unknown[] = []
+    const handed = new Map([['p', new TextEncoder().encode('{"input":{"text":"fresh"},"params":{}}')]])
+    const take = ({ ref }: { ref: string }) => {
+      const content = handed.get(ref)
+      handed.delete(ref)
+      return content
+    }
+    const call = async ({ input }: { input: unknown }): Promise<CallOutcome> => {
+      inputs.push(input)
+      return { ok: true, result: { label: 'x' }, usage }
+    }
+    const kept: string[] = []
+    const w = world({ call, fresh: { take, keep: ({ ref }) => void kept.push(ref) } })
+    const owner = w.start()
+    await w.begin()
+    await w.ask(submit('job-1'))
+    await w.until(rated(1))
+    await w.ask(submit('job-2'))
+    const facts = await w.until(rated(2))
+    await owner.end()
+    expect(inputs).toEqual([{ text: 'fresh' }, { text: 'hello' }])
+    expect(kept).toEqual(facts.flatMap((fact) => (fact.type === 'JobSucceeded' ? [fact.resultRef] : [])))
+  })
+
   test('a thousand jobs at once against a cap of k: exactly k run', async () => {
     const w = world({ faults: { duplicateAppend: 0.3 } })
     const owner = w.start()

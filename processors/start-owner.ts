@@ -7,7 +7,7 @@ import { turns } from '../platform/turns.ts'
 import type { PayloadVault } from '../platform/vault/vault.ts'
 import type { Codec } from '../schemas/codec.ts'
 import { directoryReader } from './directory/reader.ts'
-import { attemptRunner } from './execution/run-attempt.ts'
+import { type AttemptRunnerParts, attemptRunner } from './execution/run-attempt.ts'
 import type { RouteStep } from './execution/state.ts'
 import { startOwnerOf } from './owner.ts'
 import type { Owner, OwnerHealth, OwnerOptions, OwnerParts } from './owner-parts.ts'
@@ -20,6 +20,7 @@ export type OwnerRoleParts = {
   clock: Clock
   random: Random
   vault: PayloadVault
+  fresh?: AttemptRunnerParts['fresh']
   snapshots: SnapshotStore
   providers: readonly Provider[]
   capabilityNamed: (name: string) => Capability | undefined
@@ -46,11 +47,12 @@ const turnWaitMsMax = 60
  * A redelivered request or outcome is dropped by the partition's owner; nothing here keeps state of its own.
  */
 export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
-  const { log, codec, clock, random, vault, snapshots, providers, capabilityNamed, onFault } = parts
+  const { log, codec, clock, random, vault, fresh, snapshots, providers, capabilityNamed, onFault } = parts
   const fault = (error: unknown, doing: string) => onFault({ partition: -1, error, isStopped: false, doing })
   const directory = directoryReader({ log, codec, clock, onFault: (error) => fault(error, 'reading the directory') })
   const runner = attemptRunner({
     vault,
+    ...(fresh && { fresh }),
     providers,
     capabilityNamed,
     clock,

@@ -96,6 +96,24 @@ test('the same key with another body is a conflict, also at once, and the first 
   expect(new TextDecoder().decode(stored)).toContain('first')
 })
 
+test('an input is handed on once it is stored, and only the one that is: not of a retry, not of a conflict', async () => {
+  const tenantId = newTenant()
+  const handed: string[] = []
+  const fresh = {
+    keep: ({ ref, content }: { ref: string; content: Uint8Array }) =>
+      void handed.push(`${ref} ${new TextDecoder().decode(content)}`),
+  }
+  const { submitter } = openDoor({ ...rig, fresh })
+  const asked = ['first', 'first', 'second'].map((text) => submitter.submitJob(caller, aJob(tenantId, 'k', text)))
+  expect((await Promise.allSettled(asked)).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected'])
+  await expect(submitter.submitJob(caller, aJob(tenantId, 'k', 'third'))).rejects.toMatchObject({
+    code: 'IDEMPOTENCY_CONFLICT',
+  })
+  const [request] = await requestsOf(tenantId)
+  const ref = request?.type === 'SubmitJob' ? request.payloadRef : ''
+  expect(handed).toEqual([`${ref} {"input":{"text":"first"},"params":{}}`])
+})
+
 test('two tenants may use the same key; their rows show neither the other nor that the bodies are equal', async () => {
   const [one, two] = [newTenant(), newTenant()]
   await Promise.all([one, two].map((tenantId) => door.submitter.submitJob(caller, aJob(tenantId, 'k', 'equal'))))

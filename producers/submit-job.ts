@@ -12,6 +12,7 @@ import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual 
 import { batcher } from '../platform/batcher.ts'
 import type { Clock, Random } from '../platform/clock.ts'
 import { isFailure, PlatformError } from '../platform/errors.ts'
+import type { FreshContents } from '../platform/vault/fresh-content.ts'
 import type { PayloadReceipt, PayloadVault, SealedPayload } from '../platform/vault/vault.ts'
 import type { SubmitJobBody } from '../schemas/events.generated.ts'
 import { idFrom, jobIdFrom } from '../schemas/ids.ts'
@@ -59,6 +60,8 @@ export type SubmitterParts = {
   appender: RequestAppender
   submissions: SubmissionStore
   vault: PayloadVault
+  /** Is given every input that is new, for an owner in the same process. */
+  fresh?: Pick<FreshContents, 'keep'>
   clock: Clock
   random: Random
   /** 32 secret bytes that all doors share; the key that compares a tenant's bodies is derived from them. */
@@ -125,16 +128,20 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
       return sealAndKeep(chunk) // An erasure came between: what comes after it stands under new keys.
     })
     for (const row of kept.rows) found.set(submissionText(row), row)
-    for (const item of chunk) if (kept.isNew.has(submissionText(item.key))) isNew.add(item)
+    for (const item of chunk) {
+      if (!kept.isNew.has(submissionText(item.key))) continue
+      isNew.add(item)
+      parts.fresh?.keep({ tenantId: item.job.tenantId, ref: inputRefOf(item), content: item.job.payload })
+    }
   }
 
   async function sealAndKeep(chunk: readonly Asked[]): ReturnType<SubmissionStore['keep']> {
     const sealed = await vault.seal(
-      chunk.map(({ job, jobId }) => ({
-        tenantId: job.tenantId,
-        ref: payloadRefFrom(job.tenantId, jobId),
+      chunk.map((item) => ({
+        tenantId: item.job.tenantId,
+        ref: inputRefOf(item),
         class: 'day',
-        content: job.payload,
+        content: item.job.payload,
       })),
     )
     const wanted = await Promise.all(
@@ -252,7 +259,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
 }
 
 /** Where the vault keeps the input of a job. */
-const payloadRefFrom = (tenantId: string, jobId: string): string => idFrom('in', tenantId, jobId)
+const inputRefOf = ({ job, jobId }: Asked): string => idFrom('in', job.tenantId, jobId)
 
 /** Own for each tenant, so that equal bodies of two tenants do not show as equal. Derived once while a tenant keeps submitting. */
 function tenantKeys(bodyKey: Uint8Array): (tenantId: string) => KeyObject {

@@ -152,9 +152,10 @@ async function withJobs(
   const withJob = async (result: BatchResult): Promise<BatchResult> => {
     const found = 'id' in result ? jobs.get(result.id) : undefined
     if (!found) return result
+    const isAwaited = 'id' in result && result.isNew
     const hasResult = found.kind === 'job' && found.job.resultRef !== null
     const isFull = hasResult && bytes > resultBytesMax
-    const whole = isFull ? undefined : await withResult(found, tenantId, parts).catch(ifPassing(undefined))
+    const whole = isFull ? undefined : await withResult(found, tenantId, parts, isAwaited).catch(ifPassing(undefined))
     if (!whole) return { ...result, job: toApiFoundJob(found), isResultLeftOut: true }
     bytes += whole.resultBytes
     return { ...result, job: whole.job }

@@ -50,10 +50,12 @@ export const jobRoutes: readonly Route[] = [
         const found = isNew ? undefined : await parts.views.job({ tenantId, jobId })
         return found ? toJobReply(found, tenantId, parts) : { status: 202, body: earlyJob(jobId, job, parts) }
       }
-      const found = await awaitEnd({ tenantId, jobId }, waitMs, { gone, rest }, parts, async () => ({
-        mayBeThere: !(await submit()).isNew,
-      }))
-      const reply = found && (await toJobReply(found, tenantId, parts).catch(ifPassing(undefined)))
+      let isNew = false
+      const found = await awaitEnd({ tenantId, jobId }, waitMs, { gone, rest }, parts, async () => {
+        isNew = (await submit()).isNew
+        return { mayBeThere: !isNew }
+      })
+      const reply = found && (await toJobReply(found, tenantId, parts, isNew).catch(ifPassing(undefined)))
       return reply ?? { status: 202, body: earlyJob(jobId, job, parts) }
     },
   }),

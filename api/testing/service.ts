@@ -11,6 +11,7 @@ import { inProcessRelay } from '../../platform/relay/relay.ts'
 import { snapshotMigrations, snapshotStore } from '../../platform/snapshots/snapshots.ts'
 import { type Level, messages } from '../../platform/telemetry/messages.ts'
 import { tokenUseMigrations } from '../../platform/token-use/token-use.ts'
+import { freshContents } from '../../platform/vault/fresh-content.ts'
 import { masterKeyFrom } from '../../platform/vault/master-key.ts'
 import { payloadVault, type StoredPayloadVault, vaultMigrations } from '../../platform/vault/payload-vault.ts'
 import { starterBookJson } from '../../pricing/index.ts'
@@ -65,6 +66,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
   const log = withHandOver(await embeddedLog({ database, partitionCount: 2, clock, relay }), { clock })
   const masterKey = masterKeyFrom(new Uint8Array(32).fill(9))
   const vault = payloadVault({ database, masterKey, clock, random })
+  const fresh = freshContents(clock)
   const scripted = await startScriptedProvider()
   const providers = [
     localProvider({ threads: 1, cacheBytesMax: 64 * 1_048_576 }),
@@ -79,6 +81,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
     clock,
     random,
     vault,
+    fresh,
     providers,
     capabilityNamed,
     snapshots: snapshotStore(database),
@@ -112,6 +115,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
       log,
       codec,
       vault,
+      fresh,
       masterKey,
       relay,
       clock,

@@ -12,6 +12,7 @@ import {
 import { batcher } from '../../platform/batcher.ts'
 import { type Clock, sleep } from '../../platform/clock.ts'
 import { failures, isFailure } from '../../platform/errors.ts'
+import type { FreshContents } from '../../platform/vault/fresh-content.ts'
 import type { PayloadReceipt, PayloadVault } from '../../platform/vault/vault.ts'
 import { isSoundUsage } from '../../pricing/index.ts'
 import { idFrom } from '../../schemas/ids.ts'
@@ -31,6 +32,8 @@ export type AttemptRunner = {
 
 export type AttemptRunnerParts = {
   vault: PayloadVault
+  /** Inputs that this process has just stored, where what is not there is read from the vault; and results, for whoever waits for them. */
+  fresh?: FreshContents
   providers: readonly Provider[]
   capabilityNamed: (name: string) => Capability | undefined
   clock: Clock
@@ -53,6 +56,7 @@ const keepWaitMs = 250
 
 export function attemptRunner({
   vault,
+  fresh,
   providers,
   capabilityNamed,
   clock,
@@ -68,7 +72,11 @@ export function attemptRunner({
   )
   type Kept = { tenantId: string; ref: string; content: Uint8Array }
   const keep = batcher<Kept, PayloadReceipt>(
-    (results) => vault.put(results.map((result) => ({ ...result, class: 'day' as const }))),
+    async (results) => {
+      const receipts = await vault.put(results.map((result) => ({ ...result, class: 'day' as const })))
+      for (const result of results) fresh?.keep(result)
+      return receipts
+    },
     { itemsMax: batchMax, waitingMax },
   )
   const resources = new Map<string, Promise<Uint8Array | undefined>>()
@@ -95,13 +103,14 @@ export function attemptRunner({
     const provider = providers.find((p) => p.name === attempt.provider)
     if (!provider) return { ok: false, code: 'PROVIDER_UNAVAILABLE' }
     const { tenantId, jobId, submitted } = job
+    const input = { tenantId, ref: submitted.payloadRef }
     const [stored, content] = await Promise.all([
-      patiently(jobId, signal, () => fetch({ tenantId, ref: submitted.payloadRef })),
+      fresh?.take(input) ?? patiently(jobId, signal, () => fetch(input)),
       resourceRef === null ? undefined : patiently(jobId, signal, () => resource(tenantId, resourceRef)),
     ])
     if (!stored || (resourceRef !== null && !content)) return { ok: false, code: 'INPUT_UNREADABLE' }
     if (signal.aborted) return { ok: false, code: 'CANCELLED' }
-    const { input, params } = JSON.parse(new TextDecoder().decode(stored)) as { input: unknown; params: unknown }
+    const asked = JSON.parse(new TextDecoder().decode(stored)) as { input: unknown; params: unknown }
     return provider.call(
       {
         tenantId,
@@ -109,8 +118,8 @@ export function attemptRunner({
         attemptId: attempt.attemptId,
         capability: submitted.capability,
         model: attempt.model,
-        input,
-        params,
+        input: asked.input,
+        params: asked.params,
         outputTokensMax: submitted.outputTokensMax,
         ...(content && job.admitted.resourceHash !== null
           ? { resource: { hash: job.admitted.resourceHash, content } }

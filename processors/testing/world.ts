@@ -12,7 +12,7 @@ import { codecFor } from '../../schemas/codec.ts'
 import type { Fact, Request, RequestBody } from '../../schemas/events.generated.ts'
 import { eventNames, readOwnSchemas } from '../../schemas/own-schemas.ts'
 import { directoryReader } from '../directory/reader.ts'
-import { attemptRunner } from '../execution/run-attempt.ts'
+import { type AttemptRunnerParts, attemptRunner } from '../execution/run-attempt.ts'
 import { startOwnerOf } from '../owner.ts'
 import type { Owner, OwnerOptions, OwnerParts } from '../owner-parts.ts'
 import { book, local, submit, tenantId } from './given.ts'
@@ -92,6 +92,7 @@ export type WorldOptions = {
   call?: Provider['call']
   /** Of the one provider; default local. */
   pool?: 'local' | 'remote'
+  fresh?: AttemptRunnerParts['fresh']
 }
 
 export function world({
@@ -101,6 +102,7 @@ export function world({
   options = {},
   call,
   pool = 'local',
+  fresh,
 }: WorldOptions = {}) {
   const random = seededRandom(seed)
   const log: SimulatedLog = simulatedLog({ partitionCount: 1, clock, random, faults })
@@ -146,6 +148,7 @@ export function world({
     const directory = directoryReader({ log, codec: testCodec, clock, onFault: () => {} })
     const runner = attemptRunner({
       vault,
+      ...(fresh && { fresh }),
       providers: [provider],
       capabilityNamed: () => undefined,
       clock,

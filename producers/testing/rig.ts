@@ -12,7 +12,7 @@ import type { Request } from '../../schemas/events.generated.ts'
 import { eventNames, readOwnSchemas } from '../../schemas/own-schemas.ts'
 import { type Caller, type RequestAppender, requestAppender } from '../append-request.ts'
 import { submissionMigrations, submissionStore } from '../submissions.ts'
-import { type JobRequest, type JobSubmitter, jobSubmitter } from '../submit-job.ts'
+import { type JobRequest, type JobSubmitter, jobSubmitter, type SubmitterParts } from '../submit-job.ts'
 
 const ownSchemas = readOwnSchemas()
 export const memoryCodec: Codec = codecFor(
@@ -63,8 +63,9 @@ export function openDoor(parts: {
   vault: StoredPayloadVault
   clock?: Clock
   random?: Random
+  fresh?: SubmitterParts['fresh']
 }): Door {
-  const { database, log, vault, clock = systemClock, random = systemRandom } = parts
+  const { database, log, vault, clock = systemClock, random = systemRandom, fresh } = parts
   const faults: unknown[] = []
   const appender = requestAppender({ log, codec: memoryCodec, clock, random })
   const onFault = (error: unknown) => void faults.push(error)
@@ -72,6 +73,7 @@ export function openDoor(parts: {
     appender,
     submissions: submissionStore({ database, vault }),
     vault,
+    ...(fresh && { fresh }),
     clock,
     random,
     bodyKey: secret,
