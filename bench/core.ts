@@ -12,7 +12,7 @@ const jobsMeasured = 5_000
 const warmUpJobs = 20_000
 const capCounts = [1, 16, 128]
 const openCounts = [1_000, 10_000, 100_000]
-/** A second apart, 48 hours hold 172,800 jobs: what is older is to be forgotten. */
+/** A second apart, 28 hours hold 100,800 jobs: what is older is to be forgotten. */
 const pastCounts = [200_000, 500_000, 1_000_000]
 const settleMs = 200
 

@@ -11,10 +11,11 @@ import { startPostgres } from '../tests/postgres/start-postgres.ts'
 import { startRedis } from '../tests/stack/redis.ts'
 import { type BullQueue, bullJobsPerS, bullOn } from './bull.ts'
 import type { Bench, Row } from './report.ts'
-import { benchTenant, jobsOneByOne, wantedJobs } from './work.ts'
+import { benchTenant, jobsOneByOne, jobsTogether, wantedJobs } from './work.ts'
 
 const latencyJobs = 200
-const warmUpJobs = 50
+/** Compiled by then, on either side. */
+const warmUpJobs = 2_000
 const atOnceMax = 64
 const jobsPerRound = 2_000
 
@@ -90,9 +91,10 @@ async function openPeers() {
   const withBull = await bullOn(redis.url, postgres.url)
   return {
     jobsPerS: (queue: BullQueue, round: number): Promise<number> =>
-      withBull(atOnceMax, (bull) =>
-        bullJobsPerS(bull, queue, { name: `${queue}-${round}`, jobs: jobsPerRound, callers: atOnceMax }),
-      ),
+      withBull(atOnceMax, async (bull) => {
+        await bullJobsPerS(bull, queue, { name: `warm-up-${round}`, jobs: warmUpJobs, callers: atOnceMax })
+        return bullJobsPerS(bull, queue, { name: `${queue}-${round}`, jobs: jobsPerRound, callers: atOnceMax })
+      }),
     async stop() {
       await redis.stop()
       await postgres.stop()
@@ -105,7 +107,7 @@ async function openPeers() {
 async function underLoad(client: ApiClient, note: Note): Promise<number> {
   const token = await benchTenant(client, rootToken)
   const all = jobClient(client)
-  await jobsOneByOne(all, token, 'warm-up', warmUpJobs)
+  await jobsTogether(client, token, 'warm-up', warmUpJobs, atOnceMax)
   const latencies = (await jobsOneByOne(all, token, 'latency', latencyJobs)).sort((a, b) => a - b)
   note('submission to end of one job, idle, half of them within', 'ms', quantile(latencies, 0.5))
   note('submission to end of one job, idle, 99 of 100 within', 'ms', quantile(latencies, 0.99))

@@ -1,5 +1,6 @@
 /** Submission to end of one job, idle and at half of what it takes, beside two transactional hops that do nothing else. */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka } from 'kafkajs'
 import { quantile } from '../bin/demo/fairness.ts'
 import { jobClient } from '../bin/demo/job-client.ts'
@@ -11,7 +12,12 @@ import { jobBody, jobsOneByOne, jobsOnTime, jobsTogether, oneByOne } from './wor
 
 const samples = 150
 const loadMs = 8_000
+/** Compiled and pooled by then. */
+const warmUpJobs = 6_000
+const warmUpHops = 1_000
 const capacityJobs = 1_000
+/** After a load, until servers have written and cleaned up what they put off: idle is idle. */
+const restMs = 3_000
 const connections = 64
 
 export const latency: Bench = {
@@ -37,10 +43,11 @@ export const latency: Bench = {
       const peers = await openPeers(on)
       const all = jobClient(on.client)
       try {
-        await jobsOneByOne(all, on.token, 'warm-up', 50)
-        await oneByOne(Array(20).keys(), () => peers.hop())
+        await jobsTogether(on.client, on.token, 'warm-up', warmUpJobs, connections)
+        await oneByOne(Array(warmUpHops).keys(), () => peers.hop())
         const capacity = await capacityOf(on)
         for (let round = 0; round < rounds; round++) {
+          await sleep(restMs)
           const own = await jobsOneByOne(all, on.token, `idle-${round}`, samples)
           const hops = await oneByOne(Array(samples).keys(), () => peers.hop())
           const bull = await oneByOne(Array(samples).keys(), (index) => peers.bull(`${round}-${index}`))

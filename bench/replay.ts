@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { pipeline as streamed } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { Pool } from 'pg'
-import { cleanEnv, pf3Path } from '../bin/demo/service-process.ts'
+import { cleanEnv, nodeFlags, pf3Path } from '../bin/demo/service-process.ts'
 import { allProjections } from '../projections/index.ts'
 import { factStreams } from '../schemas/streams.ts'
 import { type OnKafka, onKafka } from './on-kafka.ts'
@@ -41,7 +41,7 @@ export const replay: Bench = {
         const raw = await rawRead(on, round)
         for (const { args, row } of Object.values(commands)) {
           const since = performance.now()
-          await promisify(execFile)(process.execPath, [pf3Path, ...args], { env: cleanEnv(on.env) })
+          await promisify(execFile)(process.execPath, [...nodeFlags, pf3Path, ...args], { env: cleanEnv(on.env) })
           row.ours.push((raw.facts * 1_000) / (performance.now() - since))
           row.beside?.rounds.push(raw.factsPerS)
         }

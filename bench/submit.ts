@@ -11,9 +11,9 @@ import type { Bench, Row } from './report.ts'
 import { jobBody } from './work.ts'
 
 const inFlight = 64
-const requestsPerRound = 3_000
+const requestsPerRound = 6_000
 /** Compiled and pooled by then, on either side. */
-const warmUpRequests = 1_000
+const warmUpRequests = 10_000
 
 export const submit: Bench = {
   about: `Submissions a second over HTTP, ${inFlight} at once, each answered when it is durable (acks=all): checked, its input encrypted and kept, its key remembered. Beside it a route of the same framework that only appends the body, or adds it to a queue.`,

@@ -9,7 +9,7 @@ import type { Bench, Row } from './report.ts'
 import { jobsTogether } from './work.ts'
 
 const inFlight = 64
-const warmUpJobs = 2_000
+const warmUpJobs = 6_000
 const jobsPerRound = 4_000
 
 export const units: Bench = {
