@@ -1,6 +1,5 @@
 /** What bin/ and tests use of the processors. */
 
-export { answeredKeptMicros } from './admission/answered.ts'
 export { billingPeriodOf, isAnchorDate, isTimeZone, periodAt } from './admission/periods.ts'
 export { starvationBound } from './execution/fair-queue.ts'
 export type { OwnerHealth } from './owner-parts.ts'

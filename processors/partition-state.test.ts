@@ -11,6 +11,8 @@ const limits: ExecutionLimits = {
   retryMsMax: 1_000,
 }
 
+const hourMicros = 3_600_000_000n
+
 /** A history with every kind of fact execution knows, decided by the real rules. */
 function history(): { facts: Fact[]; scene: Scene } {
   const scene = new Scene()
@@ -24,6 +26,7 @@ function history(): { facts: Fact[]; scene: Scene } {
   scene.ask(cap('requests', { limit: 30n }))
   scene.ask(cap('tokens', { metric: 'tokens', limit: 2_500n, period: 'day' }))
   for (let index = 0; index < 40; index++) {
+    scene.now += hourMicros // So that ids of answered requests stand in several slots, and the first are forgotten.
     scene.ask(submit(`job-${index}`, { priority: 1 + (index % 5), inputTokensMax: BigInt(10 + index * 3) }))
     const started = decideStart(scene.state.execution, 'local', limits, { now: scene.now + 1_000_000n })
     if (started) scene.take(started)

@@ -4,10 +4,11 @@ import type { Clock, Random } from '../platform/clock.ts'
 import type { Log } from '../platform/log/log.ts'
 import type { SnapshotStore } from '../platform/snapshots/snapshots.ts'
 import { turns } from '../platform/turns.ts'
+import type { FreshContents } from '../platform/vault/fresh-content.ts'
 import type { PayloadVault } from '../platform/vault/vault.ts'
 import type { Codec } from '../schemas/codec.ts'
 import { directoryReader } from './directory/reader.ts'
-import { type AttemptRunnerParts, attemptRunner } from './execution/run-attempt.ts'
+import { attemptRunner } from './execution/run-attempt.ts'
 import type { RouteStep } from './execution/state.ts'
 import { startOwnerOf } from './owner.ts'
 import type { Owner, OwnerHealth, OwnerOptions, OwnerParts } from './owner-parts.ts'
@@ -20,7 +21,7 @@ export type OwnerRoleParts = {
   clock: Clock
   random: Random
   vault: PayloadVault
-  fresh?: AttemptRunnerParts['fresh']
+  fresh?: FreshContents
   snapshots: SnapshotStore
   providers: readonly Provider[]
   capabilityNamed: (name: string) => Capability | undefined

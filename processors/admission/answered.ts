@@ -9,7 +9,7 @@ import { addId, emptyIdTable, hasId, type IdTable, idKey, packedIdTable } from '
 export type Answered = { since: EpochMicros; ids: IdTable }[]
 
 const hourMicros = 3_600_000_000n
-/** An id is remembered at least this long after it was first seen, and at most a slot longer. */
+/** An id is remembered at least this long after it was first seen; then it goes within a slot, as soon as others come. */
 export const answeredKeptMicros: EpochMicros = 24n * hourMicros
 /** The shorter, the less is kept for longer than it has to be; and every slot is looked into for every request. */
 export const answeredSlotMicros: EpochMicros = 4n * hourMicros
@@ -28,6 +28,8 @@ export function rememberAnswered(answered: Answered, id: string, at: EpochMicros
     answered.unshift(newest)
   }
   addId(newest.ids, idKey(id))
-  // By then even the last id of the slot has been kept for long enough.
-  while (at - (answered.at(-1)?.since ?? at) >= answeredKeptMicros + answeredSlotMicros) answered.pop()
+  // By then even the last id of the slot has been kept for long enough. Not the last but one: a clock that is ahead for a
+  // moment must not take what came a second ago.
+  while (answered.length > 2 && at - (answered.at(-1)?.since ?? at) >= answeredKeptMicros + answeredSlotMicros)
+    answered.pop()
 }

@@ -33,7 +33,7 @@ export type AttemptRunner = {
 export type AttemptRunnerParts = {
   vault: PayloadVault
   /** Inputs that this process has just stored, where what is not there is read from the vault; and results, for whoever waits for them. */
-  fresh?: FreshContents
+  fresh?: Pick<FreshContents, 'keep' | 'take'>
   providers: readonly Provider[]
   capabilityNamed: (name: string) => Capability | undefined
   clock: Clock

@@ -7,12 +7,13 @@ import { startOfFacts } from '../../platform/log/log.ts'
 import { type SimulatedFaults, type SimulatedLog, simulatedLog } from '../../platform/log/simulated.ts'
 import type { SnapshotStore, StoredSnapshot } from '../../platform/snapshots/snapshots.ts'
 import { turns } from '../../platform/turns.ts'
+import type { FreshContents } from '../../platform/vault/fresh-content.ts'
 import type { PayloadVault } from '../../platform/vault/vault.ts'
 import { codecFor } from '../../schemas/codec.ts'
 import type { Fact, Request, RequestBody } from '../../schemas/events.generated.ts'
 import { eventNames, readOwnSchemas } from '../../schemas/own-schemas.ts'
 import { directoryReader } from '../directory/reader.ts'
-import { type AttemptRunnerParts, attemptRunner } from '../execution/run-attempt.ts'
+import { attemptRunner } from '../execution/run-attempt.ts'
 import { startOwnerOf } from '../owner.ts'
 import type { Owner, OwnerOptions, OwnerParts } from '../owner-parts.ts'
 import { book, local, submit, tenantId } from './given.ts'
@@ -92,7 +93,7 @@ export type WorldOptions = {
   call?: Provider['call']
   /** Of the one provider; default local. */
   pool?: 'local' | 'remote'
-  fresh?: AttemptRunnerParts['fresh']
+  fresh?: Pick<FreshContents, 'keep' | 'take'>
 }
 
 export function world({
