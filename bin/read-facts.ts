@@ -1,4 +1,5 @@
 /** Every committed fact of a partition or of the directory, in order, a batch at a time. */
+import { PlatformError } from '../platform/errors.ts'
 import { type FactCursor, type Log, type StoredFact, startOfFacts } from '../platform/log/log.ts'
 import type { Codec } from '../schemas/codec.ts'
 import type { Fact } from '../schemas/events.generated.ts'
@@ -23,7 +24,12 @@ export async function* readAllFacts(
   let reading = readOn(startOfFacts)
   while (reading !== undefined) {
     const read: Awaited<typeof reading> = await reading
-    if (read.facts.length === 0) return
+    if (read.facts.length === 0)
+      throw new PlatformError('LOG_UNAVAILABLE', {
+        partition,
+        seq: read.cursor.seq,
+        problem: 'what comes next is undecided',
+      })
     reading = readOn(read.cursor)
     for (const fact of read.facts)
       if (fact.seq > afterSeq && fact.seq <= end && isWanted(fact)) yield codec.decode(fact.value) as Fact

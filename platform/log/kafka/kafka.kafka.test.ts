@@ -4,7 +4,7 @@ import { systemClock } from '../../clock.ts'
 import { type LogForTest, logContract } from '../contract.ts'
 import { withHandOver } from '../hand-over.ts'
 import { type Log, startOfFacts } from '../log.ts'
-import { contractPartitions, contractRecordBytesMax, factsOf } from '../testing/log-data.ts'
+import { allFacts, contractPartitions, contractRecordBytesMax, factsOf } from '../testing/log-data.ts'
 import { type KafkaConnection, kafkaClient } from './client.ts'
 import { kafkaLog } from './kafka.ts'
 import { applyTopics, topicPlans } from './topics.ts'
@@ -180,6 +180,23 @@ test('a cursor whose offsets lag by more than a reader holds in memory still fin
   await tenure.commit(factsOf(0, before, ['jobs', 'usage']), 0n)
   const read = await log.readFacts(0, { ...startOfFacts, seq: before }, { recordsMax: 10, waitMs: 5_000 })
   expect(read.facts.map(({ seq }) => seq)).toEqual([before + 1n, before + 2n])
+})
+
+test('facts of several topics, of each more than a broker gives at once, are read whole and in order', async () => {
+  const log = await openOn(await freshTopics())
+  onTestFinished(() => log.close())
+  const tenure = await log.acquire(0)
+  const value = new Uint8Array(contractRecordBytesMax - 1_000).fill(7)
+  const streams = Array.from({ length: 120 }, () => ['jobs', 'usage', 'billing'] as const).flat()
+  for (const commit of [0n, 1n, 2n]) {
+    const facts = factsOf(0, commit * BigInt(streams.length), streams)
+    await tenure.commit(
+      facts.map((fact) => ({ ...fact, value })),
+      0n,
+    )
+  }
+  const seqs = (await allFacts(log, 0, startOfFacts, 100)).map(({ seq }) => seq)
+  expect(seqs).toEqual(Array.from({ length: 3 * streams.length }, (_, index) => BigInt(index) + 1n))
 })
 
 test('a read that may not wait comes to its end also when a fact is missing before more than a reader holds in memory', async () => {

@@ -102,7 +102,11 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
 
   function keep(topic: string, from: bigint, fetched: FetchedPartition): void {
     const last = fetched.messages.at(-1)
-    if (!last) return void drained.add(topic)
+    if (!last) {
+      // What did not fit beside another topic is left out, too.
+      if (BigInt(fetched.lastStableOffset) <= from) drained.add(topic)
+      return
+    }
     const kept = buffer(topic)
     let size = bytes.get(topic) ?? 0
     for (const record of committedOf(fetched)) {
