@@ -121,6 +121,11 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
         await tx.last.query(insert, [1])
       })
       await expect(failing).rejects.toThrow(/duplicate key/)
+      // With all of it on its way, COMMIT too, before the first answer.
+      const atOnce = database.asService((tx) =>
+        Promise.all([tx.query(insert, [4]), tx.query(insert, [1]), tx.last.query(insert, [5])]),
+      )
+      await expect(atOnce).rejects.toThrow(/duplicate key/)
       const { rows } = await database.asService((tx) =>
         tx.last.query("SELECT id FROM note WHERE tenant_id = 'last' ORDER BY id"),
       )
