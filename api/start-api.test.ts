@@ -111,6 +111,28 @@ test.each([
   await api.stop()
 })
 
+test('who waits for a job of its own is handed the result; anybody else has it from the vault', async () => {
+  const reads: string[] = []
+  const vault: typeof service.vault = {
+    ...service.vault,
+    getMany(wanted) {
+      reads.push(...wanted.map(({ ref }) => ref))
+      return service.vault.getMany(wanted)
+    },
+  }
+  const { api, url } = await service.openDoor({ vault })
+  const submitter = clientOf(url, tenant.tokens.submitter)
+  const single = (await submitter.post('/v1/jobs?wait=30', job)).expect(200)
+  const batch = (await submitter.post('/v1/jobs/batch?wait=30', { jobs: [job, job] })).expect(200)
+  expect(single).toHaveProperty('result.sentiment')
+  const results = batch['results'] as { job: { id: string; result: unknown } }[]
+  expect(results.map((one) => one.job.result)).toEqual([single['result'], single['result']])
+  expect(reads).toEqual([])
+  const again = (await submitter.get(`/v1/jobs/${String(single['id'])}?wait=30`)).expect(200)
+  expect([again['result'], reads.length]).toEqual([single['result'], 1])
+  await api.stop()
+})
+
 const failingLog = (code: 'LOG_BUSY' | 'LOG_UNAVAILABLE'): Log => ({
   ...service.log,
   partitionCount: service.log.partitionCount,

@@ -27,7 +27,7 @@ const rootToken = `pf3_${'0'.repeat(43)}`
 export const restartLarge: Bench = {
   about: `From the start of an owner to its first decision, with ${jobs.toLocaleString('en')} jobs of ${tenants.toLocaleString('en')} tenants, two caps each, all in one partition: with no snapshot, when it folds every fact there is; then after kill -9 with the snapshot it has kept.`,
   limits:
-    'The history is decided by the same rules in memory and written straight into the log, a tenth of a second between two jobs, so that the last 24 to 48 hours of answered ids are a million of them. The process has the role of the owner alone.',
+    'The history is decided by the same rules in memory and written straight into the log, a tenth of a second between two jobs, so that the answered ids that are remembered, of 24 to 28 hours, are nearly all of them. The process has the role of the owner alone.',
   run: async ({ rounds, brokerCount }) => {
     const stack = await startStack({ brokerCount })
     const dir = await mkdtemp(join(tmpdir(), 'pf3-bench-'))

@@ -5,6 +5,7 @@
 import type { Clock } from '../platform/clock.ts'
 import { sleep } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres/database.ts'
+import { contentFreshMs } from '../platform/vault/fresh-content.ts'
 import type { StoredPayloadVault } from '../platform/vault/payload-vault.ts'
 import { type Caller, type RequestAppender, reportErased } from '../producers/index.ts'
 import { contentDaysOfMany } from '../projections/content-retention/queries.ts'
@@ -64,9 +65,12 @@ export function startKeeper(parts: KeeperParts): Keeper {
 
   async function erase(): Promise<void> {
     const open = await database.asService((tx) => openErasures(tx, erasuresAtOnceMax))
-    for (const { tenantId, erasureId } of open) {
-      if (reported.has(erasureId)) continue
-      const { keys, payloads } = await vault.destroyTenant(tenantId)
+    const erased: { tenantId: string; erasureId: string; keys: number; payloads: number }[] = []
+    for (const { tenantId, erasureId } of open)
+      if (!reported.has(erasureId)) erased.push({ tenantId, erasureId, ...(await vault.destroyTenant(tenantId)) })
+    // Until then a process may hand on what it stored before. Once an erasure is called done, nobody does.
+    if (erased.length > 0) await sleep(clock, contentFreshMs)
+    for (const { tenantId, erasureId, keys, payloads } of erased) {
       const caller: Caller = { actor: 'keeper', correlationId: erasureId, traceparent: null }
       await reportErased(appender, caller, { tenantId, erasureId, keys: BigInt(keys), payloads: BigInt(payloads) })
       reported.add(erasureId)

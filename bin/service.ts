@@ -112,7 +112,8 @@ async function startRoles(
   if (redis) started.push(redis.server.close)
   const relay = relayOf(foundation, wanted, redis)
   const vault = payloadVault({ database, masterKey, clock, random })
-  const fresh = wanted.includes('owner') ? freshContents(clock) : undefined
+  const fresh = wanted.includes('owner') && wanted.includes('api') ? freshContents(clock) : undefined
+  if (fresh) started.push(async () => fresh.close())
   const providers = providersFor(config)
   started.push(async () => void (await Promise.all(providers.map((provider) => provider.close()))))
 

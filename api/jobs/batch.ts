@@ -150,12 +150,14 @@ async function withJobs(
 ): Promise<BatchResult[]> {
   let bytes = 0
   const withJob = async (result: BatchResult): Promise<BatchResult> => {
-    const found = 'id' in result ? jobs.get(result.id) : undefined
+    if (!('id' in result)) return result
+    const found = jobs.get(result.id)
     if (!found) return result
-    const isAwaited = 'id' in result && result.isNew
     const hasResult = found.kind === 'job' && found.job.resultRef !== null
     const isFull = hasResult && bytes > resultBytesMax
-    const whole = isFull ? undefined : await withResult(found, tenantId, parts, isAwaited).catch(ifPassing(undefined))
+    const whole = isFull
+      ? undefined
+      : await withResult(found, tenantId, parts, result.isNew).catch(ifPassing(undefined))
     if (!whole) return { ...result, job: toApiFoundJob(found), isResultLeftOut: true }
     bytes += whole.resultBytes
     return { ...result, job: whole.job }

@@ -149,6 +149,7 @@ export async function startService(options: Partial<ApiOptions> = {}): Promise<S
       await api.stop()
       await views.stop()
       await owner.stop()
+      fresh.close()
       await Promise.all(providers.map((provider) => provider.close()))
       await scripted.close()
       await log.close()

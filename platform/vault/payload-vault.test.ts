@@ -1,3 +1,4 @@
+import { createHmac, hkdfSync } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Clock, systemClock, systemRandom } from '../clock.ts'
 import type { EmbeddedDatabase } from '../postgres/embedded.ts'
@@ -55,6 +56,18 @@ test('what is put comes back, in this process and in another', async () => {
     expect(textOf(contents.get('b'))).toBe('second')
     expect(textOf(contents.get('k'))).toBe('labels')
   }
+})
+
+test('the MAC is what anybody computes who has the key: HMAC of ref and content under a key derived from it', async () => {
+  const keyBytes = new Uint8Array(32).fill(7)
+  const random = { fraction: () => 0.5, bytes: (size: number) => new Uint8Array(size).fill(7) }
+  const vault = payloadVault({ database, masterKey: masterKeyFrom(secret), clock, random })
+  const [sealed] = await vault.seal([payload(newTenant(), 'a', 'content')])
+  const withLength = (text: string) => Buffer.concat([Buffer.from([0, 0, 0, text.length]), Buffer.from(text)])
+  const purpose = Buffer.concat(['pf3-payload-mac', '2'].map(withLength))
+  const macKey = hkdfSync('sha256', keyBytes, new Uint8Array(), purpose, 32)
+  const mac = createHmac('sha256', Buffer.from(macKey)).update(withLength('a')).update('content').digest('hex')
+  expect(sealed?.receipt.mac).toBe(mac)
 })
 
 test('empty and large content', async () => {

@@ -284,13 +284,15 @@ const contextOf = ({ tenantId, ref, class: payloadClass, day, version }: Place &
   day,
 ]
 
+/** Of the code's formula: the first one had a key for each content. */
+const macVersion = 2
 /** Of a key that seals, the one for codes: derived once while that one is remembered. */
 const macKeys = new WeakMap<KeyObject, KeyObject>()
 
 function macKeyOf(key: KeyObject): KeyObject {
   const known = macKeys.get(key)
   if (known) return known
-  const derived = keyFrom(derivedKey(key, ['pf3-payload-mac', String(version)]))
+  const derived = keyFrom(derivedKey(key, ['pf3-payload-mac', String(macVersion)]))
   macKeys.set(key, derived)
   return derived
 }
