@@ -87,7 +87,15 @@ const tenantKeysMax = 10_000
 
 const keyForm = /^[\x20-\x7e]{1,255}$/
 
-type Asked = { key: SubmissionKey; jobId: string; caller: Caller; job: JobRequest; bodyMac: Buffer }
+/** `inputRef`: where the vault keeps the input. */
+type Asked = {
+  key: SubmissionKey
+  jobId: string
+  inputRef: string
+  caller: Caller
+  job: JobRequest
+  bodyMac: Buffer
+}
 type Found = { row: SubmissionRow; isNew: boolean }
 
 export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
@@ -131,17 +139,18 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
     for (const item of chunk) {
       if (!kept.isNew.has(submissionText(item.key))) continue
       isNew.add(item)
-      parts.fresh?.keep({ tenantId: item.job.tenantId, ref: inputRefOf(item), content: item.job.payload })
+      const { job, inputRef } = item
+      parts.fresh?.keep({ tenantId: job.tenantId, ref: inputRef, content: job.payload })
     }
   }
 
   async function sealAndKeep(chunk: readonly Asked[]): ReturnType<SubmissionStore['keep']> {
     const sealed = await vault.seal(
-      chunk.map((item) => ({
-        tenantId: item.job.tenantId,
-        ref: inputRefOf(item),
+      chunk.map(({ job, inputRef }) => ({
+        tenantId: job.tenantId,
+        ref: inputRef,
         class: 'day',
-        content: item.job.payload,
+        content: job.payload,
       })),
     )
     const wanted = await Promise.all(
@@ -238,12 +247,13 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
         })
       const key = { tenantId: job.tenantId, idempotencyKey }
       const jobId = jobIdFrom(job.tenantId, idempotencyKey)
+      const inputRef = idFrom('in', job.tenantId, jobId)
       const bodyMac = createHmac('sha256', tenantKeyOf(job.tenantId)).update(job.body).digest()
       const bytes = job.payload.byteLength + job.body.byteLength
       if (waitingBytes > 0 && waitingBytes + bytes > waitingBytesMax)
         throw new PlatformError('LOG_BUSY', { waitingBytes })
       waitingBytes += bytes
-      const { row, isNew } = await store({ key, jobId, caller, job, bodyMac }).finally(() => {
+      const { row, isNew } = await store({ key, jobId, inputRef, caller, job, bodyMac }).finally(() => {
         waitingBytes -= bytes
       })
       if (!timingSafeEqual(row.bodyMac, bodyMac)) throw new PlatformError('IDEMPOTENCY_CONFLICT', { jobId })
@@ -257,9 +267,6 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
     },
   }
 }
-
-/** Where the vault keeps the input of a job. */
-const inputRefOf = ({ job, jobId }: Asked): string => idFrom('in', job.tenantId, jobId)
 
 /** Own for each tenant, so that equal bodies of two tenants do not show as equal. Derived once while a tenant keeps submitting. */
 function tenantKeys(bodyKey: Uint8Array): (tenantId: string) => KeyObject {
