@@ -8,7 +8,7 @@ const recordsMax = 2_000
 
 /**
  * After `afterSeq`, up to what was committed when it began; never waits for more. What is not wanted is not decoded. While
- * one batch is taken in, the next one is on its way.
+ * one batch is taken in, the next one is on its way. Throws LOG_UNAVAILABLE when the log cannot say what comes next.
  */
 export async function* readAllFacts(
   { log, codec }: { log: Log; codec: Codec },
@@ -24,25 +24,24 @@ export async function* readAllFacts(
   let reading = readOn(startOfFacts)
   while (reading !== undefined) {
     const read: Awaited<typeof reading> = await reading
-    if (read.facts.length === 0)
-      throw new PlatformError('LOG_UNAVAILABLE', {
-        partition,
-        seq: read.cursor.seq,
-        problem: 'what comes next is undecided',
-      })
+    if (read.facts.length === 0) throw undecided({ partition, seq: read.cursor.seq })
     reading = readOn(read.cursor)
     for (const fact of read.facts)
       if (fact.seq > afterSeq && fact.seq <= end && isWanted(fact)) yield codec.decode(fact.value) as Fact
   }
 }
 
-/** The directory, up to what was committed when it began; never waits. */
+/** The directory, up to what was committed when it began; never waits. Throws as `readAllFacts`. */
 export async function* readDirectory({ log, codec }: { log: Log; codec: Codec }): AsyncGenerator<Fact> {
   const end = await log.directoryEnd()
   for (let offset = 0n; offset < end; ) {
     const read = await log.readDirectory(offset, { recordsMax, waitMs: 0 })
-    if (read.length === 0) return
+    if (read.length === 0) throw undecided({ offset })
     for (const { value } of read) yield codec.decode(value) as Fact
     offset = (read.at(-1)?.offset ?? offset) + 1n
   }
 }
+
+/** To end here would be to call the part the whole. */
+const undecided = (where: Record<string, number | bigint>): PlatformError =>
+  new PlatformError('LOG_UNAVAILABLE', { ...where, problem: 'what comes next is undecided' })
