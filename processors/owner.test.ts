@@ -3,6 +3,7 @@ import type { CallOutcome } from '../capabilities/index.ts'
 import { noTokens } from '../capabilities/index.ts'
 import { systemClock } from '../platform/clock.ts'
 import { PlatformError } from '../platform/errors.ts'
+import { jumpingClock } from '../platform/testing/jumping-clock.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 import { cap, local, submit } from './testing/given.ts'
 import { checkHistory, tally, testCodec, world } from './testing/world.ts'
@@ -288,25 +289,30 @@ describe('the owner', () => {
     ])
   })
 
-  test('gives a job up at its deadline, waiting or running', async () => {
-    const w = world({
-      options: { limits: { places: { local: 1, remote: 1 }, attemptMsMax: 5_000, retryBaseMs: 1, retryMsMax: 5 } },
-      call: (_, signal) =>
-        new Promise<CallOutcome>((resolve) =>
-          signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED' })),
-        ),
-    })
-    const owner = w.start()
-    await w.begin()
-    await w.ask(submit('running', { deadlineMs: 500n }), submit('waiting', { deadlineMs: 30n }))
-    const facts = await w.until(rated(2))
-    await owner.end()
-    checkHistory(facts)
-    expect(facts.flatMap((f) => (f.type === 'JobFailed' ? [[f.jobId, f.code]] : []))).toEqual([
-      ['waiting', 'DEADLINE_PASSED'],
-      ['running', 'DEADLINE_PASSED'],
-    ])
-  })
+  test.each([0, 0.9])(
+    'gives a job up at its deadline, waiting or running, though timers are %d ms early',
+    async (earlyMs) => {
+      const clock = jumpingClock({ earlyMs })
+      const w = world({
+        clock,
+        options: { limits: { places: { local: 1, remote: 1 }, attemptMsMax: 5_000, retryBaseMs: 1, retryMsMax: 5 } },
+        call: (_, signal) =>
+          new Promise<CallOutcome>((resolve) =>
+            signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED' })),
+          ),
+      })
+      const owner = w.start()
+      await clock.run(w.begin())
+      await clock.run(w.ask(submit('running', { deadlineMs: 500n }), submit('waiting', { deadlineMs: 30n })))
+      const facts = await clock.run(w.until(rated(2)))
+      await clock.run(owner.end())
+      checkHistory(facts)
+      expect(facts.flatMap((f) => (f.type === 'JobFailed' ? [[f.jobId, f.code]] : []))).toEqual([
+        ['waiting', 'DEADLINE_PASSED'],
+        ['running', 'DEADLINE_PASSED'],
+      ])
+    },
+  )
 
   test('tries again what failed for now, and gives up after the last attempt', async () => {
     let calls = 0

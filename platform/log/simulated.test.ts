@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { type Clock, type Random, systemClock } from '../clock.ts'
+import { jumpingClock } from '../testing/jumping-clock.ts'
 import { logContract } from './contract.ts'
 import { withHandOver } from './hand-over.ts'
 import { startOfFacts } from './log.ts'
@@ -25,34 +26,6 @@ function seeded(seed: number): Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
   return { fraction, bytes: (size) => Uint8Array.from({ length: size }, () => Math.floor(fraction() * 256)) }
-}
-
-/** Time that stands still until every promise has settled as far as it can, then jumps to the next timer. */
-function jumpingClock(): Clock & { run<T>(work: Promise<T>): Promise<T> } {
-  let nowMs = 0
-  const timers = new Set<{ at: number; run: () => void }>()
-  return {
-    nowMs: () => nowMs,
-    after(delayMs, run) {
-      const timer = { at: nowMs + delayMs, run }
-      timers.add(timer)
-      return () => timers.delete(timer)
-    },
-    async run(work) {
-      let isDone = false
-      const ended = work.finally(() => (isDone = true))
-      ended.catch(() => undefined)
-      while (!isDone) {
-        await new Promise(setImmediate)
-        const [next] = [...timers].sort((a, b) => a.at - b.at)
-        if (isDone || !next) continue
-        timers.delete(next)
-        nowMs = next.at
-        next.run()
-      }
-      return ended
-    },
-  }
 }
 
 const open = async (clock: Clock, faults: Partial<SimulatedFaults> = {}) => {

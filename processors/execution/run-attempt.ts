@@ -160,7 +160,7 @@ export function attemptRunner({
   return {
     async run(job, attempt, resourceRef, signal) {
       const startedMs = clock.nowMs()
-      const timed = withDeadline(clock, signal, msFromMicros(attempt.deadlineAt))
+      const timed = withDeadline(clock, signal, msFromMicros(attempt.deadlineAt) + roundedMs)
       const outcome = await Promise.race([
         call(job, attempt, resourceRef, timed.signal).catch((error: unknown): CallOutcome => {
           onFault(error, job.jobId)
@@ -201,6 +201,12 @@ function trusted(usage: UsageReport, job: OpenJob): UsageReport {
   const { inputTokensMax, outputTokensMax } = job.submitted
   return { ...noTokens, inputUncachedTokens: inputTokensMax, outputTokens: outputTokensMax, source: 'estimated' }
 }
+
+/**
+ * A deadline is never early, or a job that ran into its own would be told of a timeout: a millisecond for the
+ * microseconds that are cut off, and one because Node's timers come up to one too early.
+ */
+const roundedMs = 2
 
 /** A signal that follows `outer` and also aborts at `deadlineMs`. */
 function withDeadline(clock: Clock, outer: AbortSignal, deadlineMs: number) {
