@@ -121,6 +121,7 @@ function byteLength(value: bigint): number {
 export function avroType(schema: string): avro.Type {
   return avro.Type.forSchema(JSON.parse(schema) as avro.Schema, {
     logicalTypes: { decimal: Decimal },
+    omitRecordMethods: true,
     // A hook, not the registry: avsc looks a name up there only when it stands alone, not under `logicalType`.
     typeHook: (part: unknown) => (isLong(part) ? longType : undefined),
   })
@@ -146,7 +147,7 @@ const bufferOn = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer => Buf
 /** `ownSchemas`: this build's schema text by event name. Types are built once, at first use. */
 export function codecFor(registry: SchemaRegistry, ownSchemas: ReadonlyMap<EventName, string>): Codec {
   const writers = new Map<EventName, { id: number; type: avro.Type }>()
-  const readers = new Map<number, { name: EventName; read: (bytes: Buffer) => object }>()
+  const readers = new Map<number, { name: EventName; read: (bytes: Buffer) => { type?: EventName } }>()
 
   function ownType(name: EventName): avro.Type {
     const schema = ownSchemas.get(name)
@@ -170,7 +171,7 @@ export function codecFor(registry: SchemaRegistry, ownSchemas: ReadonlyMap<Event
     const own = ownType(found.name)
     const resolver =
       found.schema === ownSchemas.get(found.name) ? undefined : own.createResolver(avroType(found.schema))
-    const made = { name: found.name, read: (bytes: Buffer) => own.fromBuffer(bytes, resolver) as object }
+    const made = { name: found.name, read: (bytes: Buffer) => own.fromBuffer(bytes, resolver) as { type?: EventName } }
     readers.set(id, made)
     return made
   }
@@ -196,7 +197,9 @@ export function codecFor(registry: SchemaRegistry, ownSchemas: ReadonlyMap<Event
       const buffer = bufferOn(bytes)
       const { name, read } = readerOf(buffer)
       try {
-        return { type: name, ...read(buffer.subarray(wireHeaderBytes)) } as EncodedEvent
+        const event = read(buffer.subarray(wireHeaderBytes))
+        event.type = name // Into what was read: a copy costs a sixth of the decoding.
+        return event as EncodedEvent
       } catch (error) {
         throw new CodecError('RECORD_DAMAGED', `The record is not a ${name}.`, { cause: error })
       }

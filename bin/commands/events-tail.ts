@@ -34,10 +34,12 @@ async function follow({ log, codec }: Foundation, partition: number, given: Give
       if (!given.fromStart && record.seq <= seq) continue
       const fact = codec.decode(record.value) as Fact
       if (given.tenant === undefined || fact.tenantId === given.tenant)
-        printLine(given.json ? toJson({ partition, ...fact }) : line(partition, fact))
+        printLine(given.json ? json(partition, fact) : line(partition, fact))
     }
   }
 }
+
+const json = (partition: number, { type, ...rest }: Fact): string => toJson({ partition, type, ...rest })
 
 const line = (partition: number, fact: Fact): string =>
   `${isoFromMicros(fact.occurredAt)} ${partition}/${fact.seq} ${fact.type} ${fact.tenantId}${'jobId' in fact ? ` ${fact.jobId}` : ''}`

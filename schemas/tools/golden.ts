@@ -76,7 +76,9 @@ function damage({ name, schema, records }: GoldenVersion): string[] {
     const bytes = Buffer.from(wire, 'base64')
     if (bytes.readUInt32BE(1) !== schemaIdOf(schema)) return [`'${what}' was written with another schema`]
     const said = codec.decode(bytes)
-    if (JSON.stringify(plainJson(said)) !== JSON.stringify(event)) return [`'${what}' no longer says what it said`]
+    const { type, ...fields } = said
+    if (JSON.stringify(plainJson({ type, ...fields })) !== JSON.stringify(event))
+      return [`'${what}' no longer says what it said`]
     return codec.encode(said).equals(bytes) ? [] : [`'${what}' is written differently now`]
   })
 }
