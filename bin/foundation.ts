@@ -22,6 +22,8 @@ export type Foundation = {
   database: Database
   log: Log
   codec: Codec
+  /** Awaited with what is to be decoded and was not read from `log`: schemas may have to be asked for. */
+  learn(values: readonly Uint8Array[]): Promise<void>
   relay: Relay
   /** What is reached over a network, besides the brokers, and how to find out whether it answers. */
   outside: readonly Watched[]
@@ -82,12 +84,13 @@ async function build(
     const opened = config.kafka
       ? await onKafka(config, config.kafka, onNotice)
       : await onDatabase(config, database, relay)
-    const { codec, outside, lag, close } = opened
+    const { codec, learn, outside, lag, close } = opened
     const log = withHandOver(opened.log, { clock: systemClock })
     return {
       database,
       log,
       codec,
+      learn,
       relay,
       outside: [
         ...(config.postgresUrl === undefined
@@ -109,13 +112,14 @@ async function build(
   }
 }
 
-type LogAndCodec = Pick<Foundation, 'log' | 'codec' | 'outside' | 'lag'> & { close?: () => Promise<void> }
+type LogAndCodec = Pick<Foundation, 'log' | 'codec' | 'learn' | 'outside' | 'lag'> & { close?: () => Promise<void> }
 
 async function onDatabase({ dataDir, partitionCount }: Config, database: Database, relay: Relay): Promise<LogAndCodec> {
   const ownSchemas = readOwnSchemas()
   const registry = schemaRegistryFile(join(dataDir, 'schemas.json'), ownSchemas, readEveryVersion())
   return {
     codec: codecFor(registry, ownSchemas),
+    learn: async () => undefined,
     log: await embeddedLog({ database, partitionCount, clock: systemClock, relay, pollMs }),
     outside: [],
   }
@@ -141,13 +145,14 @@ async function onKafka(
     prefix,
     partitionCount,
     clock: systemClock,
-    beforeDecoding: (values) => registry.learn(values),
+    beforeDecoding: registry.learn,
     memberFile: join(dataDir, 'member'),
   })
   const admins = openAdmins(connection, systemClock)
   return {
     log,
     codec: codecFor(registry, own),
+    learn: registry.learn,
     outside: [{ name: 'registry', look: registry.check }],
     async lag() {
       const found = await admins.ask((admin) => intakeLag(admin, prefix))

@@ -47,7 +47,7 @@ export async function archiveCheck(given: Given & { from: string; publicKey?: st
     const found: { partition: number; facts: number }[] = []
     for (let partition = 0; partition < partitions; partition++) {
       let facts = 0
-      for await (const _ of reader.facts(partition)) facts += 1
+      for await (const segment of reader.facts(partition)) facts += segment.length
       found.push({ partition, facts })
     }
     if (given.json) return printLine(toJson({ place: store.place, partitions: found }, 2))

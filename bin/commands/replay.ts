@@ -1,7 +1,6 @@
 /** `pf3 replay`: derives a tenant's charges from the log again, and says where they differ. */
 import { readFile } from 'node:fs/promises'
 import { archiveReader } from '../../platform/archive/archive.ts'
-import type { StoredFact } from '../../platform/log/log.ts'
 import { partitionOf } from '../../platform/log/partitioner.ts'
 import { type PriceBook, parsePriceBook } from '../../pricing/index.ts'
 import { type LedgerLine, type ReplayReport, replay, replayedTypes } from '../../processors/rating/replay.ts'
@@ -14,9 +13,10 @@ import { decimalFromPico } from '../../schemas/units.ts'
 import type { PlaceOptions } from '../archive-options.ts'
 import { archivePublicKey, archiveStore } from '../archive-place.ts'
 import { ConfigError, readConfig } from '../config.ts'
+import { factsOfTenant } from '../facts-of-tenant.ts'
 import { borrowFoundation, type Foundation } from '../foundation.ts'
 import { printLine, toJson } from '../print.ts'
-import { readAllFacts, readDirectory } from '../read-facts.ts'
+import { readDirectory } from '../read-facts.ts'
 
 export type ReplayGiven = PlaceOptions & {
   tenant: string
@@ -28,12 +28,12 @@ export type ReplayGiven = PlaceOptions & {
   json?: boolean
 }
 
-/** Where the facts are: the log with its ledger, or an archive. */
+/** Where the facts are, a batch at a time: the log with its ledger, or an archive. */
 type Source = {
-  partitions: number
-  facts(partition: number): AsyncIterable<Fact>
+  /** Of the tenant, and perhaps of others. */
+  facts(): AsyncIterable<Iterable<Fact>>
   /** Price books among other things. */
-  directory(): AsyncIterable<Fact>
+  directory(): AsyncIterable<Iterable<Fact>>
   ledger: (() => AsyncIterable<LedgerLine>) | undefined
   close(): Promise<void>
 }
@@ -50,7 +50,7 @@ export async function replayCommand(given: ReplayGiven): Promise<void> {
   const source = given.archive === undefined ? await theLog(given) : await anArchive(given.archive, given)
   try {
     const books = await publishedBooks(source)
-    const report = await replay(source.facts(partitionOf(given.tenant, source.partitions)), {
+    const report = await replay(source.facts(), {
       tenantId: given.tenant,
       period: given.period,
       bookByHash: (hash) => books.get(hash),
@@ -68,12 +68,7 @@ export async function replayCommand(given: ReplayGiven): Promise<void> {
 async function theLog(given: ReplayGiven): Promise<Source> {
   const foundation = await borrowFoundation(readConfig(process.env))
   return {
-    partitions: foundation.log.partitionCount,
-    facts: (partition) => {
-      const isWanted = ({ key, value }: StoredFact) =>
-        key === given.tenant && replayedTypes.has(foundation.codec.typeOf(value))
-      return readAllFacts(foundation, partition, { isWanted })
-    },
+    facts: () => factsOfTenant(foundation, { tenantId: given.tenant, types: replayedTypes }),
     directory: () => readDirectory(foundation),
     ledger: () => ledgerLines(foundation, given),
     close: foundation.close,
@@ -87,7 +82,8 @@ async function anArchive(place: string, given: ReplayGiven): Promise<Source> {
   const partitions = await reader.partitions()
   if (partitions === undefined) throw new ConfigError([`--archive: there is nothing in ${store.place}`])
   const directory = () => reader.facts(partitionOf(platformTenantId, partitions))
-  return { partitions, facts: reader.facts, directory, ledger: undefined, close: store.close }
+  const facts = () => reader.facts(partitionOf(given.tenant, partitions))
+  return { facts, directory, ledger: undefined, close: store.close }
 }
 
 function bookFrom(text: string, where: string): PriceBook {
@@ -98,9 +94,9 @@ function bookFrom(text: string, where: string): PriceBook {
 
 async function publishedBooks({ directory }: Source): Promise<Map<string, PriceBook>> {
   const books = new Map<string, PriceBook>()
-  for await (const fact of directory()) {
-    if (fact.type === 'PriceBookPublished') books.set(fact.hash, bookFrom(fact.book, fact.hash))
-  }
+  for await (const facts of directory())
+    for (const fact of facts)
+      if (fact.type === 'PriceBookPublished') books.set(fact.hash, bookFrom(fact.book, fact.hash))
   return books
 }
 

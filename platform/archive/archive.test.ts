@@ -30,7 +30,7 @@ const readerOf = (store: ArchiveStore, publicKey = publicKeyOf(signer)) =>
   archiveReader({ store, publicKey, ownSchemas })
 async function all(store: ArchiveStore, partition: number, publicKey = publicKeyOf(signer)): Promise<Fact[]> {
   const facts: Fact[] = []
-  for await (const fact of readerOf(store, publicKey).facts(partition)) facts.push(fact)
+  for await (const segment of readerOf(store, publicKey).facts(partition)) facts.push(...segment)
   return facts
 }
 

@@ -51,8 +51,8 @@ export function signerFrom(seed: Uint8Array): Signer {
 export const publicKeyOf = ({ privateKey }: Signer): KeyObject => createPublicKey(privateKey)
 
 export type ArchiveReader = {
-  /** Facts of a partition, in order, checked as they are read. Throws ARCHIVE_DAMAGED and ARCHIVE_UNAVAILABLE. */
-  facts(partition: number): AsyncGenerator<Fact>
+  /** Facts of a partition, in order, a segment at a time, checked as they are read. Throws ARCHIVE_DAMAGED and ARCHIVE_UNAVAILABLE. */
+  facts(partition: number): AsyncGenerator<Fact[]>
   /** The last fact that is in the archive, 0 for none, and the hash of its manifest. */
   end(partition: number): Promise<{ seq: bigint; sha256: string | null }>
   /** Undefined for an archive with nothing in it. */
@@ -221,7 +221,7 @@ export function archiveReader({
 
   return {
     async *facts(partition) {
-      for await (const { manifest } of manifests(partition)) yield* await factsOf(manifest)
+      for await (const { manifest } of manifests(partition)) yield factsOf(manifest)
     },
     async end(partition) {
       let end: { seq: bigint; sha256: string | null } = { seq: 0n, sha256: null }

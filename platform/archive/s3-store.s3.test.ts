@@ -51,7 +51,7 @@ test('an archive of facts in a bucket is read as it was written, also when two w
   expect(done.reduce((sum, one) => sum + one.facts, 0)).toBe(facts.length)
   const reader = archiveReader({ ...parts, publicKey: publicKeyOf(parts.signer) })
   const read: Fact[] = []
-  for await (const fact of reader.facts(0)) read.push(fact)
+  for await (const segment of reader.facts(0)) read.push(...segment)
   expect(read).toEqual(facts)
   expect(await reader.partitions()).toBe(1)
 })

@@ -1,3 +1,4 @@
+/** A clock for tests of what takes long, or depends on which of two timers is first. */
 import type { Clock } from '../clock.ts'
 
 export type JumpingClock = Clock & {

@@ -145,7 +145,7 @@ const without = (facts: Fact[], type: FactType, jobId: string): Fact[] =>
   facts.filter((fact) => !(fact.type === type && 'jobId' in fact && fact.jobId === jobId))
 
 const shortly = async (facts: Fact[], more: Partial<ReplayRequest> = {}) => {
-  const { deltas } = await replay(facts, { ...request, ...more })
+  const { deltas } = await replay([facts], { ...request, ...more })
   return deltas.map((delta) => [
     delta.kind,
     delta.in,
@@ -159,7 +159,7 @@ const shortly = async (facts: Fact[], more: Partial<ReplayRequest> = {}) => {
 
 test('a right month has no differences, and other tenants and months are none of its business', async () => {
   const facts = month()
-  const report = await replay(facts, { ...request, ledger: ledgerOf(facts) })
+  const report = await replay([facts], { ...request, ledger: ledgerOf(facts) })
   expect(report).toEqual({
     tenantId: 't',
     period: '2026-05',
@@ -177,21 +177,24 @@ test('a right month has no differences, and other tenants and months are none of
   })
 })
 
-test('facts and ledger may come from anywhere that has them in order', async () => {
+test('facts and ledger may come from anywhere that has them in order, in batches of any size', async () => {
   async function* stream<T>(items: T[]) {
     yield* items
   }
   const facts = month()
-  expect((await replay(stream(facts), { ...request, ledger: stream(ledgerOf(facts)) })).deltaCount).toBe(0)
+  expect(
+    (await replay(stream([facts.slice(0, 1), [], facts.slice(1)]), { ...request, ledger: stream(ledgerOf(facts)) }))
+      .deltaCount,
+  ).toBe(0)
 })
 
 test('a job that has not ended has nothing to compare', async () => {
   const facts = month().slice(0, 1)
-  expect(await replay(facts, request)).toMatchObject({ jobs: 1, endedJobs: 0, deltaCount: 0, totals: [] })
+  expect(await replay([facts], request)).toMatchObject({ jobs: 1, endedJobs: 0, deltaCount: 0, totals: [] })
 })
 
 test('under another book every line shows what it would have been, with the facts behind it', async () => {
-  const report = await replay(month(), { ...request, otherBook: bookOf('3') })
+  const report = await replay([month()], { ...request, otherBook: bookOf('3') })
   expect(report).toMatchObject({ otherBookHash: bookOf('3').hash, underivedJobs: 0, deltaCount: 2 })
   expect(report.totals).toEqual([
     { currency: 'USD', recordedPico: 2_107_000_000n, derivedPico: 2_321_000_000n, ledgerPico: null },
@@ -224,7 +227,7 @@ test.for([
   ['lacks the model', bookOf('1', { model: 'another' })],
   ['is of another currency', bookOf('1', { currency: 'NGN' })],
 ] as const)('what a book that %s would charge is unpriced, not 0', async ([, otherBook]) => {
-  const report = await replay(history({ one: { input: 1n } }), { ...request, otherBook })
+  const report = await replay([history({ one: { input: 1n } })], { ...request, otherBook })
   expect(report).toMatchObject({ underivedJobs: 1, totals: [], deltaCount: 1 })
   expect(report.deltas[0]).toMatchObject({
     kind: 'unpriced',
@@ -415,7 +418,7 @@ test('of very many differences the first ten thousand are told, and how many the
   const [line] = ledgerOf(facts)
   if (!line) throw new Error('no line')
   const ledger = Array.from({ length: 10_001 }, (_, index) => ({ ...line, jobId: `ghost-${index}` }))
-  const report = await replay(facts, { ...request, ledger })
+  const report = await replay([facts], { ...request, ledger })
   expect(report.deltas).toHaveLength(10_000)
   expect(report.deltaCount).toBe(10_005)
 })

@@ -81,18 +81,19 @@ export const replayedTypes: ReadonlySet<string> = new Set<FactType>([
 ])
 
 /**
- * `facts` are those of the tenant's partition, in order of `seq`, from before the period's first admission to now;
+ * `batches` are the facts of the tenant's partition, in order of `seq`, from before the period's first admission to now;
  * other tenants' are passed over. Keeps open jobs, an id per rated job and the ledger in memory, at most 10 million
  * jobs; throws RangeError beyond. Reading the same facts twice gives the same report.
  */
 export async function replay(
-  facts: AsyncIterable<Fact> | Iterable<Fact>,
+  batches: AsyncIterable<Iterable<Fact>> | Iterable<Iterable<Fact>>,
   request: ReplayRequest,
 ): Promise<ReplayReport> {
   const replayed = new Replay(request)
   for await (const line of request.ledger ?? []) replayed.takeLedgerLine(line)
-  for await (const fact of facts)
-    if (fact.tenantId === request.tenantId && replayedTypes.has(fact.type)) replayed.take(fact)
+  for await (const facts of batches)
+    for (const fact of facts)
+      if (fact.tenantId === request.tenantId && replayedTypes.has(fact.type)) replayed.take(fact)
   return replayed.finish()
 }
 

@@ -68,7 +68,7 @@ describe.each(names)('the history %s', (name) => {
       const admitted = facts.filter((fact) => fact.type === 'JobAdmitted') as Extract<Fact, { type: 'JobAdmitted' }>[]
       for (const key of new Set(admitted.map(({ tenantId, billingPeriod }) => `${tenantId} ${billingPeriod}`))) {
         const [tenantId = '', period = ''] = key.split(' ')
-        const report = await replay(facts, { tenantId, period, bookByHash: (hash) => books.get(hash) })
+        const report = await replay([facts], { tenantId, period, bookByHash: (hash) => books.get(hash) })
         expect([key, report.deltas]).toEqual([key, []])
         jobs += report.endedJobs
       }

@@ -179,7 +179,7 @@ test(`of ${canaries} canaries none is left after an erasure; ledger and replay a
       return parsed?.ok ? [[parsed.book.hash, parsed.book] as const] : []
     }),
   )
-  const report = await replay(facts, { tenantId: 'harbor', period: period(), bookByHash: (hash) => books.get(hash) })
+  const report = await replay([facts], { tenantId: 'harbor', period: period(), bookByHash: (hash) => books.get(hash) })
   expect([report.endedJobs > canaries - 2, report.deltas]).toEqual([true, []])
 
   // And the tenant goes on, under new keys.

@@ -270,7 +270,7 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
         ),
       )
       for (const period of periods) {
-        const report = await replay(facts, { tenantId, period, bookByHash: (hash) => books.get(hash) })
+        const report = await replay([facts], { tenantId, period, bookByHash: (hash) => books.get(hash) })
         if (report.deltaCount > 0)
           violated(`replay of ${tenantId} ${period}: ${report.deltas[0]?.kind} ${report.deltas[0]?.what}`)
       }

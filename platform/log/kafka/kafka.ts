@@ -185,29 +185,24 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
   const endOf = (part: TopicPartition): Promise<bigint> =>
     glance([part], async (lane) => (await lane.ends()).get(part.topic) ?? 0n)
 
-  /** Facts that follow `seq` without a gap, whole commits only unless `recordsMax` ends inside one. */
-  function merged(lane: Lane, partition: number, afterSeq: bigint, recordsMax: number): StoredFact[] {
-    const heads = new Map(factParts(partition).map((part) => [part.topic, 0]))
-    const streamOf = new Map(factStreams.map((stream) => [topic(stream), stream]))
+  /** Facts that follow `afterSeq` without a gap, whole commits only unless `recordsMax` ends inside one. */
+  function merged(lane: Lane, partition: number, afterSeq: number, recordsMax: number): StoredFact[] {
+    const heads = factStreams
+      .filter((stream) => stream !== 'directory' || partition === directoryHome)
+      .map((stream) => ({ stream, records: lane.buffered(topic(stream)), at: 0 }))
     const found: StoredFact[] = []
     let whole = 0
-    for (let seq = afterSeq + 1n; found.length < recordsMax; seq += 1n) {
-      let isThere = false
-      for (const [name, at] of heads) {
-        const buffered = lane.buffered(name)
-        let from = at
-        while (buffered[from] && (buffered[from]?.seq ?? seq) < seq) from += 1
-        heads.set(name, from)
-        const record = buffered[from]
-        const stream = streamOf.get(name)
-        if (!record || !stream || record.seq !== seq) continue
-        found.push({ stream, key: record.key, value: record.value, seq, offset: record.offset })
-        if (record.last === seq) whole = found.length
-        heads.set(name, from + 1)
-        isThere = true
-        break
-      }
-      if (!isThere) break
+    for (let seq = afterSeq + 1; found.length < recordsMax; seq++) {
+      const head = heads.find((one) => {
+        for (; (one.records[one.at]?.seq ?? seq) < seq; one.at++);
+        return one.records[one.at]?.seq === seq
+      })
+      const record = head?.records[head.at]
+      if (!head || !record) break
+      const { key, value, offset, last } = record
+      found.push({ stream: head.stream, key, value, seq: BigInt(seq), offset })
+      if (last === seq) whole = found.length
+      head.at++
     }
     return found.length >= recordsMax ? found : found.slice(0, whole)
   }
@@ -221,22 +216,23 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       (lane) => lane.seek(Object.fromEntries(factStreams.map((stream) => [topic(stream), cursor.offsets[stream]]))),
       async (lane) => {
         let facts: StoredFact[] = []
-        const takeUpTo = (seq: bigint) => {
+        const takeUpTo = (seq: number) => {
           for (const { topic: of } of parts) {
             const later = lane.buffered(of).findIndex((record) => record.seq > seq)
             lane.take(of, later < 0 ? lane.buffered(of).length : later)
           }
         }
         const isThere = () => {
+          if (facts.length > 0) return true
           // Offsets of a cursor are lower bounds. What comes before it must not fill the room of what comes after.
-          takeUpTo(cursor.seq)
-          facts = merged(lane, partition, cursor.seq, recordsMax)
+          takeUpTo(Number(cursor.seq))
+          facts = merged(lane, partition, Number(cursor.seq), recordsMax)
           return facts.length > 0
         }
         await lane.fill(isThere, waitMs, signal)
         if (signal?.aborted) facts = []
         const last = facts.at(-1)?.seq ?? cursor.seq
-        takeUpTo(last)
+        takeUpTo(Number(last))
         await beforeDecoding(facts.map(({ value }) => value))
         return { result: { facts, cursor: advance(partition, cursor, facts) }, at: String(last) }
       },
@@ -335,7 +331,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     async readDirectory(offset, readOptions) {
       checkRead(readOptions)
       const records = await readTopic(directoryPart, offset, readOptions)
-      return records.map((record) => ({ offset: record.offset, value: record.value, seq: record.seq }))
+      return records.map((record) => ({ offset: record.offset, value: record.value, seq: BigInt(record.seq) }))
     },
     async directoryEnd() {
       checkOpen()

@@ -10,9 +10,9 @@ export type LaneRecord = {
   offset: bigint
   key: string
   value: Buffer
-  /** Of a fact, and of the last one of its commit; -1 for what is none. */
-  seq: bigint
-  last: bigint
+  /** Of a fact, and of the last one of its commit; -1 for what is none. A number, since every fact is looked at for it several times. */
+  seq: number
+  last: number
 }
 
 export type Lane = {
@@ -113,8 +113,8 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
       const offset = BigInt(record.offset)
       if (offset < from || record.value === null) continue // A batch is answered whole, also from its middle.
       const { key, value, headers } = record
-      const numberIn = (name: string): bigint => BigInt(headers[name]?.toString('latin1') ?? -1)
-      kept.push({ offset, key: key?.toString('utf8') ?? '', value, seq: numberIn('seq'), last: numberIn('last') })
+      const [seq, last] = [numberIn(headers['seq']), numberIn(headers['last'])]
+      kept.push({ offset, key: key?.toString('utf8') ?? '', value, seq, last })
       size += record.value.byteLength
     }
     bytes.set(topic, size)
@@ -199,6 +199,16 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     }
   }
 }
+
+/** Digits, as a tenure writes them. */
+function numberIn(header: Uint8Array | undefined): number {
+  if (header === undefined) return -1
+  let number = 0
+  for (const digit of header) number = number * 10 + digit - zero
+  return number
+}
+
+const zero = '0'.charCodeAt(0)
 
 const sizeOf = (records: readonly LaneRecord[]): number => records.reduce((sum, { value }) => sum + value.byteLength, 0)
 
