@@ -1,6 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
 import { expect, onTestFinished, test } from 'vitest'
 import { codecFor, type EventName } from '../../schemas/codec.ts'
@@ -108,6 +108,16 @@ test('what a later build writes is learned when it is met, and read by this one'
   expect(codec.decode(bytes)).toEqual(cap)
   // What was learned is kept for the next start.
   expect((await openRegistry(parts, file)).schemaOf(id)?.name).toBe('CapRemoved')
+})
+
+test('many that write down at once what they have learned do not take the file from each other', async () => {
+  const parts = freshParts()
+  await applySchemas(parts)
+  const file = await freshFile()
+  const registries = await Promise.all(Array.from({ length: 16 }, () => openRegistry(parts, file)))
+  expect(new Set(registries.map((registry) => registry.idOf('JobRated'))).size).toBe(1)
+  expect((await readdir(dirname(file))).length).toBe(1)
+  expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ known: [{}, {}] })
 })
 
 test('while the registry is away everything known goes on, also over a restart; what is new waits for it', async () => {

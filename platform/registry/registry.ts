@@ -4,6 +4,7 @@
  *
  *   subject = <topic>-<full name of the record>, one per event type; compatibility FULL_TRANSITIVE
  */
+import { randomUUID } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
@@ -236,7 +237,7 @@ async function readKnown(file: string, scope: string): Promise<Known[]> {
 }
 
 async function writeKnown(file: string, scope: string, known: readonly Known[]): Promise<void> {
-  const draft = `${file}.${process.pid}.draft`
+  const draft = `${file}.${randomUUID()}.draft` // Several write at once: threads of a process, and readers of its partitions.
   await writeFile(draft, `${JSON.stringify({ scope, known }, null, 2)}\n`, { mode: 0o600 })
   await rename(draft, file)
 }

@@ -7,7 +7,7 @@ import { type Log, startOfFacts } from '../log.ts'
 import { allFacts, contractPartitions, contractRecordBytesMax, factsOf } from '../testing/log-data.ts'
 import { type KafkaConnection, kafkaClient } from './client.ts'
 import { kafkaLog } from './kafka.ts'
-import { applyTopics, topicPlans } from './topics.ts'
+import { applyTopics, groupOf, topicPlans } from './topics.ts'
 
 const brokers = (process.env['PF3_TEST_KAFKA_BROKERS'] ?? '').split(',')
 const admin = kafkaClient({ brokers }).admin()
@@ -162,6 +162,21 @@ test('of two who acquire a partition in one process at once, the one that asked 
     await expect(first.commit(facts, 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
     await last.commit(facts, 0n)
   }
+})
+
+test('facts whose owners have left no note of how far they were are not taken for a beginning', async () => {
+  const prefix = await freshTopics()
+  const log = await openOn(prefix)
+  onTestFinished(() => log.close())
+  expect(await log.committed(0)).toEqual({ intakeOffset: 0n, seq: 0n })
+  const tenure = await log.acquire(0)
+  await tenure.commit(factsOf(0, 0n, ['jobs', 'usage']), 0n)
+  expect(await log.committed(0)).toEqual({ intakeOffset: 0n, seq: 2n })
+  await tenure.release()
+  await admin.deleteGroups([groupOf(prefix)])
+  const lost = { code: 'LOG_GAP', message: expect.stringContaining(`the group ${groupOf(prefix)} no longer says`) }
+  await expect(log.committed(0)).rejects.toMatchObject(lost)
+  await expect(log.acquire(0)).rejects.toMatchObject(lost)
 })
 
 test('a cursor whose offsets lag by more than a reader holds in memory still finds what comes after it', async () => {

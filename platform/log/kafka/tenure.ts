@@ -38,6 +38,8 @@ const commitMsMax = transactionTimeoutMs
 const acquireMsMax = 20_000
 const retryMs = 50
 const failingMsMax = 20_000
+/** The end of a commit reaches topics and group one by one: the first facts of all can be there a moment before the group's note. */
+const settlingMsMax = 5_000
 
 const fenceErrors = ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING', 'UNKNOWN_PRODUCER_ID']
 
@@ -71,16 +73,20 @@ export async function committedOf(
 ): Promise<Committed> {
   const topic = topicOf(prefix, 'intake')
   const wanted = { groupId: groupOf(prefix), topics: [topic] }
-  const [found] = await again(clock, () => admins.ask((admin) => admin.fetchOffsets(wanted)))
-  const row = found?.partitions.find((one) => one.partition === partition)
-  if (row && row.offset !== '-1' && /^\d+$/.test(row.metadata ?? ''))
-    return { intakeOffset: BigInt(row.offset), seq: BigInt(row.metadata ?? '0') }
-  if (await hasFacts(partition))
-    throw new PlatformError('LOG_GAP', {
-      partition,
-      problem: `there are facts, but the group ${groupOf(prefix)} no longer says how far the intake was taken`,
-    })
-  return { intakeOffset: 0n, seq: 0n }
+  const untilMs = clock.nowMs() + settlingMsMax
+  for (;;) {
+    const [found] = await again(clock, () => admins.ask((admin) => admin.fetchOffsets(wanted)))
+    const row = found?.partitions.find((one) => one.partition === partition)
+    if (row && row.offset !== '-1' && /^\d+$/.test(row.metadata ?? ''))
+      return { intakeOffset: BigInt(row.offset), seq: BigInt(row.metadata ?? '0') }
+    if (!(await hasFacts(partition))) return { intakeOffset: 0n, seq: 0n }
+    if (clock.nowMs() > untilMs)
+      throw new PlatformError('LOG_GAP', {
+        partition,
+        problem: `there are facts, but the group ${groupOf(prefix)} no longer says how far the intake was taken`,
+      })
+    await sleep(clock, retryMs)
+  }
 }
 
 /** Until it succeeds: groups move from broker to broker. Throws LOG_UNAVAILABLE when it fails for too long. */

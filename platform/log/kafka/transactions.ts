@@ -1,10 +1,10 @@
 /**
- * The transactions of one id on Kafka, each as few requests as the protocol allows: partitions are added, then records
- * and offsets written side by side, then it ends. kafkajs' own producer asks for the coordinator before each of these and
- * sends one after another, fifteen round trips instead of four; and what its send loses, see decision 18.
+ * The transactions of one id on Kafka, each as few requests as the protocol allows: partitions and the group are added,
+ * then records and offsets written side by side, then it ends. kafkajs' own producer asks for the coordinator before each
+ * of these and sends one after another, fifteen round trips instead of three; and what its send loses, see decision 18.
  *
- *   AddPartitionsToTxn ─┬─ Produce, once per leader ──────────┬─ EndTxn
- *                       └─ AddOffsetsToTxn ─ TxnOffsetCommit ─┘
+ *   AddPartitionsToTxn ─┬─ Produce, once per leader ─┬─ EndTxn
+ *   AddOffsetsToTxn ────┴─ TxnOffsetCommit ──────────┘
  *
  * What fails and may go right a moment later is sent again as it was. That writes nothing twice: brokers know a batch of
  * records by producer, epoch and sequence, and adding what was added is no change. Only the end is not sent again when its
@@ -167,8 +167,10 @@ export function openTransactions(parts: TransactionsParts): Transactions {
     await ask('transaction', transactionalId, (broker) => broker.addPartitionsToTxn(request))
   }
 
-  async function addOffsets({ groupId, topic, partition, offset, metadata }: Offsets): Promise<void> {
-    await ask('transaction', transactionalId, (broker) => broker.addOffsetsToTxn({ ...producer, groupId }))
+  const addGroup = ({ groupId }: Offsets): Promise<unknown> =>
+    ask('transaction', transactionalId, (broker) => broker.addOffsetsToTxn({ ...producer, groupId }))
+
+  async function commitOffsets({ groupId, topic, partition, offset, metadata }: Offsets): Promise<void> {
     const partitions = [{ partition, offset: String(offset), metadata }]
     const request = { ...producer, groupId, topics: [{ topic, partitions }] }
     await ask('group', groupId, (broker) => broker.txnOffsetCommit(request))
@@ -184,12 +186,13 @@ export function openTransactions(parts: TransactionsParts): Transactions {
       sequences.clear()
     },
     async commit(batches, offsets) {
-      await addPartitions(batches)
       const ends = new Map<string, bigint>()
       const produceAll = async () => {
         for (const batch of batches) for (const [topic, end] of await produce(batch)) ends.set(topic, end)
       }
-      await bothOf(produceAll(), addOffsets(offsets))
+      // Both go to one coordinator on one connection, which takes them in turn.
+      await bothOf(addPartitions(batches), addGroup(offsets))
+      await bothOf(produceAll(), commitOffsets(offsets))
       const end = { ...producer, transactionResult: true }
       await ask('transaction', transactionalId, (broker) => broker.endTxn(end), isPassingAnswer)
       return ends
@@ -202,7 +205,7 @@ export function openTransactions(parts: TransactionsParts): Transactions {
 }
 
 /** Rejects as soon as one does; the other one's rejection is nobody's any more. */
-async function bothOf(one: Promise<void>, other: Promise<void>): Promise<void> {
+async function bothOf(one: Promise<unknown>, other: Promise<unknown>): Promise<void> {
   other.catch(() => undefined)
   await Promise.all([one, other])
 }
