@@ -5,6 +5,7 @@
 
 import { byteaArray } from '../platform/postgres/bytea-array.ts'
 import type { Database, Tx } from '../platform/postgres/database.ts'
+import { demand, isUnmet } from '../platform/postgres/demand.ts'
 import { isolationSql } from '../platform/postgres/isolation.ts'
 import type { Migration } from '../platform/postgres/migrate.ts'
 import type { PayloadVault, SealedPayload } from '../platform/vault/vault.ts'
@@ -74,21 +75,27 @@ export function submissionStore({
   /** Whether some of the keys that came last stood for jobs already: retries come in crowds. */
   let hadTaken = false
 
-  /** As a rule every key is new: then both statements go to the server together. Throws KeyTakenError otherwise, and keeps nothing. */
-  const keepNew = (wanted: Wanted): Promise<void> =>
-    database.asService(async (tx) => {
-      const inserting = insertSubmissions(
-        tx,
-        wanted.map(({ row }) => row),
-      )
-      const storing = vault.store(
-        tx,
-        wanted.map(({ payload }) => payload),
-      )
-      storing.catch(() => undefined) // What comes of the first counts.
-      if ((await inserting).length < wanted.length) throw new KeyTakenError()
-      await storing
-    })
+  /** As a rule every key is new: then all goes to the server at once, with its COMMIT. Answers whether it was so, and keeps nothing otherwise. */
+  const keepNew = (wanted: Wanted): Promise<boolean> =>
+    database
+      .asService(async (tx) => {
+        const inserting = insertAllOrFail(
+          tx,
+          wanted.map(({ row }) => row),
+        )
+        const storing = vault.store(
+          tx.last,
+          wanted.map(({ payload }) => payload),
+        )
+        storing.catch(() => undefined) // What comes of the first counts.
+        await inserting
+        await storing
+        return true
+      })
+      .catch((error: unknown) => {
+        if (!isUnmet(error)) throw error
+        return false
+      })
 
   const keepSome = (wanted: Wanted): ReturnType<SubmissionStore['keep']> =>
     database.asService(async (tx) => {
@@ -111,44 +118,42 @@ export function submissionStore({
 
   return {
     async keep(wanted) {
-      if (hadTaken) return keepSome(wanted)
-      try {
-        await keepNew(wanted)
-        return { rows: wanted.map(({ row }) => row), isNew: new Set(wanted.map(({ row }) => submissionText(row))) }
-      } catch (error) {
-        if (!(error instanceof KeyTakenError)) throw error
-        return keepSome(wanted)
-      }
+      if (hadTaken || !(await keepNew(wanted))) return keepSome(wanted)
+      return { rows: wanted.map(({ row }) => row), isNew: new Set(wanted.map(({ row }) => submissionText(row))) }
     },
     markAppended: (keys, atMs) => database.asService((tx) => markAppended(tx.last, keys, atMs)),
   }
 }
 
-/** A key stands for a job already: nothing of this transaction may stay. */
-class KeyTakenError extends Error {}
+/** Inserts the rows whose key is new, keys locked in one order, so that doors never deadlock; returns those keys. */
+const insertSql = `INSERT INTO submission (tenant_id, idempotency_key, job_id, body_mac, capability, member_id, priority, request, created_at_ms)
+  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::int[], $8::bytea[], $9::bigint[])
+    AS r(tenant_id, idempotency_key, job_id, body_mac, capability, member_id, priority, request, created_at_ms)
+  ORDER BY tenant_id, idempotency_key
+  ON CONFLICT DO NOTHING RETURNING tenant_id, idempotency_key`
 
-/** Inserts the rows whose key is new and answers which those are. Locks keys in one order, so doors never deadlock. */
+const insertAllSql = `WITH inserted AS (${insertSql}) SELECT ${demand('count(*) = cardinality($1)')} FROM inserted`
+
+const columnsOf = (rows: readonly SubmissionRow[]): unknown[] => [
+  rows.map((r) => r.tenantId),
+  rows.map((r) => r.idempotencyKey),
+  rows.map((r) => r.jobId),
+  byteaArray(rows.map((r) => r.bodyMac)),
+  rows.map((r) => r.capability),
+  rows.map((r) => r.memberId),
+  rows.map((r) => r.priority),
+  byteaArray(rows.map((r) => r.request)),
+  rows.map((r) => r.createdAtMs),
+]
+
 async function insertSubmissions(tx: Tx, rows: readonly SubmissionRow[]): Promise<SubmissionKey[]> {
-  const inserted = await tx.query<{ tenant_id: string; idempotency_key: string }>(
-    `INSERT INTO submission (tenant_id, idempotency_key, job_id, body_mac, capability, member_id, priority, request, created_at_ms)
-     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::int[], $8::bytea[], $9::bigint[])
-       AS r(tenant_id, idempotency_key, job_id, body_mac, capability, member_id, priority, request, created_at_ms)
-     ORDER BY tenant_id, idempotency_key
-     ON CONFLICT DO NOTHING RETURNING tenant_id, idempotency_key`,
-    [
-      rows.map((r) => r.tenantId),
-      rows.map((r) => r.idempotencyKey),
-      rows.map((r) => r.jobId),
-      byteaArray(rows.map((r) => r.bodyMac)),
-      rows.map((r) => r.capability),
-      rows.map((r) => r.memberId),
-      rows.map((r) => r.priority),
-      byteaArray(rows.map((r) => r.request)),
-      rows.map((r) => r.createdAtMs),
-    ],
-  )
+  const inserted = await tx.query<{ tenant_id: string; idempotency_key: string }>(insertSql, columnsOf(rows))
   return inserted.rows.map((row) => ({ tenantId: row.tenant_id, idempotencyKey: row.idempotency_key }))
 }
+
+/** Throws what `isUnmet` knows when a key is not new. */
+const insertAllOrFail = async (tx: Tx, rows: readonly SubmissionRow[]): Promise<void> =>
+  void (await tx.query(insertAllSql, columnsOf(rows)))
 
 async function readSubmissions(tx: Tx, keys: readonly SubmissionKey[]): Promise<SubmissionRow[]> {
   const { rows } = await tx.query<TableRow>(

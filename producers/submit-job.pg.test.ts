@@ -1,7 +1,7 @@
 /** Doors that really write at the same time: several connections to a PostgreSQL server, which the embedded default has not. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openPostgres } from '../platform/postgres/postgres.ts'
-import { jobIdFrom } from '../schemas/ids.ts'
+import { idFrom, jobIdFrom } from '../schemas/ids.ts'
 import { type FreshDatabase, freshDatabase } from '../tests/postgres/fresh-database.ts'
 import { aJob, caller, type Door, openDoor, openRig, type Rig, requestsIn } from './testing/rig.ts'
 
@@ -51,4 +51,23 @@ test('doors that take the same keys in opposite order neither deadlock nor doubl
     ),
   )
   expect(rows).toEqual([{ rows: 1_000n, unmarked: 0n }])
+})
+
+test('a key that is destroyed between sealing and keeping takes the row with it: both are kept under the next one', async () => {
+  let erasures = 0
+  const vault = {
+    ...rig.vault,
+    async seal(payloads: Parameters<typeof rig.vault.seal>[0]) {
+      const sealed = await rig.vault.seal(payloads)
+      if (erasures++ === 0) await rig.vault.destroyTenant('erased')
+      return sealed
+    },
+  }
+  const { submitter } = openDoor({ ...rig, vault })
+  const { jobId, isNew } = await submitter.submitJob(caller, aJob('erased', 'once'))
+  await submitter.settled()
+  // Had the row of the first try stayed, this one would be no new job, and its input nowhere.
+  expect([erasures, isNew]).toEqual([2, true])
+  const ref = idFrom('in', 'erased', jobId)
+  expect((await rig.vault.get('erased', [ref])).size).toBe(1)
 })

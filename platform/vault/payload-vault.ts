@@ -7,6 +7,7 @@ import type { Clock, Random } from '../clock.ts'
 import { isFailure, PlatformError } from '../errors.ts'
 import { byteaArray } from '../postgres/bytea-array.ts'
 import type { Database, Tx } from '../postgres/database.ts'
+import { demand, isUnmet } from '../postgres/demand.ts'
 import { isolationSql, tenantRole } from '../postgres/isolation.ts'
 import type { Migration } from '../postgres/migrate.ts'
 import { type KeyName, keyChain, keyId } from './key-chain.ts'
@@ -127,18 +128,8 @@ export function payloadVault(parts: {
       ...keyNameOf({ tenantId: row.tenant_id, ...row }),
       serial: String(row.key_serial),
     }))
-    const { rows: counted } = await tx.query<{ held: number }>(
-      `WITH held AS (
-         SELECT k.serial FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS w(tenant_id, kind, name, serial)
-         JOIN vault_key k ON k.tenant_id = w.tenant_id AND k.kind = w.kind AND k.name = w.name AND k.serial = w.serial
-         FOR KEY SHARE OF k),
-       stored AS (
-         INSERT INTO vault_payload (${columns.join(', ')})
-         SELECT * FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::bytea[]) AS v
-         WHERE (SELECT count(*) FROM held) = cardinality($1)
-         ON CONFLICT DO NOTHING)
-       SELECT count(*)::int AS held FROM held`,
-      [
+    try {
+      await tx.query(storeSql, [
         held.map((key) => key.tenantId),
         held.map((key) => key.kind),
         held.map((key) => key.name),
@@ -149,13 +140,13 @@ export function payloadVault(parts: {
         rows.map((row) => row.day),
         rows.map((row) => row.version),
         byteaArray(rows.map((row) => row.sealed)),
-      ],
-    )
-    if (counted[0]?.held === held.length) return
-    chain.forget((name) => keys.has(keyId(name)))
-    throw new PlatformError('VAULT_KEY_GONE', {
-      tenants: [...new Set(held.map(({ tenantId }) => tenantId))].join(', '),
-    })
+      ])
+    } catch (error) {
+      if (!isUnmet(error)) throw error
+      chain.forget((name) => keys.has(keyId(name)))
+      const tenants = [...new Set(held.map(({ tenantId }) => tenantId))].join(', ')
+      throw new PlatformError('VAULT_KEY_GONE', { tenants }, { cause: error })
+    }
   }
 
   async function openRows(rows: readonly SealedRow[], isSecondTime = false): Promise<Map<string, Uint8Array>> {
@@ -266,6 +257,17 @@ export function payloadVault(parts: {
 }
 
 const columns = ['tenant_id', 'ref', 'class', 'day', 'version', 'sealed'] as const
+
+/** Fails when one of the keys ($1 to $4) is gone. */
+const storeSql = `WITH held AS (
+    SELECT k.serial FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS w(tenant_id, kind, name, serial)
+    JOIN vault_key k ON k.tenant_id = w.tenant_id AND k.kind = w.kind AND k.name = w.name AND k.serial = w.serial
+    FOR KEY SHARE OF k),
+  stored AS (
+    INSERT INTO vault_payload (${columns.join(', ')})
+    SELECT * FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::bytea[]) AS v
+    ON CONFLICT DO NOTHING)
+  SELECT ${demand('count(*) = cardinality($1)')} FROM held`
 
 type Place = { tenantId: string; ref: string; class: PayloadClass; day: string }
 
