@@ -1,6 +1,7 @@
 /** Worker thread of `factsOfTenant`: opens the log for itself and answers each `next` with a batch. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Facts, type FailureCode, isFailure } from '../platform/errors.ts'
+import { requireTls13 } from '../platform/tls.ts'
 import { readConfig } from './config.ts'
 import { borrowFoundation } from './foundation.ts'
 import { recordsOfTenant, type WantedFacts } from './read-facts.ts'
@@ -12,6 +13,7 @@ export type ThreadAnswer =
   | { kind: 'failure'; code: FailureCode; facts: Facts }
 
 if (parentPort === null) throw new Error('This file runs as a worker thread.')
+requireTls13()
 const port = parentPort
 const opening = borrowFoundation(readConfig(process.env))
 const reading = opening.then((foundation) => recordsOfTenant(foundation, workerData as WantedFacts))

@@ -34,7 +34,7 @@ export async function* factsOfTenant(
 
 async function* readInThread(workerData: WantedFacts): AsyncGenerator<Uint8Array[]> {
   const thread = new Worker(new URL('./facts-of-tenant-thread.ts', import.meta.url), { workerData, execArgv: [] })
-  const exited = once(thread, 'exit')
+  const exited = once(thread, 'exit').catch(() => undefined) // What it died of is told below.
   const answers = on(thread, 'message', { close: ['exit'] }) as AsyncIterable<[ThreadAnswer]>
   for (let asked = 0; asked < aheadMax; asked++) thread.postMessage('next')
   try {

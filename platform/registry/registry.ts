@@ -4,10 +4,10 @@
  *
  *   subject = <topic>-<full name of the record>, one per event type; compatibility FULL_TRANSITIVE
  */
-import { randomUUID } from 'node:crypto'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
+import { threadId } from 'node:worker_threads'
 import { COMPATIBILITY, SchemaRegistry as RegistryClient, SchemaType } from '@kafkajs/confluent-schema-registry'
 import { parseEventSchema, subjectOf } from '../../schemas/avro-schema.ts'
 import type { EventName, SchemaRegistry } from '../../schemas/codec.ts'
@@ -236,8 +236,16 @@ async function readKnown(file: string, scope: string): Promise<Known[]> {
   }
 }
 
+let drafts = 0
+
 async function writeKnown(file: string, scope: string, known: readonly Known[]): Promise<void> {
-  const draft = `${file}.${randomUUID()}.draft` // Several write at once: threads of a process, and readers of its partitions.
-  await writeFile(draft, `${JSON.stringify({ scope, known }, null, 2)}\n`, { mode: 0o600 })
-  await rename(draft, file)
+  // Several write at once: threads of a process, and in each of them the readers of its partitions.
+  const draft = `${file}.${process.pid}.${threadId}.${drafts++}.draft`
+  try {
+    await writeFile(draft, `${JSON.stringify({ scope, known }, null, 2)}\n`, { mode: 0o600 })
+    await rename(draft, file)
+  } catch (error) {
+    await rm(draft, { force: true })
+    throw error
+  }
 }

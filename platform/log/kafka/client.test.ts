@@ -28,6 +28,7 @@ test('cluster and broker have the methods that readers and transactions go by', 
   )
   expect(methodsOf('broker')).toEqual(
     expect.arrayContaining([
+      'connect',
       'fetch',
       'listOffsets',
       'initProducerId',

@@ -63,6 +63,8 @@ export type BrokerClient = {
       }[]
     },
   ): Promise<{ topics: { topicName: string; partitions: { partition: number; baseOffset: string }[] }[] }>
+  /** Does nothing when it is connected; who asks meanwhile waits for the same connection. */
+  connect(): Promise<void>
   addOffsetsToTxn(request: TransactionalProducer & { groupId: string }): Promise<unknown>
   txnOffsetCommit(
     request: TransactionalProducer & {
@@ -123,7 +125,8 @@ const Cluster = fromHere('kafkajs/src/cluster') as new (options: object) => Clus
 const newSocketFactory = fromHere('kafkajs/src/network/socketFactory') as () => KafkaConfig['socketFactory']
 
 /** What kafkajs reports at every retry, though it mends it. */
-const mended = /CONCURRENT_TRANSACTIONS|concurrent transaction|Response Fetch|Response AddPartitionsToTxn|Restarting/i
+const mended =
+  /CONCURRENT_TRANSACTIONS|concurrent transaction|Response Fetch|Response Add(Partitions|Offsets)ToTxn|Restarting/i
 
 const noticesOf =
   ({ onNotice }: KafkaConnection) =>

@@ -164,6 +164,39 @@ test('of two who acquire a partition in one process at once, the one that asked 
   }
 })
 
+const addPartitions = 24
+
+test('commits that follow one another at once are no news, and a coordinator that hung up is called once', async () => {
+  const opened: Socket[] = []
+  const coordinators = new Set<Socket>()
+  const socketFactory: KafkaConnection['socketFactory'] = ({ host, port, onConnect }) => {
+    const socket = createConnection({ host, port }, onConnect)
+    opened.push(socket)
+    const write = socket.write.bind(socket)
+    socket.write = ((frame: Buffer, ...rest: []) => {
+      if (frame.readInt16BE(4) === addPartitions) coordinators.add(socket)
+      return write(frame, ...rest)
+    }) as typeof socket.write
+    return socket
+  }
+  const notices: unknown[] = []
+  const log = await openOn(await freshTopics(), { brokers, socketFactory, onNotice: (what) => void notices.push(what) })
+  onTestFinished(() => log.close())
+  const tenure = await log.acquire(0)
+  const commit = () => tenure.commit(factsOf(0, tenure.committed.seq, ['jobs', 'usage']), 0n)
+  await commit()
+  notices.length = 0 // New topics have no leader for a moment.
+  for (let round = 0; round < 30; round++) await commit()
+  expect(notices).toEqual([])
+  expect(coordinators.size).toBe(1)
+  const before = opened.length
+  for (const socket of coordinators) socket.push(null) // As a broker does to a connection that was idle for long.
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  await commit()
+  expect(opened.length - before).toBe(1)
+  expect(await log.committed(0)).toMatchObject({ seq: 64n })
+})
+
 test('facts whose owners have left no note of how far they were are not taken for a beginning', async () => {
   const prefix = await freshTopics()
   const log = await openOn(prefix)

@@ -202,7 +202,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
 
 /** Digits, as a tenure writes them. */
 function numberIn(header: Uint8Array | undefined): number {
-  if (header === undefined) return -1
+  if (!header) return -1
   let number = 0
   for (const digit of header) number = number * 10 + digit - zero
   return number

@@ -73,13 +73,14 @@ export async function committedOf(
 ): Promise<Committed> {
   const topic = topicOf(prefix, 'intake')
   const wanted = { groupId: groupOf(prefix), topics: [topic] }
-  const untilMs = clock.nowMs() + settlingMsMax
+  let untilMs: number | undefined
   for (;;) {
     const [found] = await again(clock, () => admins.ask((admin) => admin.fetchOffsets(wanted)))
     const row = found?.partitions.find((one) => one.partition === partition)
     if (row && row.offset !== '-1' && /^\d+$/.test(row.metadata ?? ''))
       return { intakeOffset: BigInt(row.offset), seq: BigInt(row.metadata ?? '0') }
     if (!(await hasFacts(partition))) return { intakeOffset: 0n, seq: 0n }
+    untilMs ??= clock.nowMs() + settlingMsMax
     if (clock.nowMs() > untilMs)
       throw new PlatformError('LOG_GAP', {
         partition,

@@ -81,10 +81,13 @@ export function openTransactions(parts: TransactionsParts): Transactions {
     }
   }
 
-  function coordinator({ cluster, coordinators }: Client, of: keyof typeof coordinatorOf, groupId: string) {
+  async function coordinator({ cluster, coordinators }: Client, of: keyof typeof coordinatorOf, groupId: string) {
     const found = coordinators.get(of) ?? cluster.findGroupCoordinator({ groupId, coordinatorType: coordinatorOf[of] })
     coordinators.set(of, found)
-    return found
+    const broker = await found
+    // One that hung up meanwhile is called once: two requests of one turn would each open a connection, and lose one of them.
+    await broker.connect()
+    return broker
   }
 
   /** Runs `run` until it succeeds, or fails for good, or its time is over: brokers restart, leaders and coordinators move. */
@@ -94,6 +97,7 @@ export function openTransactions(parts: TransactionsParts): Transactions {
   ): Promise<Result> {
     const untilMs = clock.nowMs() + timeoutMs
     for (;;) {
+      if (isClosed) throw new Error('the transactions of this id are given up')
       connecting ??= connect()
       const used = connecting
       try {
@@ -160,15 +164,33 @@ export function openTransactions(parts: TransactionsParts): Transactions {
     return first
   }
 
-  async function addPartitions(batches: readonly (readonly TopicRecords[])[]): Promise<void> {
-    const added = new Map(batches.flat().map(({ topic, partition }) => [topic, { topic, partitions: [partition] }]))
-    if (added.size === 0) return
-    const request = { ...producer, topics: [...added.values()] }
-    await ask('transaction', transactionalId, (broker) => broker.addPartitionsToTxn(request))
-  }
+  /** Whether the end of the last transaction was still being written when this one's began: of two requests both would be asked again. */
+  let followsClosely = false
 
-  const addGroup = ({ groupId }: Offsets): Promise<unknown> =>
-    ask('transaction', transactionalId, (broker) => broker.addOffsetsToTxn({ ...producer, groupId }))
+  /** What the transaction holds: partitions and the group of the offsets, on one connection, which the broker takes in turn. */
+  async function add(batches: readonly (readonly TopicRecords[])[], { groupId }: Offsets): Promise<void> {
+    let isEarly = false
+    const canRepeat = (error: unknown): boolean => {
+      isEarly ||= isProtocolError(error, 'CONCURRENT_TRANSACTIONS')
+      return isPassing(error)
+    }
+    const partitions = new Map(
+      batches.flat().map(({ topic, partition }) => [topic, { topic, partitions: [partition] }]),
+    )
+    const request = { ...producer, topics: [...partitions.values()] }
+    const adding =
+      partitions.size > 0 &&
+      ask('transaction', transactionalId, (broker) => broker.addPartitionsToTxn(request), canRepeat)
+    if (followsClosely) await adding
+    const addingGroup = ask(
+      'transaction',
+      transactionalId,
+      (broker) => broker.addOffsetsToTxn({ ...producer, groupId }),
+      canRepeat,
+    )
+    await bothOf(adding, addingGroup)
+    followsClosely = isEarly
+  }
 
   async function commitOffsets({ groupId, topic, partition, offset, metadata }: Offsets): Promise<void> {
     const partitions = [{ partition, offset: String(offset), metadata }]
@@ -190,8 +212,7 @@ export function openTransactions(parts: TransactionsParts): Transactions {
       const produceAll = async () => {
         for (const batch of batches) for (const [topic, end] of await produce(batch)) ends.set(topic, end)
       }
-      // Both go to one coordinator on one connection, which takes them in turn.
-      await bothOf(addPartitions(batches), addGroup(offsets))
+      await add(batches, offsets)
       await bothOf(produceAll(), commitOffsets(offsets))
       const end = { ...producer, transactionResult: true }
       await ask('transaction', transactionalId, (broker) => broker.endTxn(end), isPassingAnswer)
@@ -205,7 +226,7 @@ export function openTransactions(parts: TransactionsParts): Transactions {
 }
 
 /** Rejects as soon as one does; the other one's rejection is nobody's any more. */
-async function bothOf(one: Promise<unknown>, other: Promise<unknown>): Promise<void> {
+async function bothOf(one: Promise<unknown> | false, other: Promise<unknown>): Promise<void> {
   other.catch(() => undefined)
   await Promise.all([one, other])
 }
