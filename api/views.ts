@@ -23,6 +23,10 @@ export type JobKey = { tenantId: string; jobId: string }
 /** `submitted`: taken in, but not in the view yet. */
 export type FoundJob = { kind: 'job'; job: Job } | { kind: 'submitted'; job: SubmittedJob }
 
+/** What `jobEndedTopic` tells. */
+export const foundJobFrom = (message: unknown): FoundJob | undefined =>
+  message === null ? undefined : { kind: 'job', job: message as Job }
+
 export type Views = {
   token(secretHash: string): Promise<Token | undefined>
   hasTenant(tenantId: string): Promise<boolean>

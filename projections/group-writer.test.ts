@@ -37,6 +37,12 @@ function counting(): Database {
   }
 }
 
+/** Whether each batch was written. */
+function writer(database: Database, factsMax: number): (batch: ViewBatch) => Promise<boolean> {
+  const write = groupWriter(database, factsMax)
+  return async (batch) => (await write(batch)) !== undefined
+}
+
 const factOf = (partition: number): Fact => new Stamp().fact(`tenant-${partition}`, submitted(`job-${partition}`))
 
 function batchOf(partition: number, { from = 0n, factOps }: { from?: bigint; factOps?: FactOps[] } = {}): ViewBatch {
@@ -60,14 +66,14 @@ async function written(): Promise<{ tenants: string[]; moved: number[] }> {
 }
 
 test('what comes while one is written goes together in the next', async () => {
-  const write = groupWriter(counting(), 100)
+  const write = writer(counting(), 100)
   expect(await Promise.all(partitions.map((partition) => write(batchOf(partition))))).toEqual([true, true, true])
   expect(transactions).toBe(2)
   expect(await written()).toEqual({ tenants: ['tenant-0', 'tenant-1', 'tenant-2'], moved: partitions })
 })
 
 test('no more facts than wanted go into one transaction', async () => {
-  const write = groupWriter(counting(), 4)
+  const write = writer(counting(), 4)
   const five = [...partitions, 3, 4].map((partition) => write({ ...batchOf(partition), facts: 2 }))
   expect(await Promise.all(five)).toEqual([true, true, true, true, true])
   expect(transactions, 'one alone, which was first, then two and two').toBe(3)
@@ -87,7 +93,7 @@ test('a large batch waits for nobody, and nobody waits for it', async () => {
       return view.database.asService(run)
     },
   }
-  const write = groupWriter(slow, 4)
+  const write = writer(slow, 4)
   const large = write({ ...batchOf(0), facts: 3 })
   await held.promise
   expect(await write(batchOf(1)), 'the large one is still under way').toBe(true)
@@ -96,7 +102,7 @@ test('a large batch waits for nobody, and nobody waits for it', async () => {
 })
 
 test('whose position somebody else has moved learns it, writes nothing, and holds up nobody', async () => {
-  const write = groupWriter(counting(), 100)
+  const write = writer(counting(), 100)
   const [first, second, third] = [batchOf(0), batchOf(1, { from: 7n }), batchOf(2)]
   expect(await Promise.all([write(first), write(second), write(third)])).toEqual([true, false, true])
   expect(await written()).toEqual({ tenants: ['tenant-0', 'tenant-2'], moved: [0, 2] })
@@ -106,7 +112,7 @@ test('rows that cannot be written fail their own partition alone', async () => {
   const [op] = opsOf(auditTrail, [factOf(1)])
   if (!op) throw new Error('The audit trail takes every fact.')
   const spoilt = { ...op, ops: [...op.ops, ...op.ops] }
-  const write = groupWriter(counting(), 100)
+  const write = writer(counting(), 100)
   const settled = await Promise.allSettled([
     write(batchOf(0)),
     write(batchOf(1, { factOps: [spoilt] })),
@@ -125,7 +131,7 @@ test('a database that is away is told to each of them, once', async () => {
       return Promise.reject(Object.assign(new Error('the server has gone'), { code: '57P01' }))
     },
   }
-  const write = groupWriter(away, 100)
+  const write = writer(away, 100)
   const settled = await Promise.allSettled(partitions.map((partition) => write(batchOf(partition))))
   expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
   expect(asked).toBe(2)

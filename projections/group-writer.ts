@@ -4,7 +4,7 @@
  */
 import { isFailure } from '../platform/errors.ts'
 import type { Database, ServiceOptions } from '../platform/postgres/database.ts'
-import type { FactOps } from './fold-rows.ts'
+import type { FactOps, Rows } from './fold-rows.ts'
 import { type Move, movePositions } from './positions.ts'
 import type { Projection } from './projection.ts'
 import { foldedOps } from './tables.ts'
@@ -20,45 +20,57 @@ export type ViewBatch = {
   facts: number
 }
 
+/** Rows as they stand now that they are written, with those of the partitions that were written together. */
+export type WrittenRows = ReadonlyMap<Projection, Rows>
+
 /**
- * Resolves when the batch is committed with its positions, or with false, and nothing is written, when somebody else has
+ * Resolves when the batch is committed with its positions, or with nothing, and nothing is written, when somebody else has
  * moved one of them. Rejects with what its own rows cause, never with what those of another partition do.
  */
-export type GroupWriter = (batch: ViewBatch) => Promise<boolean>
+export type GroupWriter = (batch: ViewBatch) => Promise<WrittenRows | undefined>
 
 /** `factsMax`: facts in one transaction of several; a batch of more than half of it goes alone and at once. */
 export function groupWriter(database: Database, factsMax: number): GroupWriter {
-  type Waiting = { batch: ViewBatch; resolve: (isWritten: boolean) => void; reject: (error: unknown) => void }
+  type Waiting = {
+    batch: ViewBatch
+    resolve: (rows: WrittenRows | undefined) => void
+    reject: (error: unknown) => void
+  }
   const waiting: Waiting[] = []
   let isWriting = false
 
-  async function write(batches: readonly ViewBatch[]): Promise<void> {
-    await database.asService(async (tx) => {
+  function write(batches: readonly ViewBatch[]): Promise<WrittenRows> {
+    return database.asService(async (tx) => {
       const moves = batches.flatMap((batch) => batch.moves)
       const moving = movePositions(tx, moves)
       // Two round trips: positions and the rows there are, then all that is written, with the COMMIT.
       const folding = Promise.all(
-        [...byProjection(batches)].map(([projection, factOps]) => foldedOps(tx, projection, factOps)),
+        [...byProjection(batches)].map(async ([projection, factOps]) => {
+          const { statements, rows } = await foldedOps(tx, projection, factOps)
+          return { projection, statements, rows }
+        }),
       )
       folding.catch(() => undefined)
       if (!(await moving)) throw new PositionMovedError()
-      const statements = (await folding).flat()
+      const folded = await folding
+      const statements = folded.flatMap((one) => one.statements)
       await Promise.all(
         statements.map(({ text, values }, at) => (at === statements.length - 1 ? tx.last : tx).query(text, values)),
       )
+      return new Map(folded.map(({ projection, rows }) => [projection, rows]))
     }, notDurable)
   }
 
   async function settle(group: readonly Waiting[]): Promise<void> {
     try {
-      await write(group.map(({ batch }) => batch))
-      for (const { resolve } of group) resolve(true)
+      const rows = await write(group.map(({ batch }) => batch))
+      for (const { resolve } of group) resolve(rows)
     } catch (error) {
       const isMoved = error instanceof PositionMovedError
       const [first, ...others] = group
       if (others.length > 0 && (isMoved || isFactsFault(error))) {
         for (const one of group) await settle([one]) // Whose fault it is shows when each is alone.
-      } else if (isMoved) first?.resolve(false)
+      } else if (isMoved) first?.resolve(undefined)
       else for (const { reject } of group) reject(error)
     }
   }

@@ -20,8 +20,10 @@ import type { Fact } from '../schemas/events.generated.ts'
 import type { EpochMicros } from '../schemas/units.ts'
 import { factFrom } from './decode.ts'
 import { opsOf } from './fold-rows.ts'
-import { type GroupWriter, groupWriter, isFactsFault } from './group-writer.ts'
+import { type GroupWriter, groupWriter, isFactsFault, type WrittenRows } from './group-writer.ts'
 import { allProjections } from './index.ts'
+import { jobList } from './job-list/projection.ts'
+import { settledJob } from './job-list/queries.ts'
 import { cursorAfter, type Move, readPositions, type ViewPosition } from './positions.ts'
 import type { Projection } from './projection.ts'
 import { prepareViews, type RebuildProgress } from './rebuild.ts'
@@ -196,9 +198,10 @@ function startPartition(
         to: cursor.seq > to.seq ? cursor : to,
       }),
     )
-    if (await write({ moves, writes, facts: facts.length })) {
+    const written = await write({ moves, writes, facts: facts.length })
+    if (written) {
       positions = moves.map(({ projection, version, to }) => ({ projection, version, cursor: to }))
-      publish(facts)
+      publish(facts, written)
       told = to
       moveOn(slowest(positions).seq)
     } else {
@@ -252,17 +255,19 @@ function startPartition(
     health.lagFacts = (await log.committed(partition)).seq - health.seq
   }
 
-  function publish(facts: readonly Fact[]): void {
+  /** `written`: by this runner just now, so that who waits for a job need not read it again. */
+  function publish(facts: readonly Fact[], written?: WrittenRows): void {
     health.occurredAt = facts.at(-1)?.occurredAt ?? health.occurredAt
-    const topics = new Set<string>()
+    const messages = new Map<string, unknown>()
     for (const fact of facts) {
-      if ('jobId' in fact) topics.add(jobChangedTopic(fact.tenantId, fact.jobId))
+      if ('jobId' in fact) messages.set(jobChangedTopic(fact.tenantId, fact.jobId), null)
       // Who asks something of a job waits for what becomes of the job.
-      else if (fact.intakeOffset !== null) topics.add(answeredTopic(fact.tenantId, fact.causedBy))
-      if (fact.type === 'JobRated' || fact.type === 'JobRefused') topics.add(jobEndedTopic(fact.tenantId, fact.jobId))
+      else if (fact.intakeOffset !== null) messages.set(answeredTopic(fact.tenantId, fact.causedBy), null)
+      if (fact.type === 'JobRated' || fact.type === 'JobRefused')
+        messages.set(jobEndedTopic(fact.tenantId, fact.jobId), settledJob(written?.get(jobList), fact) ?? null)
     }
     try {
-      for (const topic of topics) relay.publish(topic, null)
+      for (const [topic, message] of messages) relay.publish(topic, message)
     } catch (error) {
       onFailure({ partition, error, isStopped: false }) // The rows are written; who waits finds them a little later.
     }

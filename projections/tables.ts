@@ -27,6 +27,8 @@ const tableSqlOf = (projection: Projection, table: string): string =>
   projection.tableSql().replaceAll('{{table}}', table)
 
 export type Statement = { text: string; values: Buffer[] }
+/** `rows`: what the ops make of the rows that they touch, by key; none of ops that only insert. */
+export type Folded = { statements: Statement[]; rows: Rows }
 
 /**
  * Folds the ops into `table`: one SELECT of the rows they touch, one upsert, one delete where there is something to
@@ -38,7 +40,7 @@ export async function writeOps(
   factOps: readonly FactOps[],
   table = projection.table,
 ): Promise<void> {
-  const statements = await foldedOps(tx, projection, factOps, table)
+  const { statements } = await foldedOps(tx, projection, factOps, table)
   await Promise.all(statements.map(({ text, values }) => tx.query(text, values)))
 }
 
@@ -48,11 +50,13 @@ export async function foldedOps(
   projection: Projection,
   factOps: readonly FactOps[],
   table = projection.table,
-): Promise<Statement[]> {
-  if (factOps.length === 0) return []
+): Promise<Folded> {
+  if (factOps.length === 0) return { statements: [], rows: new Map() }
   const sql = sqlOf(projection, table)
-  if (factOps.every(({ ops }) => ops.every(({ op }) => op.op === 'insert')))
-    return [{ text: sql.insert, values: parametersOf(sql.columns, begunRows(projection, factOps)) }]
+  if (factOps.every(({ ops }) => ops.every(({ op }) => op.op === 'insert'))) {
+    const values = parametersOf(sql.columns, begunRows(projection, factOps))
+    return { statements: [{ text: sql.insert, values }], rows: new Map() }
+  }
   const touched = new Map(factOps.flatMap(({ ops }) => ops.map(({ id, op }) => [id, op.key])))
   const before = await readRows(tx, projection, [...touched.values()], sql)
   const rows: Rows = new Map([...touched.keys()].map((id) => [id, before.get(id)]))
@@ -68,7 +72,7 @@ export async function foldedOps(
   const statements: Statement[] = []
   if (deleted.length > 0) statements.push({ text: sql.remove, values: parametersOf(sql.keyColumns, deleted) })
   if (written.length > 0) statements.push({ text: sql.upsert, values: parametersOf(sql.columns, written) })
-  return statements
+  return { statements, rows }
 }
 
 async function readRows(

@@ -39,6 +39,7 @@ function scene(signal = new AbortController().signal) {
   return {
     wait,
     settle,
+    relay,
     looks,
     rests: () => rests,
     end: (jobId: string) => {
@@ -68,6 +69,18 @@ test('it looks once at each, when the last has ended', async () => {
   end('b')
   expect([...(await waiting).keys()]).toEqual(['a', 'b', 'c'])
   expect(looks).toEqual(['a', 'b', 'c'])
+})
+
+test('who is told with the job itself does not look at it, also when it is told again without', async () => {
+  const { wait, settle, relay, looks, end } = scene()
+  const waiting = wait({ a: true, b: true })
+  await settle()
+  const job = { jobId: 'a', status: 'refused', ratedAt: null } as Job
+  relay.publish(jobEndedTopic('t', 'a'), job)
+  relay.publish(jobEndedTopic('t', 'a'), null)
+  end('b')
+  expect((await waiting).get('a')).toEqual({ kind: 'job', job })
+  expect(looks).toEqual(['b'])
 })
 
 test('what ends while others are still submitted is not missed', async () => {

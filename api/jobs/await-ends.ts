@@ -3,7 +3,7 @@ import { jobEndedTopic } from '../../platform/relay/relay.ts'
 import { awaitReadable, ifPassing } from '../await-readable.ts'
 import type { Parts } from '../parts.ts'
 import type { Asked } from '../route.ts'
-import type { FoundJob, Views } from '../views.ts'
+import { type FoundJob, foundJobFrom, type Views } from '../views.ts'
 import { hasEnded } from './job-reply.ts'
 
 /** Looks of one waiter that stand in the queue at once: batches wait in it together, and it has an end. */
@@ -30,7 +30,8 @@ export async function awaitEnds(
 ): Promise<ReadonlyMap<string, FoundJob>> {
   const found = new Map<string, FoundJob>()
   const stops = new Map<string, () => void>()
-  const told = new Set<string>()
+  /** With what they have come to, where this process has written it. */
+  const told = new Map<string, FoundJob | undefined>()
   const open = new Set<string>()
   /** Of `open` those that were not told of yet. */
   const untold = new Set<string>()
@@ -40,8 +41,8 @@ export async function awaitEnds(
   const awaited: Awaited = {
     expect(jobId) {
       if (stops.has(jobId)) return
-      const stop = relay.listen(jobEndedTopic(tenantId, jobId), () => {
-        told.add(jobId)
+      const stop = relay.listen(jobEndedTopic(tenantId, jobId), (message) => {
+        told.set(jobId, told.get(jobId) ?? foundJobFrom(message)) // Of other processes it comes without.
         if (untold.delete(jobId) && untold.size === 0 && isSubmitted) wake()
       })
       stops.set(jobId, stop)
@@ -54,6 +55,7 @@ export async function awaitEnds(
   }
 
   async function look(): Promise<void> {
+    for (const [jobId, job] of told) if (job && open.has(jobId)) note(jobId, job)
     const asked = [...open]
     for (let from = 0; from < asked.length; from += lookedAtMax) {
       const some = asked.slice(from, from + lookedAtMax)

@@ -11,7 +11,7 @@ import { cursor, id, limit, limitDefault, none, time, wait } from '../http/forms
 import { notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Asked, type Route, route } from '../route.ts'
-import type { FoundJob } from '../views.ts'
+import { type FoundJob, foundJobFrom } from '../views.ts'
 import { batchRoute } from './batch.ts'
 import { type ApiJob, jobBody, jobReply, jobsReply, toApiEarlyJob, toApiJob } from './convert.ts'
 import { jobEventsRoute } from './job-events.ts'
@@ -147,11 +147,17 @@ function awaitEnd(
   cause?: Wish<unknown>['cause'],
 ): Promise<FoundJob | undefined> {
   if (waitMs === 0) return views.job(key)
+  /** It ended, and this process has written its row: what stands there now. */
+  let told: FoundJob | undefined
   return awaitReadable(
     { relay, clock },
     {
-      listen: (hear) => relay.listen(jobEndedTopic(key.tenantId, key.jobId), hear),
-      look: () => (cause ? views.job(key).catch(ifPassing(undefined)) : views.job(key)),
+      listen: (hear) =>
+        relay.listen(jobEndedTopic(key.tenantId, key.jobId), (message) => {
+          told ??= foundJobFrom(message) // Of other processes it comes without.
+          hear()
+        }),
+      look: async () => told ?? (cause ? views.job(key).catch(ifPassing(undefined)) : views.job(key)),
       // One that does not exist will not end.
       isThere: (found) => hasEnded(found) || (found === undefined && cause === undefined),
       waitMs,

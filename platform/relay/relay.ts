@@ -32,7 +32,7 @@ export function inProcessRelay({ hearsAll = true } = {}): Relay {
 export const topic = (...parts: readonly string[]): string => JSON.stringify(parts)
 /** Published when something that happened to a job has become readable. */
 export const jobChangedTopic = (tenantId: string, jobId: string): string => topic('job-changed', tenantId, jobId)
-/** Published when a job's end has become readable. */
+/** Published when a job's end has become readable: with the job, in the process that wrote it, and with null elsewhere. */
 export const jobEndedTopic = (tenantId: string, jobId: string): string => topic('job-ended', tenantId, jobId)
 /** Published when the facts a request led to have become readable. */
 export const answeredTopic = (tenantId: string, requestId: string): string => topic('answered', tenantId, requestId)

@@ -2,7 +2,9 @@
 import type { Tx } from '../../platform/postgres/database.ts'
 import type { JobRefusedJobRefusal, JobRefusedMetric, UsageMeteredUsageSource } from '../../schemas/events.generated.ts'
 import type { EpochMicros, Pico } from '../../schemas/units.ts'
+import { type Row, type Rows, rowId } from '../fold-rows.ts'
 import { bigintFrom, bigintOrNull, checkedLimit, pageOf, type SqlInteger } from '../rows.ts'
+import { jobList } from './projection.ts'
 
 export const jobStatuses = ['submitted', 'admitted', 'running', 'succeeded', 'failed', 'refused', 'cancelled'] as const
 export type JobStatus = (typeof jobStatuses)[number]
@@ -77,6 +79,13 @@ export type JobUsage = {
 
 /** A job that no longer changes and shows its charge. */
 export const isSettled = (job: Job): boolean => job.status === 'refused' || job.ratedAt !== null
+
+/** Of rows that were written a moment ago; undefined for a job that is not among them, or may still change. */
+export function settledJob(rows: Rows | undefined, { tenantId, jobId }: { tenantId: string; jobId: string }) {
+  const row = rows?.get(rowId(jobList.keyColumns, { tenant_id: tenantId, job_id: jobId }))
+  const job = row && fromRowJob(row as Row & JobRow) // The columns are the same, in the table and beside it.
+  return job && isSettled(job) ? job : undefined
+}
 
 export async function jobById(tx: Tx, tenantId: string, jobId: string): Promise<Job | undefined> {
   const { rows } = await tx.query<JobRow>('SELECT * FROM job_list WHERE tenant_id = $1 AND job_id = $2', [
@@ -237,7 +246,8 @@ const fromRowRefusal = ({ reason, neededPico, cap }: RefusalJson): JobRefusal =>
   reason,
   neededPico: bigintOrNull(neededPico),
   cap: cap && {
-    ...cap,
+    capId: cap.capId,
+    metric: cap.metric,
     limit: BigInt(cap.limit),
     free: BigInt(cap.free),
     needed: BigInt(cap.needed),

@@ -10,7 +10,7 @@ import {
   type Relay,
 } from '../../platform/relay/relay.ts'
 import type { Fact } from '../../schemas/events.generated.ts'
-import { jobById } from '../job-list/queries.ts'
+import { type Job, jobById, jobsById } from '../job-list/queries.ts'
 import type { Projections } from '../runner.ts'
 import { directoryVersion } from '../tenant-tree/queries.ts'
 import { admitted, capSet, rated, refused, Stamp, started, submitted, succeeded } from './facts.ts'
@@ -291,6 +291,27 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
         answered(3),
       ])
       expect(await Promise.all(seen)).toMatchObject([{ status: 'succeeded', chargedPico: 230n }])
+    })
+
+    test('who waits for a job is handed what stands in the view, whatever it came to and however batches cut it', async () => {
+      const past = history({ seed: 19, jobs: 150 })
+      const told = new Map<string, Job | null>()
+      const relay: Relay = {
+        ...inProcessRelay(),
+        publish: (topic, message) => void told.set(topic, message as Job | null),
+      }
+      const projections = await on.start({ relay, factsMax: 7 })
+      await writeHistory(on.log, past)
+      await on.caughtUp(projections, past)
+      const settled = past.byPartition
+        .flat()
+        .flatMap((fact) => (fact.type === 'JobRated' || fact.type === 'JobRefused' ? [fact] : []))
+      const shown = await on.database.asService((tx) => jobsById(tx, settled))
+      expect(settled.map(({ tenantId, jobId }) => told.get(jobEndedTopic(tenantId, jobId)))).toEqual(shown)
+      expect(new Set(shown.map((job) => job?.status))).toEqual(new Set(['succeeded', 'failed', 'refused', 'cancelled']))
+      expect(JSON.stringify(shown.map((job) => job?.refusal && Object.keys(job.refusal.cap ?? {})))).toContain('capId')
+      const others = [...told].filter(([topic]) => !topic.startsWith('["job-ended"'))
+      expect(others.every(([, message]) => message === null)).toBe(true)
     })
 
     test('the directory version is what the views show of the directory', async () => {
