@@ -1,10 +1,10 @@
 /**
  * The transactions of one id on Kafka, each as few requests as the protocol allows: partitions and the group are added,
- * then records and offsets written side by side, then it ends. kafkajs' own producer asks for the coordinator before each
+ * then records and offsets written, each side by side, then it ends. kafkajs' own producer asks for the coordinator before each
  * of these and sends one after another, fifteen round trips instead of three; and what its send loses, see decision 18.
  *
- *   AddPartitionsToTxn ─┬─ Produce, once per leader ─┬─ EndTxn
- *   AddOffsetsToTxn ────┴─ TxnOffsetCommit ──────────┘
+ *   AddPartitionsToTxn ─── Produce, once per leader ─┬─ EndTxn
+ *   AddOffsetsToTxn ────── TxnOffsetCommit ──────────┘
  *
  * What fails and may go right a moment later is sent again as it was. That writes nothing twice: brokers know a batch of
  * records by producer, epoch and sequence, and adding what was added is no change. Only the end is not sent again when its
@@ -164,32 +164,24 @@ export function openTransactions(parts: TransactionsParts): Transactions {
     return first
   }
 
-  /** Whether the end of the last transaction was still being written when this one's began: of two requests both would be asked again. */
+  /** Whether the end of the last transaction was still being written when this one's began: then two requests would both be asked again. */
   let followsClosely = false
 
-  /** What the transaction holds: partitions and the group of the offsets, on one connection, which the broker takes in turn. */
-  async function add(batches: readonly (readonly TopicRecords[])[], { groupId }: Offsets): Promise<void> {
-    let isEarly = false
-    const canRepeat = (error: unknown): boolean => {
-      isEarly ||= isProtocolError(error, 'CONCURRENT_TRANSACTIONS')
-      return isPassing(error)
-    }
-    const partitions = new Map(
-      batches.flat().map(({ topic, partition }) => [topic, { topic, partitions: [partition] }]),
-    )
-    const request = { ...producer, topics: [...partitions.values()] }
-    const adding =
-      partitions.size > 0 &&
-      ask('transaction', transactionalId, (broker) => broker.addPartitionsToTxn(request), canRepeat)
-    if (followsClosely) await adding
-    const addingGroup = ask(
-      'transaction',
-      transactionalId,
-      (broker) => broker.addOffsetsToTxn({ ...producer, groupId }),
-      canRepeat,
-    )
-    await bothOf(adding, addingGroup)
-    followsClosely = isEarly
+  const noting = (error: unknown): boolean => {
+    followsClosely ||= isProtocolError(error, 'CONCURRENT_TRANSACTIONS')
+    return isPassing(error)
+  }
+
+  async function addPartitions(batches: readonly (readonly TopicRecords[])[]): Promise<void> {
+    const added = new Map(batches.flat().map(({ topic, partition }) => [topic, { topic, partitions: [partition] }]))
+    if (added.size === 0) return
+    const request = { ...producer, topics: [...added.values()] }
+    await ask('transaction', transactionalId, (broker) => broker.addPartitionsToTxn(request), noting)
+  }
+
+  async function addGroup({ groupId }: Offsets): Promise<void> {
+    const request = { ...producer, groupId }
+    await ask('transaction', transactionalId, (broker) => broker.addOffsetsToTxn(request), noting)
   }
 
   async function commitOffsets({ groupId, topic, partition, offset, metadata }: Offsets): Promise<void> {
@@ -212,8 +204,15 @@ export function openTransactions(parts: TransactionsParts): Transactions {
       const produceAll = async () => {
         for (const batch of batches) for (const [topic, end] of await produce(batch)) ends.set(topic, end)
       }
-      await add(batches, offsets)
-      await bothOf(produceAll(), commitOffsets(offsets))
+      const wasClose = followsClosely
+      followsClosely = false
+      const adding = addPartitions(batches)
+      // On one connection, which the broker takes in turn.
+      const grouped = wasClose ? adding.then(() => addGroup(offsets)) : addGroup(offsets)
+      await bothOf(
+        adding.then(produceAll),
+        grouped.then(() => commitOffsets(offsets)),
+      )
       const end = { ...producer, transactionResult: true }
       await ask('transaction', transactionalId, (broker) => broker.endTxn(end), isPassingAnswer)
       return ends
@@ -226,7 +225,7 @@ export function openTransactions(parts: TransactionsParts): Transactions {
 }
 
 /** Rejects as soon as one does; the other one's rejection is nobody's any more. */
-async function bothOf(one: Promise<unknown> | false, other: Promise<unknown>): Promise<void> {
+async function bothOf(one: Promise<void>, other: Promise<void>): Promise<void> {
   other.catch(() => undefined)
   await Promise.all([one, other])
 }
