@@ -5,6 +5,7 @@
 import { on, once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { PlatformError } from '../platform/errors.ts'
+import { unpack } from '../platform/log/pack.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 import type { ThreadAnswer } from './facts-of-tenant-thread.ts'
 import type { Foundation } from './foundation.ts'
@@ -42,20 +43,11 @@ async function* readInThread(workerData: WantedFacts): AsyncGenerator<Uint8Array
       if (answer.kind === 'end') return
       if (answer.kind === 'failure') throw new PlatformError(answer.code, answer.facts)
       thread.postMessage('next')
-      yield unpacked(answer)
+      yield unpack(answer)
     }
     throw new Error('The thread that reads the log has ended.')
   } finally {
     thread.postMessage('close')
     await exited
   }
-}
-
-function unpacked({ bytes, sizes }: ThreadAnswer & { kind: 'records' }): Uint8Array[] {
-  let at = 0
-  return Array.from(sizes, (size) => {
-    const record = Buffer.from(bytes, at, size)
-    at += size
-    return record
-  })
 }

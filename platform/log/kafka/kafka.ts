@@ -144,10 +144,13 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
 
   // Reading.
   const intakePart = (partition: number): TopicPartition => ({ topic: topic('intake'), partition })
+  const streamsAt = (partition: number): FactStream[] =>
+    factStreams.filter((stream) => stream !== 'directory' || partition === directoryHome)
   const factParts = (partition: number): TopicPartition[] =>
-    factStreams
-      .filter((stream) => stream !== 'directory' || partition === directoryHome)
-      .map((stream) => ({ topic: topic(stream), partition: stream === 'directory' ? 0 : partition }))
+    streamsAt(partition).map((stream) => ({
+      topic: topic(stream),
+      partition: stream === 'directory' ? 0 : partition,
+    }))
   const directoryPart: TopicPartition = { topic: topic('directory'), partition: 0 }
 
   /** Records of one topic from `offset` on. */
@@ -187,9 +190,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
 
   /** Facts that follow `afterSeq` without a gap, whole commits only unless `recordsMax` ends inside one. */
   function merged(lane: Lane, partition: number, afterSeq: number, recordsMax: number): StoredFact[] {
-    const heads = factStreams
-      .filter((stream) => stream !== 'directory' || partition === directoryHome)
-      .map((stream) => ({ stream, records: lane.buffered(topic(stream)), at: 0 }))
+    const heads = streamsAt(partition).map((stream) => ({ stream, records: lane.buffered(topic(stream)), at: 0 }))
     const found: StoredFact[] = []
     let whole = 0
     for (let seq = afterSeq + 1; found.length < recordsMax; seq++) {
