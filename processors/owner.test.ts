@@ -5,6 +5,7 @@ import { systemClock } from '../platform/clock.ts'
 import { PlatformError } from '../platform/errors.ts'
 import { jumpingClock } from '../platform/testing/jumping-clock.ts'
 import type { Fact } from '../schemas/events.generated.ts'
+import type { FactStream } from '../schemas/streams.ts'
 import { cap, local, submit } from './testing/given.ts'
 import { checkHistory, tally, testCodec, world } from './testing/world.ts'
 
@@ -14,9 +15,10 @@ const usage = { ...noTokens, inputUncachedTokens: 7n, source: 'counted' as const
 
 const jobLife = ['JobSubmitted', 'JobAdmitted', 'AttemptStarted', 'JobSucceeded', 'UsageMetered', 'JobRated']
 
-/** By commit what was in it, from now on. */
-function watchCommits({ log }: ReturnType<typeof world>): string[][] {
+/** By commit what was in it, from now on; and of which streams it was said before. */
+function watchCommits({ log }: ReturnType<typeof world>) {
   const commits: string[][] = []
+  const announced: FactStream[][] = []
   const acquire = log.acquire
   log.acquire = async (partition) => {
     const tenure = await acquire(partition)
@@ -25,9 +27,10 @@ function watchCommits({ log }: ReturnType<typeof world>): string[][] {
       commits.push(facts.map(({ value }) => testCodec.decode(value).type))
       return commit(facts, intakeOffset)
     }
+    tenure.announce = (streams) => void announced.push([...streams])
     return tenure
   }
-  return commits
+  return { commits, announced }
 }
 
 describe('the owner', () => {
@@ -40,7 +43,7 @@ describe('the owner', () => {
       const nowMs = Date.now()
       // Time stands still: however slow the machine, nothing takes longer than a commit waits.
       const w = world({ pool, clock: { ...systemClock, nowMs: () => nowMs } })
-      const commits = watchCommits(w)
+      const { commits, announced } = watchCommits(w)
       const owner = w.start()
       await w.begin()
       await w.ask(submit('job-1'))
@@ -48,6 +51,7 @@ describe('the owner', () => {
       await owner.end()
       expect(facts.slice(2).map((f) => f.type)).toEqual(jobLife)
       expect(commits.filter((types) => types.some((type) => jobLife.includes(type)))).toEqual(wanted)
+      expect(announced).toEqual(pool === 'local' ? [['jobs', 'usage', 'billing']] : [])
       const [submitted, admitted] = facts.slice(2)
       expect(submitted).toMatchObject({ causedBy: 'req_3', actor: 'token:t', correlationId: 'c_3', intakeOffset: 2n })
       expect(admitted?.occurredAt).toBe(submitted?.occurredAt)

@@ -42,6 +42,8 @@ const snapshotBytesPerFactMax = 200
 const togetherMsMax = 20
 /** Facts of one commit after which it waits for nothing more. */
 const togetherFactsMax = 1_000
+/** Of the facts that a job which succeeds adds to those of its start. */
+const streamsOfEnds = (['JobSucceeded', 'UsageMetered', 'JobRated'] as const).map((type) => streamOf[type])
 /** Timers are set by the clock, and a clock can be set right: what is due then is seen this much later at most. */
 const lookAgainMsMax = 1_000
 
@@ -142,6 +144,8 @@ export function session(
     if (gap) throw gap
     const sinceMs = clock.nowMs()
     await decide()
+    // Most engines are done within a moment, and the ends of their jobs belong to the same commit.
+    if (early.size > 0) tenure.announce(new Set([...facts.map(({ stream }) => stream), ...streamsOfEnds]))
     while (early.size > 0 && facts.length < togetherFactsMax && !stopping.aborted) {
       const goneMs = clock.nowMs() - sinceMs
       const leftMs = togetherMsMax - goneMs

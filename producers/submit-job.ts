@@ -83,7 +83,7 @@ const waitingMax = 20_000
 const waitingBytesMax = 256 * 1024 * 1024
 
 /** Tenants whose keys are remembered; then all are derived anew. */
-const tenantKeysMax = 10_000
+const tenantKeysMax = 30_000
 
 const keyForm = /^[\x20-\x7e]{1,255}$/
 

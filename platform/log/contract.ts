@@ -1,7 +1,7 @@
 /** What every log adapter must do; run by simulated.test.ts, embedded.test.ts, embedded.pg.test.ts and kafka/kafka.kafka.test.ts. */
 import { afterEach, describe, expect, test } from 'vitest'
 import { type FactStream, factStreams, platformTenantId } from '../../schemas/streams.ts'
-import { type FactRecord, type Log, type StoredFact, startOfFacts } from './log.ts'
+import { type Log, type StoredFact, startOfFacts } from './log.ts'
 import { partitionOf } from './partitioner.ts'
 import {
   allFacts,
@@ -10,28 +10,17 @@ import {
   contractPartitions,
   contractRecordBytesMax,
   factsOf,
+  type LogForTest,
   tenantIn,
   text,
 } from './testing/log-data.ts'
-
-export type LogForTest = {
-  /** Empty, with `contractPartitions` partitions and `contractRecordBytesMax`; 100 records may wait to be appended. */
-  log: Log
-  /** Offsets of facts rise, but not by one: Kafka keeps its markers among them. */
-  offsetsHaveGaps?: boolean
-  /** Another log on the same records, as another process has it. */
-  another(): Promise<Log>
-  /** While `run` runs, a commit reports LOG_COMMIT_UNKNOWN, whether it happens or not. */
-  losingCommits(isDurable: boolean, run: () => Promise<void>): Promise<void>
-  close(): Promise<void>
-}
+import { tenureContract } from './testing/tenure-contract.ts'
 
 /** Long enough that a wait which nobody ends fails the test by its timeout. */
 const forEver = 120_000
 const atOnce = { recordsMax: 1_000, waitMs: 0 }
 
 const platformPartition = partitionOf(platformTenantId, contractPartitions)
-const otherPartition = (platformPartition + 1) % contractPartitions
 
 const plain = ({ value, ...fact }: StoredFact) => ({ ...fact, value: text(value) })
 
@@ -166,127 +155,7 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
       }
     })
 
-    test('facts and intake offset are committed together', async () => {
-      const { log, another } = await openLog()
-      const key = tenantIn(otherPartition)
-      await log.append([
-        { key, value: bytes('a') },
-        { key, value: bytes('b') },
-      ])
-      const tenure = await log.acquire(otherPartition)
-      expect(tenure.committed).toEqual({ intakeOffset: 0n, seq: 0n })
-      await tenure.commit(factsOf(otherPartition, 0n, ['jobs', 'billing']), 1n)
-      expect(tenure.committed).toEqual({ intakeOffset: 1n, seq: 2n })
-      await tenure.commit([], 2n)
-      const outside = await another()
-      // To be seen from outside may take a moment; the next owner knows at once.
-      await expect.poll(() => outside.committed(otherPartition)).toEqual({ intakeOffset: 2n, seq: 2n })
-      expect((await outside.acquire(otherPartition)).committed).toEqual({ intakeOffset: 2n, seq: 2n })
-    })
-
-    test('what does not go on from the last commit is refused, nothing of it is written, and the tenure lives on', async () => {
-      const { log } = await openLog()
-      await log.append([{ key: tenantIn(otherPartition), value: bytes('a') }])
-      const tenure = await log.acquire(otherPartition)
-      await tenure.commit(factsOf(otherPartition, 0n, ['jobs', 'jobs']), 1n)
-      const good = factsOf(otherPartition, 2n, ['jobs', 'usage', 'billing'])
-      const stranger: FactRecord = { stream: 'jobs', key: tenantIn(platformPartition), value: bytes('x'), seq: 3n }
-      const large: FactRecord = {
-        stream: 'jobs',
-        key: tenantIn(otherPartition),
-        value: new Uint8Array(contractRecordBytesMax + 1),
-        seq: 4n,
-      }
-      await expect(tenure.commit(good.slice(1), 1n)).rejects.toMatchObject({ code: 'LOG_GAP' })
-      await expect(tenure.commit([...good].reverse(), 1n)).rejects.toMatchObject({ code: 'LOG_GAP' })
-      await expect(tenure.commit([...good, ...good], 1n)).rejects.toMatchObject({ code: 'LOG_GAP' })
-      await expect(tenure.commit(factsOf(otherPartition, 1n, ['jobs']), 1n)).rejects.toMatchObject({ code: 'LOG_GAP' })
-      await expect(tenure.commit(good, 0n)).rejects.toMatchObject({ code: 'LOG_GAP' })
-      await expect(tenure.commit(good, 2n)).rejects.toMatchObject({ code: 'LOG_GAP' })
-      await expect(tenure.commit([stranger], 1n)).rejects.toMatchObject({ code: 'INTERNAL' })
-      await expect(
-        tenure.commit([{ ...stranger, stream: 'directory', key: platformTenantId }], 1n),
-      ).rejects.toMatchObject({ code: 'INTERNAL' })
-      await expect(tenure.commit([...good.slice(0, 1), large], 1n)).rejects.toMatchObject({
-        code: 'LOG_RECORD_TOO_LARGE',
-        facts: { bytes: contractRecordBytesMax + 1, bytesMax: contractRecordBytesMax },
-      })
-      expect(await log.committed(otherPartition)).toEqual({ intakeOffset: 1n, seq: 2n })
-      expect((await allFacts(log, otherPartition)).length).toBe(2)
-      await tenure.commit(good, 1n)
-      expect((await allFacts(log, otherPartition)).length).toBe(5)
-    })
-
-    test('one commit at a time', async () => {
-      const { log } = await openLog()
-      const tenure = await log.acquire(0)
-      const first = tenure.commit(factsOf(0, 0n, ['jobs']), 0n)
-      await expect(tenure.commit(factsOf(0, 0n, ['jobs']), 0n)).rejects.toMatchObject({ code: 'INTERNAL' })
-      await first
-      expect(tenure.committed.seq).toBe(1n)
-    })
-
-    test('a tenure is fenced by the next one: nothing that it commits is ever visible', async () => {
-      const { log, another } = await openLog()
-      const elsewhere = await another()
-      const zombie = await log.acquire(0)
-      await zombie.commit(factsOf(0, 0n, ['jobs']), 0n)
-      const owner = await elsewhere.acquire(0)
-      expect(owner.committed.seq).toBe(1n)
-      await expect(zombie.commit(factsOf(0, 1n, ['jobs', 'billing']), 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
-      await expect(zombie.commit(factsOf(0, 1n, ['jobs', 'billing']), 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
-      await expect(zombie.commit([], 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
-      expect((await allFacts(log, 0)).length).toBe(1)
-      await owner.commit(factsOf(0, 1n, ['usage']), 0n)
-      expect((await allFacts(log, 0)).map(({ stream }) => stream)).toEqual(['jobs', 'usage'])
-      const third = await log.acquire(0)
-      expect(third.committed.seq).toBe(2n)
-      await third.release()
-      await expect(third.commit(factsOf(0, 2n, ['jobs']), 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
-    })
-
-    test('a commit under way when the next owner acquires is either in its view or never', async () => {
-      const { log, another } = await openLog()
-      const elsewhere = await another()
-      for (let round = 0; round < 10; round++) {
-        const tenure = await log.acquire(2)
-        const before = tenure.committed.seq
-        const [commit, next] = await Promise.all([
-          tenure.commit(factsOf(2, before, ['jobs', 'usage']), 0n).then(
-            () => 'committed',
-            (error: { code: string }) => error.code,
-          ),
-          elsewhere.acquire(2),
-        ])
-        // A log in other processes may leave the loser without knowing; then it says so, and nothing else.
-        if (commit !== 'LOG_COMMIT_UNKNOWN')
-          expect(commit).toBe(next.committed.seq === before + 2n ? 'committed' : 'LOG_FENCED')
-        expect((await allFacts(log, 2)).length).toBe(Number(next.committed.seq))
-      }
-    })
-
-    test.each([true, false])(
-      'after a commit of which nobody knows (it happened: %s) the next tenure knows',
-      async (isDurable) => {
-        const { log, losingCommits } = await openLog()
-        const tenure = await log.acquire(1)
-        await tenure.commit(factsOf(1, 0n, ['jobs']), 0n)
-        await losingCommits(isDurable, () =>
-          expect(tenure.commit(factsOf(1, 1n, ['jobs', 'billing']), 0n)).rejects.toMatchObject({
-            code: 'LOG_COMMIT_UNKNOWN',
-          }),
-        )
-        await expect(tenure.commit(factsOf(1, 1n, ['jobs', 'billing']), 0n)).rejects.toMatchObject({
-          code: 'LOG_FENCED',
-        })
-        const next = await log.acquire(1)
-        expect(next.committed.seq).toBe(isDurable ? 3n : 1n)
-        await next.commit(factsOf(1, next.committed.seq, ['usage']), 0n)
-        expect((await allFacts(log, 1)).map(({ stream }) => stream)).toEqual(
-          isDurable ? ['jobs', 'jobs', 'billing', 'usage'] : ['jobs', 'usage'],
-        )
-      },
-    )
+    tenureContract(openLog)
 
     test('the directory is read whole, by offset', async () => {
       const { log, another, offsetsHaveGaps = false } = await openLog()

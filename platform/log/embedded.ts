@@ -235,6 +235,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
           throw new PlatformError('LOG_COMMIT_UNKNOWN', { partition, epoch }, { cause: error })
         }
       },
+      announce: () => undefined,
       async release() {
         state = 'dead'
       },

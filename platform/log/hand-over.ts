@@ -131,6 +131,7 @@ export function withHandOver(log: Log, { clock, bytesMax = bytesMaxDefault }: Ha
             throw error
           }
         },
+        announce: (streams) => tenure.announce(streams),
         release() {
           disown(handing)
           return tenure.release()

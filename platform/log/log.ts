@@ -35,10 +35,10 @@ export type Committed = {
   seq: bigint
 }
 
-/** The right to write one partition's facts, until another owner acquires it. */
 /** By stream the offset after its last fact. */
 export type FactEnds = Readonly<Partial<Record<FactStream, bigint>>>
 
+/** The right to write one partition's facts, until another owner acquires it. */
 export type Tenure = {
   readonly partition: number
   /** As it stood when the tenure began, later as of the last commit. */
@@ -50,6 +50,11 @@ export type Tenure = {
    * Resolves with the offset after the last of these facts in each stream, where the log knows it.
    */
   commit(facts: readonly FactRecord[], intakeOffset: bigint): Promise<FactEnds>
+  /**
+   * Says that a commit follows within a moment, most likely with facts of these streams, so that what can be made ready
+   * for it is. Writes nothing, never fails, and binds nobody. Kafka begins its transaction; the other logs do nothing.
+   */
+  announce(streams: ReadonlySet<FactStream>): void
   /** Gives the partition up; the tenure is dead. */
   release(): Promise<void>
 }

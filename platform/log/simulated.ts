@@ -261,6 +261,7 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
           throw error
         }
       },
+      announce: () => undefined,
       async release() {
         state = 'dead'
       },

@@ -25,8 +25,8 @@ export type ChainKey = { key: KeyObject; serial: bigint }
 
 export const keyId = ({ tenantId, kind, name }: KeyName): string => JSON.stringify([tenantId, kind, name])
 
-/** Unwrapped keys a process remembers, least recently used first to go, and for how long. */
-export const keysMax = 10_000
+/** Unwrapped keys a process remembers, least recently used first to go (1.5 kB each, twice that with the code of contents), and for how long. */
+const keysMax = 30_000
 export const cacheMs = 300_000
 
 type Cached = ChainKey & { name: KeyName; until: number }

@@ -54,6 +54,22 @@ test('a task that fails says so, and the thread takes the next', async () => {
   })
 })
 
+test('a very short text that is alone is answered in this thread, and answered alike', async () => {
+  const { pool } = start(1)
+  const model = await pool.start<'fit'>({ kind: 'fit', content }).result
+  const sentiment = (text: string) => pool.start<'sentiment'>({ kind: 'sentiment', text }).result
+  const order: string[] = []
+  const note = (what: string) => order.push(what)
+  setImmediate(() => setImmediate(() => note('two turns later')))
+  const atOnce = await sentiment('good '.repeat(40))
+  note('answered')
+  expect(order).toEqual(['answered'])
+  const inThread = await sentiment('good '.repeat(41))
+  expect(inThread).toMatchObject({ sentiment: atOnce.sentiment, words: 41 })
+  const odd = Object.assign({ ...model }, { weights: undefined })
+  await expect(pool.start<'classify'>({ kind: 'classify', model: odd, text: 'w1' }).result).rejects.toThrow(TypeError)
+})
+
 test('of tasks that go to a thread together each has its own answer, also where one fails', async () => {
   const { pool } = start(1)
   const model = await pool.start<'fit'>({ kind: 'fit', content }).result

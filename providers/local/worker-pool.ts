@@ -1,6 +1,6 @@
 /** Threads for the local engines, and the line of tasks that wait for one. */
 import { Tinypool } from 'tinypool'
-import type { Outcome, Task, Work } from './worker.ts'
+import { type Outcome, run, type Task, type Work } from './worker.ts'
 
 export type WorkerPool = {
   /** Starts the task when a thread is free. The first task starts the threads. */
@@ -26,12 +26,14 @@ const togetherMax = 64
 const togetherMin = 16
 /** Characters of their texts, so that nobody waits long for those before it in the same message. */
 const togetherUnitsMax = 20_000
+/** Characters of a text that takes half as long as the way to a thread and back, which is 0.4 ms to one that sleeps. */
+const atOnceUnitsMax = 200
 
 /**
  * Fits take seconds, everything else milliseconds: so at most all threads but one fit at once, and with more than one thread
  * nothing short ever waits for a fit. Our own line rather than the pool's, which ends the whole thread to cancel a task.
  * A message to a thread and back costs as much as a short task does, so those that come in one turn of the event loop, or
- * while the threads are busy, go together.
+ * while the threads are busy, go together; and a text that is very short and alone is answered without a thread.
  */
 export function workerPool({ threads }: { threads: number }): WorkerPool {
   /** `no`: how many tasks came before it. */
@@ -51,11 +53,34 @@ export function workerPool({ threads }: { threads: number }): WorkerPool {
     while (!isClosed && running.short + running.fit < threads) {
       const [fit] = lines.fit
       const [short] = lines.short
-      if (fit && running.fit < fitsMax && (!short || (running.fit === 0 && fit.no < short.no))) {
+      if (short && isAlone(short)) answerAtOnce(short)
+      else if (fit && running.fit < fitsMax && (!short || (running.fit === 0 && fit.no < short.no))) {
         lines.fit.delete(fit)
         void begin([fit], 'fit')
       } else if (short) void begin(takeShort(running.fit === 0 ? fit : undefined), 'short')
       else return
+    }
+  }
+
+  const isAlone = ({ task }: Waiting): boolean =>
+    'text' in task &&
+    task.text.length <= atOnceUnitsMax &&
+    lines.short.size === 1 &&
+    lines.fit.size + running.short + running.fit === 0
+
+  function answerAtOnce(waiting: Waiting): void {
+    threadsOf() // Ready for those that will need them.
+    lines.short.delete(waiting)
+    settleAll([waiting], run([waiting.task]))
+  }
+
+  const threadsOf = (): Tinypool => (pool ??= newPool(threads, () => (pool = undefined)))
+
+  function settleAll(together: readonly Waiting[], outcomes: readonly Outcome[]): void {
+    for (const [index, { settle }] of together.entries()) {
+      const outcome = outcomes[index]
+      if (outcome?.ok) settle.resolve(outcome.result)
+      else settle.reject(outcome?.error)
     }
   }
 
@@ -76,14 +101,8 @@ export function workerPool({ threads }: { threads: number }): WorkerPool {
 
   async function begin(together: readonly Waiting[], kind: 'short' | 'fit'): Promise<void> {
     running[kind] += 1
-    pool ??= newPool(threads, () => (pool = undefined))
     try {
-      const outcomes = (await pool.run(together.map(({ task }) => task))) as Outcome[]
-      for (const [index, { settle }] of together.entries()) {
-        const outcome = outcomes[index]
-        if (outcome?.ok) settle.resolve(outcome.result)
-        else settle.reject(outcome?.error)
-      }
+      settleAll(together, (await threadsOf().run(together.map(({ task }) => task))) as Outcome[])
     } catch (error) {
       const met = isClosed ? new PoolError('The pool was closed.', { cause: error }) : error
       for (const { settle } of together) settle.reject(met)

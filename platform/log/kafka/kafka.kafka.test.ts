@@ -1,10 +1,11 @@
 import { createConnection, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import type { FactStream } from '../../../schemas/streams.ts'
 import { systemClock } from '../../clock.ts'
-import { type LogForTest, logContract } from '../contract.ts'
+import { logContract } from '../contract.ts'
 import { withHandOver } from '../hand-over.ts'
 import { type Log, startOfFacts } from '../log.ts'
-import { allFacts, contractPartitions, contractRecordBytesMax, factsOf } from '../testing/log-data.ts'
+import { allFacts, contractPartitions, contractRecordBytesMax, factsOf, type LogForTest } from '../testing/log-data.ts'
 import { type KafkaConnection, kafkaClient } from './client.ts'
 import { kafkaLog } from './kafka.ts'
 import { applyTopics, groupOf, topicPlans } from './topics.ts'
@@ -167,7 +168,9 @@ test('of two who acquire a partition in one process at once, the one that asked 
   }
 })
 
+/** Keys of Kafka's protocol. */
 const addPartitions = 24
+const addOffsets = 25
 
 test('commits that follow one another at once are no news, and a coordinator that hung up is called once', async () => {
   let opened = 0
@@ -202,6 +205,33 @@ test('commits that follow one another at once are no news, and a coordinator tha
   expect(opened - before).toBe(1)
   // The group has its note a moment after the commit has been answered.
   await expect.poll(() => log.committed(0)).toMatchObject({ seq: 66n })
+})
+
+test('what was announced need not be added to the transaction any more, and what was not still is', async () => {
+  const asked: number[] = []
+  const socketFactory = socketsThat((frame, _, write) => {
+    asked.push(frame.readInt16BE(4))
+    return write()
+  })
+  const log = await openOn(await freshTopics(), { brokers, socketFactory })
+  onTestFinished(() => log.close())
+  const tenure = await log.acquire(0)
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 200)) // Until the markers of the last one are written.
+  const added = () => asked.splice(0).filter((key) => key === addPartitions || key === addOffsets)
+  const followed: FactStream[][] = [['jobs', 'usage'], ['jobs'], ['jobs', 'billing']]
+  for (const streams of followed) {
+    await pause()
+    added()
+    tenure.announce(new Set(['jobs', 'usage']))
+    await pause()
+    expect(added().toSorted()).toEqual([addPartitions, addOffsets])
+    await tenure.commit(factsOf(0, tenure.committed.seq, streams), 0n)
+    expect(added()).toEqual(streams.includes('billing') ? [addPartitions] : [])
+  }
+  await pause()
+  added()
+  await tenure.commit(factsOf(0, tenure.committed.seq, ['jobs']), 0n)
+  expect(added().toSorted()).toEqual([addPartitions, addOffsets])
 })
 
 test('facts whose owners have left no note of how far they were are not taken for a beginning', async () => {

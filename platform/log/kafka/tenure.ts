@@ -9,6 +9,7 @@ import { isFailure, PlatformError } from '../../errors.ts'
 import { checkCommit, type Shape } from '../checks.ts'
 import type { Committed, FactEnds, FactRecord, Tenure } from '../log.ts'
 import type { Admins } from './admins.ts'
+import type { TopicPartition } from './brokers.ts'
 import { isProtocolError, type KafkaConnection, unavailable } from './client.ts'
 import { groupOf, topicOf, transactionalIdOf } from './topics.ts'
 import { openTransactions, type TopicRecords, type Transactions } from './transactions.ts'
@@ -120,6 +121,11 @@ function tenureOf(partition: number, begun: Committed, transactions: Transaction
     )
   }
 
+  const partOf = (stream: FactStream): TopicPartition => ({
+    topic: topicOf(prefix, stream),
+    partition: stream === 'directory' ? 0 : partition,
+  })
+
   function* batches(facts: readonly FactRecord[]): Generator<TopicRecords[]> {
     const last = String(facts.at(-1)?.seq ?? 0n)
     let batch = new Map<FactStream, TopicRecords>()
@@ -130,11 +136,7 @@ function tenureOf(partition: number, begun: Committed, transactions: Transaction
         batch = new Map()
         bytes = 0
       }
-      const of = batch.get(stream) ?? {
-        topic: topicOf(prefix, stream),
-        partition: stream === 'directory' ? 0 : partition,
-        records: [],
-      }
+      const of = batch.get(stream) ?? { ...partOf(stream), records: [] }
       batch.set(stream, of)
       of.records.push({
         key,
@@ -180,6 +182,9 @@ function tenureOf(partition: number, begun: Committed, transactions: Transaction
         }
         throw die(error)
       }
+    },
+    announce(streams) {
+      if (state === 'alive') transactions.begin([...streams].map(partOf), groupOf(prefix))
     },
     async release() {
       if (state === 'dead') return

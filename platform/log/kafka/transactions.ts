@@ -13,7 +13,7 @@
 import type { Clock } from '../../clock.ts'
 import { sleep } from '../../clock.ts'
 import { isFailure } from '../../errors.ts'
-import { leaderOf } from './brokers.ts'
+import { leaderOf, type TopicPartition } from './brokers.ts'
 import {
   answered,
   type BrokerClient,
@@ -26,13 +26,18 @@ import {
   type OutgoingRecord,
 } from './client.ts'
 
-export type TopicRecords = { topic: string; partition: number; records: OutgoingRecord[] }
+export type TopicRecords = TopicPartition & { records: OutgoingRecord[] }
 
 export type Offsets = { groupId: string; topic: string; partition: number; offset: bigint; metadata: string }
 
 export type Transactions = {
   /** Ends what the id's last user left open, and keeps it from writing ever again. Resolves when that is settled. */
   fence(): Promise<void>
+  /**
+   * Begins the next transaction, whose commit then need not add these partitions and the group any more. Never fails: the
+   * commit does. No change when it is begun already; one that is never committed, brokers give up after `timeoutMs`.
+   */
+  begin(parts: readonly TopicPartition[], groupId: string): void
   /**
    * One transaction: all of the batches, each at most one per topic and at most 1 MB, and the offsets. Resolves with the
    * offset after the last record of each topic once it is committed. Rejects when it is not, or when nobody knows; then
@@ -172,16 +177,28 @@ export function openTransactions(parts: TransactionsParts): Transactions {
     return isPassing(error)
   }
 
-  async function addPartitions(batches: readonly (readonly TopicRecords[])[]): Promise<void> {
-    const added = new Map(batches.flat().map(({ topic, partition }) => [topic, { topic, partitions: [partition] }]))
-    if (added.size === 0) return
-    const request = { ...producer, topics: [...added.values()] }
+  async function addPartitions(parts: readonly TopicPartition[]): Promise<void> {
+    if (parts.length === 0) return
+    const request = { ...producer, topics: parts.map(({ topic, partition }) => ({ topic, partitions: [partition] })) }
     await ask('transaction', transactionalId, (broker) => broker.addPartitionsToTxn(request), noting)
   }
 
-  async function addGroup({ groupId }: Offsets): Promise<void> {
+  async function addGroup(groupId: string): Promise<void> {
     const request = { ...producer, groupId }
     await ask('transaction', transactionalId, (broker) => broker.addOffsetsToTxn(request), noting)
+  }
+
+  /** What was added to the transaction that is open, each topic once. */
+  type Begun = { topics: Set<string>; partitions: Promise<void>; group: Promise<void> }
+  let begun: Begun | undefined
+
+  function begin(parts: readonly TopicPartition[], groupId: string): Begun {
+    const wasClose = followsClosely
+    followsClosely = false
+    const partitions = addPartitions(parts)
+    // On one connection, which the broker takes in turn.
+    const group = wasClose ? partitions.then(() => addGroup(groupId)) : addGroup(groupId)
+    return { topics: new Set(parts.map(({ topic }) => topic)), partitions, group }
   }
 
   async function commitOffsets({ groupId, topic, partition, offset, metadata }: Offsets): Promise<void> {
@@ -198,20 +215,25 @@ export function openTransactions(parts: TransactionsParts): Transactions {
       )
       producer = { transactionalId, producerId, producerEpoch }
       sequences.clear()
+      begun = undefined
+    },
+    begin(parts, groupId) {
+      if (begun) return
+      begun = begin(parts, groupId)
+      for (const added of [begun.partitions, begun.group]) added.catch(() => undefined) // The commit is told.
     },
     async commit(batches, offsets) {
       const ends = new Map<string, bigint>()
       const produceAll = async () => {
         for (const batch of batches) for (const [topic, end] of await produce(batch)) ends.set(topic, end)
       }
-      const wasClose = followsClosely
-      followsClosely = false
-      const adding = addPartitions(batches)
-      // On one connection, which the broker takes in turn.
-      const grouped = wasClose ? adding.then(() => addGroup(offsets)) : addGroup(offsets)
+      const parts = [...new Map(batches.flat().map((records) => [records.topic, records])).values()]
+      const { topics, partitions, group } = begun ?? begin(parts, offsets.groupId)
+      begun = undefined
+      const missing = parts.filter(({ topic }) => !topics.has(topic))
       await bothOf(
-        adding.then(produceAll),
-        grouped.then(() => commitOffsets(offsets)),
+        partitions.then(() => addPartitions(missing)).then(produceAll),
+        group.then(() => commitOffsets(offsets)),
       )
       const end = { ...producer, transactionResult: true }
       await ask('transaction', transactionalId, (broker) => broker.endTxn(end), isPassingAnswer)

@@ -4,7 +4,7 @@ import { systemClock } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
 import type { Database } from '../../postgres/database.ts'
 import { inProcessRelay } from '../../relay/relay.ts'
-import { type LogForTest, logContract } from '../contract.ts'
+import { logContract } from '../contract.ts'
 import { type EmbeddedLogOptions, embeddedLog } from '../embedded.ts'
 import { withHandOver } from '../hand-over.ts'
 import { type Log, startOfFacts } from '../log.ts'
@@ -15,6 +15,7 @@ import {
   contractPartitions,
   contractRecordBytesMax,
   factsOf,
+  type LogForTest,
   tenantIn,
   text,
 } from './log-data.ts'

@@ -1,4 +1,4 @@
-/** What tests of the log write, and all that they find in it. */
+/** What tests of the log are given, what they write, and all that they find in it. */
 import { expect } from 'vitest'
 import { type FactStream, platformTenantId } from '../../../schemas/streams.ts'
 import {
@@ -10,6 +10,18 @@ import {
   startOfFacts,
 } from '../log.ts'
 import { partitionOf } from '../partitioner.ts'
+
+export type LogForTest = {
+  /** Empty, with `contractPartitions` partitions and `contractRecordBytesMax`; 100 records may wait to be appended. */
+  log: Log
+  /** Offsets of facts rise, but not by one: Kafka keeps its markers among them. */
+  offsetsHaveGaps?: boolean
+  /** Another log on the same records, as another process has it. */
+  another(): Promise<Log>
+  /** While `run` runs, a commit reports LOG_COMMIT_UNKNOWN, whether it happens or not. */
+  losingCommits(isDurable: boolean, run: () => Promise<void>): Promise<void>
+  close(): Promise<void>
+}
 
 export const contractPartitions = 3
 export const contractRecordBytesMax = 10_000
