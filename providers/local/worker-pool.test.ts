@@ -57,6 +57,7 @@ test('a task that fails says so, and the thread takes the next', async () => {
 test('a very short text that is alone is answered in this thread, and answered alike', async () => {
   const { pool } = start(1)
   const model = await pool.start<'fit'>({ kind: 'fit', content }).result
+  await import('./worker.ts') // What the pool has begun to load with its first task.
   const sentiment = (text: string) => pool.start<'sentiment'>({ kind: 'sentiment', text }).result
   const order: string[] = []
   const note = (what: string) => order.push(what)

@@ -1,6 +1,6 @@
 /** Threads for the local engines, and the line of tasks that wait for one. */
 import { Tinypool } from 'tinypool'
-import { type Outcome, run, type Task, type Work } from './worker.ts'
+import type { Outcome, Task, Work } from './worker.ts'
 
 export type WorkerPool = {
   /** Starts the task when a thread is free. The first task starts the threads. */
@@ -42,6 +42,8 @@ export function workerPool({ threads }: { threads: number }): WorkerPool {
   const running = { short: 0, fit: 0 }
   const fitsMax = Math.max(1, threads - 1)
   let pool: Tinypool | undefined
+  /** What threads run, for this one: loaded with them, or every process would begin with the lexicons of engines it may never use. */
+  let runHere: ((tasks: readonly Task[]) => Outcome[]) | undefined
   let started = 0
   let isDue = false
   let isClosed = false
@@ -53,8 +55,10 @@ export function workerPool({ threads }: { threads: number }): WorkerPool {
     while (!isClosed && running.short + running.fit < threads) {
       const [fit] = lines.fit
       const [short] = lines.short
-      if (short && isAlone(short)) answerAtOnce(short)
-      else if (fit && running.fit < fitsMax && (!short || (running.fit === 0 && fit.no < short.no))) {
+      if (short && runHere && isAlone(short)) {
+        lines.short.delete(short)
+        settleAll([short], runHere([short.task]))
+      } else if (fit && running.fit < fitsMax && (!short || (running.fit === 0 && fit.no < short.no))) {
         lines.fit.delete(fit)
         void begin([fit], 'fit')
       } else if (short) void begin(takeShort(running.fit === 0 ? fit : undefined), 'short')
@@ -68,13 +72,11 @@ export function workerPool({ threads }: { threads: number }): WorkerPool {
     lines.short.size === 1 &&
     lines.fit.size + running.short + running.fit === 0
 
-  function answerAtOnce(waiting: Waiting): void {
-    threadsOf() // Ready for those that will need them.
-    lines.short.delete(waiting)
-    settleAll([waiting], run([waiting.task]))
+  function threadsOf(): Tinypool {
+    if (!runHere) void import('./worker.ts').then(({ run }) => (runHere = run))
+    pool ??= newPool(threads, () => (pool = undefined))
+    return pool
   }
-
-  const threadsOf = (): Tinypool => (pool ??= newPool(threads, () => (pool = undefined)))
 
   function settleAll(together: readonly Waiting[], outcomes: readonly Outcome[]): void {
     for (const [index, { settle }] of together.entries()) {
