@@ -53,9 +53,9 @@ export const scale: Bench = {
         for (const count of tenantCounts)
           blocks.push({ count, msPerJob: await run(tokens.slice(0, count), `among-${count}-${block}`) })
       const among = blocks.map(({ msPerJob }) => msPerJob)
-      for (const of of tenantCounts) {
-        const ours = blocks.filter(({ count }) => count === of).map(({ msPerJob }) => msPerJob)
-        rows.push({ what: `a job among ${of.toLocaleString('en')} tenants`, unit: 'ms a job', ours })
+      for (const tenants of tenantCounts) {
+        const ours = blocks.filter(({ count }) => count === tenants).map(({ msPerJob }) => msPerJob)
+        rows.push({ what: `a job among ${tenants.toLocaleString('en')} tenants`, unit: 'ms a job', ours })
       }
       const counts = blocks.map(({ count }) => Math.log10(count))
       rows.push(addedBy('ten times the tenants', counts, among))

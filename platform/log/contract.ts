@@ -11,6 +11,7 @@ import {
   contractRecordBytesMax,
   factsOf,
   type LogForTest,
+  platformPartition,
   tenantIn,
   text,
 } from './testing/log-data.ts'
@@ -19,8 +20,6 @@ import { tenureContract } from './testing/tenure-contract.ts'
 /** Long enough that a wait which nobody ends fails the test by its timeout. */
 const forEver = 120_000
 const atOnce = { recordsMax: 1_000, waitMs: 0 }
-
-const platformPartition = partitionOf(platformTenantId, contractPartitions)
 
 const plain = ({ value, ...fact }: StoredFact) => ({ ...fact, value: text(value) })
 

@@ -72,9 +72,10 @@ export function workerPool({ threads }: { threads: number }): WorkerPool {
     lines.short.size === 1 &&
     lines.fit.size + running.short + running.fit === 0
 
-  function threadsOf(): Tinypool {
-    if (!runHere) void import('./worker.ts').then(({ run }) => (runHere = run))
-    pool ??= newPool(threads, () => (pool = undefined))
+  function startedPool(): Tinypool {
+    if (pool) return pool
+    void import('./worker.ts').then(({ run }) => (runHere = run))
+    pool = newPool(threads, () => (pool = undefined))
     return pool
   }
 
@@ -104,7 +105,7 @@ export function workerPool({ threads }: { threads: number }): WorkerPool {
   async function begin(together: readonly Waiting[], kind: 'short' | 'fit'): Promise<void> {
     running[kind] += 1
     try {
-      settleAll(together, (await threadsOf().run(together.map(({ task }) => task))) as Outcome[])
+      settleAll(together, (await startedPool().run(together.map(({ task }) => task))) as Outcome[])
     } catch (error) {
       const met = isClosed ? new PoolError('The pool was closed.', { cause: error }) : error
       for (const { settle } of together) settle.reject(met)

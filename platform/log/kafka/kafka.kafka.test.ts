@@ -234,6 +234,25 @@ test('what was announced need not be added to the transaction any more, and what
   expect(added().toSorted()).toEqual([addPartitions, addOffsets])
 })
 
+test('a commit that comes long after its announcement is refused, and the partition is given again', async () => {
+  const log = await openOn(await freshTopics())
+  onTestFinished(() => log.close())
+  const gained: number[] = []
+  const leave = await log.join({ gained: (partition) => void gained.push(partition), lost: () => undefined })
+  const tenure = await log.acquire(0)
+  await tenure.commit(factsOf(0, 0n, ['jobs']), 0n)
+  tenure.announce(new Set(['jobs']))
+  // A broker looks every 10 s for transactions that are older than the 15 s which they may take.
+  await new Promise((resolve) => setTimeout(resolve, 30_000))
+  gained.length = 0
+  await expect(tenure.commit(factsOf(0, 1n, ['jobs']), 0n)).rejects.toMatchObject({ code: 'LOG_FENCED' })
+  await expect.poll(() => gained).toEqual([0])
+  const next = await log.acquire(0)
+  await next.commit(factsOf(0, 1n, ['jobs']), 0n)
+  expect((await allFacts(log, 0)).length).toBe(2)
+  await leave()
+})
+
 test('facts whose owners have left no note of how far they were are not taken for a beginning', async () => {
   const prefix = await freshTopics()
   const log = await openOn(prefix)

@@ -29,7 +29,7 @@ import type { Lane, LaneRecord } from './lane.ts'
 import { openLanes } from './lanes.ts'
 import { memberNote } from './predecessor.ts'
 import { acquireTenure, committedOf, type TenureParts } from './tenure.ts'
-import { topicOf } from './topics.ts'
+import { factPart, topicOf } from './topics.ts'
 
 export type KafkaLogOptions = Partial<BacklogLimits> & {
   connection: KafkaConnection
@@ -147,10 +147,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
   const streamsAt = (partition: number): FactStream[] =>
     factStreams.filter((stream) => stream !== 'directory' || partition === directoryHome)
   const factParts = (partition: number): TopicPartition[] =>
-    streamsAt(partition).map((stream) => ({
-      topic: topic(stream),
-      partition: stream === 'directory' ? 0 : partition,
-    }))
+    streamsAt(partition).map((stream) => factPart(prefix, stream, partition))
   const directoryPart: TopicPartition = { topic: topic('directory'), partition: 0 }
 
   /** Records of one topic from `offset` on. */

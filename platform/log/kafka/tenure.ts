@@ -9,9 +9,8 @@ import { isFailure, PlatformError } from '../../errors.ts'
 import { checkCommit, type Shape } from '../checks.ts'
 import type { Committed, FactEnds, FactRecord, Tenure } from '../log.ts'
 import type { Admins } from './admins.ts'
-import type { TopicPartition } from './brokers.ts'
 import { isProtocolError, type KafkaConnection, unavailable } from './client.ts'
-import { groupOf, topicOf, transactionalIdOf } from './topics.ts'
+import { factPart, groupOf, topicOf, transactionalIdOf } from './topics.ts'
 import { openTransactions, type TopicRecords, type Transactions } from './transactions.ts'
 
 export type TenureParts = {
@@ -121,10 +120,7 @@ function tenureOf(partition: number, begun: Committed, transactions: Transaction
     )
   }
 
-  const partOf = (stream: FactStream): TopicPartition => ({
-    topic: topicOf(prefix, stream),
-    partition: stream === 'directory' ? 0 : partition,
-  })
+  const partOf = (stream: FactStream) => factPart(prefix, stream, partition)
 
   function* batches(facts: readonly FactRecord[]): Generator<TopicRecords[]> {
     const last = String(facts.at(-1)?.seq ?? 0n)

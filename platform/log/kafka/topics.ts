@@ -1,11 +1,17 @@
 /** The topics of the streams: what they are called, and how they must be made. From the one table of streams. */
 import type { Admin } from 'kafkajs'
-import { type StreamName, type StreamRow, streams } from '../../../schemas/streams.ts'
+import { type FactStream, type StreamName, type StreamRow, streams } from '../../../schemas/streams.ts'
 import { type Clock, sleep } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
+import type { TopicPartition } from './brokers.ts'
 import { isProtocolError } from './client.ts'
 
 export const topicOf = (prefix: string, stream: StreamName): string => `${prefix}${stream}`
+/** Where the facts of a partition's tenants stand: the directory is one for all. */
+export const factPart = (prefix: string, stream: FactStream, partition: number): TopicPartition => ({
+  topic: topicOf(prefix, stream),
+  partition: stream === 'directory' ? 0 : partition,
+})
 /** The group whose members share the partitions among them, and whose offsets say what was taken of the intake. */
 export const groupOf = (prefix: string): string => `${prefix}owners`
 export const transactionalIdOf = (prefix: string, partition: number): string => `${prefix}owner-${partition}`

@@ -25,6 +25,9 @@ export type LogForTest = {
 
 export const contractPartitions = 3
 export const contractRecordBytesMax = 10_000
+/** Where the directory is written, and one where it is not. */
+export const platformPartition = partitionOf(platformTenantId, contractPartitions)
+export const otherPartition = (platformPartition + 1) % contractPartitions
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 export const text = (value: Uint8Array): string => new TextDecoder().decode(value)

@@ -2,19 +2,16 @@
 import { expect, test } from 'vitest'
 import { type FactStream, platformTenantId } from '../../../schemas/streams.ts'
 import type { FactRecord } from '../log.ts'
-import { partitionOf } from '../partitioner.ts'
 import {
   allFacts,
   bytes,
-  contractPartitions,
   contractRecordBytesMax,
   factsOf,
   type LogForTest,
+  otherPartition,
+  platformPartition,
   tenantIn,
 } from './log-data.ts'
-
-const platformPartition = partitionOf(platformTenantId, contractPartitions)
-const otherPartition = (platformPartition + 1) % contractPartitions
 
 /** Call inside `describe`. */
 export function tenureContract(openLog: () => Promise<LogForTest>): void {
