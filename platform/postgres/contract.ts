@@ -63,6 +63,13 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
         ),
       )
       expect(plan.rows.map((row) => row['QUERY PLAN']).join('\n')).toContain('grown_pkey')
+      // One in ten of what the server would look at by itself: eleven bounds of ten parts.
+      const { rows } = await database.asOwner((tx) =>
+        tx.query<{ bounds: number }>(
+          "SELECT cardinality(histogram_bounds::text::text[]) AS bounds FROM pg_stats WHERE tablename = 'grown' AND attname = 'at'",
+        ),
+      )
+      expect(rows[0]?.bounds).toBe(11)
     })
 
     test('bytes go in as an array and come back as they were', async () => {
