@@ -38,7 +38,7 @@ test('without anything set, everything has its default', () => {
     redis: undefined,
     partitionCount: 4,
     rootToken: undefined,
-    places: { local: 32, remote: 64 },
+    places: { local: 64, remote: 64 },
     scripted: undefined,
     attemptsMax: 4,
     rollupWaitMs: 5_000,

@@ -205,7 +205,7 @@ export const options = [
   },
   {
     name: 'PF3_LOCAL_PLACES',
-    fallback: '32',
+    fallback: '64',
     form: 'whole',
     unit: 'calls',
     min: 1,

@@ -80,6 +80,27 @@ test('what hangs holds nobody up for longer than the bound, and its end gives no
   await Promise.all([...all, fourth])
 })
 
+test('who has its turn can ask whether others wait for theirs', async () => {
+  const { clock } = manualClock()
+  const take = turns(clock, { atOnceMax: 1, waitMsMax: 25 })
+  const { end, run } = work()
+  let ask = () => true
+  const first = take((othersWait) => {
+    ask = othersWait
+    return run(1)()
+  })
+  await settled()
+  expect(ask()).toBe(false)
+  const second = take(run(2))
+  expect(ask()).toBe(true)
+  end(1)
+  await first
+  await settled()
+  expect(ask()).toBe(false)
+  end(2)
+  await second
+})
+
 test('many at once: never more than two, and every result comes back', async () => {
   const take = turns(systemClock, { atOnceMax: 2, waitMsMax: 10_000 })
   let [now, most] = [0, 0]

@@ -11,12 +11,13 @@ export type TurnsOptions = {
   waitMsMax: number
 }
 
-/** Runs it when its turn comes, in order of asking; resolves and rejects as it does. */
-export type Turns = <Result>(run: () => Promise<Result>) => Promise<Result>
+/** Runs it when its turn comes, in order of asking; resolves and rejects as it does. `othersWait` tells whether any do, as often as it is asked. */
+export type Turns = <Result>(run: (othersWait: () => boolean) => Promise<Result>) => Promise<Result>
 
 export function turns(clock: Clock, { atOnceMax, waitMsMax }: TurnsOptions): Turns {
   const waiting = new Set<() => void>()
   let running = 0
+  const othersWait = () => waiting.size > 0
 
   const turn = (): Promise<void> =>
     new Promise((resolve) => {
@@ -34,7 +35,7 @@ export function turns(clock: Clock, { atOnceMax, waitMsMax }: TurnsOptions): Tur
     if (running < atOnceMax) running += 1
     else await turn()
     try {
-      return await run()
+      return await run(othersWait)
     } finally {
       running -= 1
       const [next] = waiting

@@ -33,6 +33,8 @@ function watchCommits({ log }: ReturnType<typeof world>) {
   return { commits, announced }
 }
 
+const unreadable = Uint8Array.of(0, 0, 0, 9, 9, 1, 2)
+
 describe('the owner', () => {
   test.each([
     ['local', [jobLife]],
@@ -409,7 +411,7 @@ describe('the owner', () => {
     const w = world()
     const owner = w.start()
     await w.begin()
-    await w.log.append([{ key: 'harbor', value: Uint8Array.of(0, 0, 0, 9, 9, 1, 2) }])
+    await w.log.append([{ key: 'harbor', value: unreadable }])
     await w.ask(submit('job-1'))
     await w.until(rated(1))
     await owner.end()

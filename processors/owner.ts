@@ -76,7 +76,7 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
     const reading = current.readRequests()
     try {
       current.settleUnderWay()
-      await current.step() // Jobs that waited under the last owner have nobody else to wake this one.
+      await current.step(() => false) // Jobs that waited under the last owner have nobody else to wake this one.
       health.phase = 'serving'
       delete health.problem
       while (!stopping.signal.aborted) {

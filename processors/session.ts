@@ -1,6 +1,7 @@
 /**
  * One tenure of an owner: its memory, gone when the tenure is. Outcomes, requests and due timers are decided in memory;
- * free places are filled; one commit; only then calls leave and waits end.
+ * free places are filled; one commit; only then calls leave and waits end. What comes while a commit is under way is
+ * decided beside it and stands in the next one (decision 24).
  *
  * Calls of local engines leave nothing: they begin before the commit, and what they come to within a moment is committed
  * together with their start (decision 21).
@@ -9,8 +10,9 @@ import { sleep } from '../platform/clock.ts'
 import { isFailure, PlatformError } from '../platform/errors.ts'
 import type { FactCursor, FactEnds, FactRecord, StoredRequest, Tenure } from '../platform/log/log.ts'
 import { type Fact, type Request, streamOf } from '../schemas/events.generated.ts'
-import { eventIdFrom, idFrom } from '../schemas/ids.ts'
+import { idFrom } from '../schemas/ids.ts'
 import { type EpochMicros, microsFromMs, msFromMicros } from '../schemas/units.ts'
+import { type Cause, ownCause, stamp } from './cause.ts'
 import { decideRequest, type RequestContext } from './deciders.ts'
 import { bookByHash } from './directory/state.ts'
 import { toEndedJob } from './ended-job.ts'
@@ -40,6 +42,8 @@ const readWaitMs = 1_000
 const snapshotBytesPerFactMax = 200
 /** A commit waits this long at most for local engines that have begun since the last one, so that most jobs need one commit only. */
 const togetherMsMax = 20
+/** As long while jobs wait for places: each of them waits longer than that anyway, and a commit costs the same with many. */
+const togetherInBacklogMsMax = 50
 /** Facts of one commit after which it waits for nothing more. */
 const togetherFactsMax = 1_000
 /** Of the facts that a job which succeeds adds to those of its start. */
@@ -69,6 +73,8 @@ export function session(
   const desk = transferDesk(state.transfers, parts, partition, ended.signal, () => wake())
   let takenTo = tenure.committed.intakeOffset
   let facts: FactRecord[] = []
+  /** When the first of these facts was decided. */
+  let decidingSinceMs = 0
   let afterCommit: (() => void)[] = []
   let filledAt: EpochMicros = 0n
   let snapshotSeq = cursor.seq
@@ -110,8 +116,9 @@ export function session(
     }
   }
 
-  /** Resolves when there is something to decide. */
+  /** Resolves when there is something to decide, or to commit. */
   function work(): Promise<void> {
+    if (facts.length > 0) return Promise.resolve()
     const at = earliest(timers.nextAt(), earliestRetry(), desk.nextAt())
     return somethingToDecide(
       at === undefined ? undefined : Math.min(Math.max(1, msFromMicros(at) - clock.nowMs() + 1), lookAgainMsMax),
@@ -140,20 +147,48 @@ export function session(
     return earliest(nextReadyAt(local, filledAt), nextReadyAt(remote, filledAt))
   }
 
-  async function step(): Promise<void> {
+  /** `othersWait`: whether other partitions of the process wait for this one to be done, and are to find more to do the longer they wait. */
+  async function step(othersWait: () => boolean): Promise<void> {
     if (gap) throw gap
-    const sinceMs = clock.nowMs()
     await decide()
-    // Most engines are done within a moment, and the ends of their jobs belong to the same commit.
+    await decideEnds(othersWait)
+    await commitAndDecide(othersWait)
+  }
+
+  /** Most engines are done within a moment, and the ends of their jobs belong to the same commit. */
+  async function decideEnds(othersWait: () => boolean): Promise<void> {
     if (early.size > 0) tenure.announce(new Set([...facts.map(({ stream }) => stream), ...streamsOfEnds]))
     while (early.size > 0 && facts.length < togetherFactsMax && !stopping.aborted) {
-      const goneMs = clock.nowMs() - sinceMs
-      const leftMs = togetherMsMax - goneMs
+      const goneMs = clock.nowMs() - decidingSinceMs
+      const isBacklog = queueSize(state.execution.queues.local) > 0 && !othersWait()
+      const leftMs = (isBacklog ? togetherInBacklogMsMax : togetherMsMax) - goneMs
       if (leftMs <= 0 || goneMs < 0) break // A clock that was set back holds no commit up.
       await somethingToDecide(leftMs)
       await decide()
     }
-    await commit()
+  }
+
+  /**
+   * What comes while the commit is under way is decided beside it, and is the beginning of the next one: so engines have
+   * work meanwhile. Nothing of it leaves before the commit it belongs to, and none of it is left when this one fails.
+   */
+  async function commitAndDecide(othersWait: () => boolean): Promise<void> {
+    // A snapshot is of what the log has: nothing may be decided beyond it.
+    const canDecide = !isSnapshotDue()
+    let isUnderWay = true
+    const committing = commit().finally(() => {
+      isUnderWay = false
+      wake()
+    })
+    committing.catch(() => undefined) // Told below.
+    try {
+      while (canDecide && isUnderWay && !othersWait() && !gap && facts.length < togetherFactsMax && !stopping.aborted) {
+        await somethingToDecide(undefined)
+        if (isUnderWay) await decide()
+      }
+    } finally {
+      await committing
+    }
   }
 
   async function decide(): Promise<void> {
@@ -307,6 +342,7 @@ export function session(
 
   function take(prepared: readonly Prepared[]): void {
     for (const { fact, value } of prepared) {
+      if (facts.length === 0) decidingSinceMs = clock.nowMs()
       evolve(state, fact)
       facts.push({ stream: streamOf[fact.type], key: fact.tenantId, value, seq: fact.seq })
       react(fact)
@@ -378,10 +414,12 @@ export function session(
     timers.prune(state.execution.jobs.size, (jobId) => state.execution.jobs.has(jobId))
     for (const effect of effects) effect()
     report()
-    if (state.seq - snapshotSeq >= snapshotDueFacts) void keepSnapshot()
+    if (isSnapshotDue() && state.seq === cursor.seq) void keepSnapshot()
   }
 
-  /** State and log agree right after a commit, so that is when a snapshot is taken; it is written in the background. */
+  const isSnapshotDue = (): boolean => state.seq - snapshotSeq >= snapshotDueFacts
+
+  /** Taken after a commit beside which nothing was decided, when state and log agree; written in the background. */
   async function keepSnapshot(): Promise<void> {
     if (isSaving || state.seq === snapshotSeq) return
     isSaving = true
@@ -425,7 +463,7 @@ export function session(
   }
 
   function report(): void {
-    health.seq = state.seq
+    health.seq = cursor.seq
     health.intakeOffset = takenTo
     health.openJobs = state.execution.jobs.size
     health.running = state.execution.running.local + state.execution.running.remote
@@ -434,28 +472,6 @@ export function session(
   }
 
   return { readRequests, settleUnderWay, work, step, commit, drain, end }
-}
-
-type Cause = {
-  causedBy: string
-  actor: string
-  correlationId: string
-  traceparent: string | null
-  intakeOffset: bigint | null
-  now: EpochMicros
-}
-
-const ownCause = (job: OpenJob): Omit<Cause, 'causedBy' | 'now'> => ({
-  actor: 'owner',
-  correlationId: job.submitted.correlationId,
-  traceparent: job.submitted.traceparent,
-  intakeOffset: null,
-})
-
-function stamp(draft: Draft, index: number, cause: Cause, seq: bigint): Fact {
-  const { causedBy, actor, correlationId, traceparent, intakeOffset, now } = cause
-  const eventId = draft.eventId ?? eventIdFrom(draft.tenantId, causedBy, draft.type, index)
-  return { ...draft, eventId, seq, occurredAt: now, actor, correlationId, causedBy, intakeOffset, traceparent }
 }
 
 const earliest = (...times: readonly (EpochMicros | undefined)[]): EpochMicros | undefined =>

@@ -94,6 +94,8 @@ export type WorldOptions = {
   /** Of the one provider; default local. */
   pool?: 'local' | 'remote'
   fresh?: Pick<FreshContents, 'keep' | 'take'>
+  /** Other partitions of the process always wait for a turn of their own. */
+  othersWait?: boolean
 }
 
 export function world({
@@ -104,6 +106,7 @@ export function world({
   call,
   pool = 'local',
   fresh,
+  othersWait = false,
 }: WorldOptions = {}) {
   const random = seededRandom(seed)
   const log: SimulatedLog = simulatedLog({ partitionCount: 1, clock, random, faults })
@@ -163,7 +166,7 @@ export function world({
       runner,
       directory,
       snapshots,
-      takesTurn: turns(clock, { atOnceMax: 1, waitMsMax: 25 }),
+      takesTurn: othersWait ? (run) => run(() => true) : turns(clock, { atOnceMax: 1, waitMsMax: 25 }),
       onFault,
       options: { ...ownerOptions, ...more },
     })

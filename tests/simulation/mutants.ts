@@ -124,6 +124,20 @@ export const mutants: readonly Mutant[] = [
     replace: 'else callEarly(fact)',
   },
   {
+    name: 'calls-of-the-next-commit',
+    means: 'what was decided beside a commit leaves with it, and not with its own',
+    file: 'processors/session.ts',
+    find: 'for (const effect of effects) effect()',
+    replace: 'for (const effect of [...effects, ...afterCommit.splice(0)]) effect()',
+  },
+  {
+    name: 'snapshot-ahead',
+    means: 'a snapshot says what was decided beside the commit and is not in the log yet',
+    file: 'processors/session.ts',
+    find: 'if (isSnapshotDue() && state.seq === cursor.seq)',
+    replace: 'if (isSnapshotDue())',
+  },
+  {
     name: 'snapshot-late',
     means: 'a restored owner begins one fact after its snapshot',
     file: 'processors/partition-state.ts',

@@ -1,0 +1,175 @@
+/** What the owner decides beside a commit that is under way: when it leaves, and what becomes of it when that one fails. */
+import { describe, expect, test } from 'vitest'
+import { PlatformError } from '../platform/errors.ts'
+import type { Fact } from '../schemas/events.generated.ts'
+import { cap, submit } from './testing/given.ts'
+import { checkHistory, tally, testCodec, type World, world } from './testing/world.ts'
+
+const rated = (count: number) => (facts: Fact[]) => facts.filter((f) => f.type === 'JobRated').length >= count
+const ids = (count: number, prefix: string) => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+const jobLife = ['JobSubmitted', 'JobAdmitted', 'AttemptStarted', 'JobSucceeded', 'UsageMetered', 'JobRated']
+
+/** From `hold` on commits wait, each for its turn to be let go, or to fail with nothing written. */
+function holdCommits({ log }: World) {
+  const held: PromiseWithResolvers<void>[] = []
+  const commits: string[][] = []
+  let isHolding = false
+  const acquire = log.acquire
+  log.acquire = async (partition) => {
+    const tenure = await acquire(partition)
+    const commit = tenure.commit
+    tenure.commit = async (facts, intakeOffset) => {
+      commits.push(facts.map(({ value }) => testCodec.decode(value).type))
+      if (isHolding) {
+        const turn = Promise.withResolvers<void>()
+        held.push(turn)
+        await turn.promise
+      }
+      return commit(facts, intakeOffset)
+    }
+    return tenure
+  }
+  return {
+    /** What was in each. */
+    commits,
+    hold() {
+      isHolding = true
+    },
+    /** Once so many have come since. */
+    atCommit: (count: number) => expect.poll(() => held.length).toBe(count),
+    letOneGo: () => held.shift()?.resolve(),
+    failOneAndHoldNoMore() {
+      isHolding = false
+      held.shift()?.reject(new PlatformError('LOG_COMMIT_UNKNOWN', { partition: 0 }))
+    },
+    holdNoMore() {
+      isHolding = false
+      for (const { resolve } of held.splice(0)) resolve()
+    },
+  }
+}
+
+/** Until all that was asked before is decided, committed or not: what nobody can read is told when it is its turn. */
+async function untilDecided({ log, problems }: World): Promise<void> {
+  const told = problems.length
+  await log.append([{ key: 'harbor', value: Uint8Array.of(0, 0, 0, 9, 9, 1, 2) }])
+  await expect.poll(() => problems.length).toBe(told + 1)
+}
+
+describe('beside a commit', () => {
+  test('what comes while a commit is under way is decided beside it, with local engines at work, and stands in the next one', async () => {
+    const w = world()
+    const gate = holdCommits(w)
+    const owner = w.start()
+    await w.begin()
+    gate.hold()
+    await w.ask(submit('job-1'))
+    await gate.atCommit(1)
+    await w.ask(submit('job-2'))
+    await expect.poll(() => w.calls.length).toBe(2)
+    expect(tally(await w.facts())).not.toHaveProperty('JobSubmitted')
+    gate.holdNoMore()
+    const facts = await w.until(rated(2))
+    await owner.end()
+    checkHistory(facts)
+    expect(gate.commits.filter((types) => types.includes('JobSubmitted'))).toEqual([jobLife, jobLife])
+    expect(facts.filter(({ type }) => type === 'JobRated')).toMatchObject([{ jobId: 'job-1' }, { jobId: 'job-2' }])
+  })
+
+  test('where other partitions wait for their turn, what comes waits for the next, and makes it larger', async () => {
+    const w = world({ othersWait: true })
+    const gate = holdCommits(w)
+    const owner = w.start()
+    await w.begin()
+    gate.hold()
+    await w.ask(submit('job-1'))
+    await gate.atCommit(1)
+    await w.ask(submit('job-2'), submit('job-3'))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(w.calls.length).toBe(1)
+    gate.holdNoMore()
+    const facts = await w.until(rated(3))
+    await owner.end()
+    checkHistory(facts)
+    expect(w.calls.length).toBe(3)
+  })
+
+  test('a call that was decided beside a commit leaves after its own, and not after that one', async () => {
+    const w = world({ pool: 'remote' })
+    const gate = holdCommits(w)
+    const owner = w.start()
+    await w.begin()
+    gate.hold()
+    await w.ask(submit('job-1'))
+    await gate.atCommit(1)
+    await w.ask(submit('job-2'))
+    await untilDecided(w)
+    expect(w.calls).toEqual([])
+    gate.letOneGo()
+    await gate.atCommit(1)
+    expect(w.calls.length).toBe(1)
+    gate.holdNoMore()
+    const facts = await w.until(rated(2))
+    await owner.end()
+    checkHistory(facts)
+    expect(w.calls).toEqual(facts.flatMap((fact) => (fact.type === 'AttemptStarted' ? [fact.attemptId] : [])))
+  })
+
+  test.each(['local', 'remote'] as const)(
+    'a commit that fails takes with it what was decided beside it: all of it is decided again, once, by a %s provider',
+    async (pool) => {
+      const w = world({ pool })
+      const gate = holdCommits(w)
+      const owner = w.start()
+      await w.begin()
+      await w.ask(cap('one', { limit: 2n }))
+      await w.until((all) => all.some(({ type }) => type === 'CapSet'))
+      gate.hold()
+      await w.ask(submit('job-1'))
+      await gate.atCommit(1)
+      await w.ask(submit('job-2'))
+      await untilDecided(w)
+      expect(w.calls.length).toBe(pool === 'local' ? 2 : 0)
+      gate.failOneAndHoldNoMore()
+      await w.ask(submit('job-3'))
+      const facts = await w.until((all) => rated(2)(all) && all.some(({ type }) => type === 'JobRefused'))
+      await owner.end()
+      checkHistory(facts)
+      expect(w.problems.flatMap(({ doing, error }) => (doing === 'serving' ? [error] : []))).toMatchObject([
+        { code: 'LOG_COMMIT_UNKNOWN' },
+      ])
+      expect(tally(facts)).toMatchObject({ JobSubmitted: 3, JobAdmitted: 2, JobRefused: 1, JobRated: 2 })
+      if (pool === 'remote') expect(w.calls.length).toBe(2)
+    },
+  )
+
+  test('a snapshot is kept while more comes without end, and never says more than the log', async () => {
+    const w = world({ faults: { delayMsMax: 3 } })
+    let committedSeq = 0n
+    const acquire = w.log.acquire
+    w.log.acquire = async (partition) => {
+      const tenure = await acquire(partition)
+      const commit = tenure.commit
+      tenure.commit = async (facts, intakeOffset) => {
+        const ends = await commit(facts, intakeOffset)
+        committedSeq = facts.at(-1)?.seq ?? committedSeq
+        return ends
+      }
+      return tenure
+    }
+    const kept: { seq: bigint; committedSeq: bigint }[] = []
+    const { save } = w.snapshots
+    w.snapshots.save = (partition, snapshot) => {
+      kept.push({ seq: snapshot.seq, committedSeq })
+      return save(partition, snapshot)
+    }
+    const owner = w.start({ snapshotEveryFacts: 60n })
+    await w.begin()
+    for (const part of ids(40, 'part')) await w.ask(...ids(10, part).map((id) => submit(id)))
+    await w.until(rated(400))
+    const whileServing = [...kept]
+    await owner.end()
+    expect(whileServing.length).toBeGreaterThan(5)
+    for (const { seq, committedSeq } of kept) expect(seq).toBe(committedSeq)
+  })
+})
