@@ -464,7 +464,7 @@ export function session(
 
   function report(): void {
     health.seq = cursor.seq
-    health.intakeOffset = takenTo
+    health.intakeOffset = tenure.committed.intakeOffset
     health.openJobs = state.execution.jobs.size
     health.running = state.execution.running.local + state.execution.running.remote
     health.queued = queueSize(state.execution.queues.local) + queueSize(state.execution.queues.remote)
