@@ -118,7 +118,7 @@ export function session(
 
   /** Resolves when there is something to decide, or to commit. */
   function work(): Promise<void> {
-    if (facts.length > 0) return Promise.resolve()
+    if (facts.length > 0 || takenTo !== tenure.committed.intakeOffset) return Promise.resolve()
     const at = earliest(timers.nextAt(), earliestRetry(), desk.nextAt())
     return somethingToDecide(
       at === undefined ? undefined : Math.min(Math.max(1, msFromMicros(at) - clock.nowMs() + 1), lookAgainMsMax),
@@ -417,7 +417,7 @@ export function session(
     if (isSnapshotDue() && state.seq === cursor.seq) void keepSnapshot()
   }
 
-  const isSnapshotDue = (): boolean => state.seq - snapshotSeq >= snapshotDueFacts
+  const isSnapshotDue = (): boolean => !isSaving && state.seq - snapshotSeq >= snapshotDueFacts
 
   /** Taken after a commit beside which nothing was decided, when state and log agree; written in the background. */
   async function keepSnapshot(): Promise<void> {
