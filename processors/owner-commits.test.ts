@@ -82,13 +82,15 @@ describe('beside a commit', () => {
     w.snapshots.save = () => new Promise(() => {})
     const owner = w.start({ snapshotEveryFacts: 1n })
     await w.begin()
+    await w.ask(...ids(20, 'before').map((id) => submit(id))) // The next one is due, too.
+    await w.until(rated(20))
     gate.hold()
     await w.ask(submit('job-1'))
     await gate.atCommit(1)
     await w.ask(submit('job-2'))
-    await expect.poll(() => w.calls.length).toBe(2)
+    await expect.poll(() => w.calls.length).toBe(22)
     gate.holdNoMore()
-    await w.until(rated(2))
+    await w.until(rated(22))
     await owner.end()
   })
 
