@@ -239,7 +239,7 @@ export const mutants: readonly Mutant[] = [
     name: 'sleeps-on-restore',
     means: 'a restored owner does not look at the jobs that wait',
     file: 'processors/owner.ts',
-    find: 'await current.step() // Jobs that waited',
+    find: 'await current.step(() => false) // Jobs that waited',
     replace: 'await current.commit() // Jobs that waited',
   },
   {
