@@ -1,22 +1,27 @@
 /** What the owner decides beside a commit that is under way: when it leaves, and what becomes of it when that one fails. */
 import { describe, expect, test } from 'vitest'
 import { PlatformError } from '../platform/errors.ts'
-import type { Fact } from '../schemas/events.generated.ts'
 import { cap, submit } from './testing/given.ts'
-import { checkHistory, tally, testCodec, type World, world } from './testing/world.ts'
-
-const rated = (count: number) => (facts: Fact[]) => facts.filter((f) => f.type === 'JobRated').length >= count
-const ids = (count: number, prefix: string) => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
-const jobLife = ['JobSubmitted', 'JobAdmitted', 'AttemptStarted', 'JobSucceeded', 'UsageMetered', 'JobRated']
+import {
+  changeTenures,
+  checkHistory,
+  ids,
+  jobLife,
+  rated,
+  tally,
+  testCodec,
+  unreadable,
+  type World,
+  type WorldOptions,
+  world,
+} from './testing/world.ts'
 
 /** From `hold` on commits wait, each for its turn to be let go, or to fail with nothing written. */
 function holdCommits({ log }: World) {
   const held: PromiseWithResolvers<void>[] = []
   const commits: string[][] = []
   let isHolding = false
-  const acquire = log.acquire
-  log.acquire = async (partition) => {
-    const tenure = await acquire(partition)
+  changeTenures(log, (tenure) => {
     const commit = tenure.commit
     tenure.commit = async (facts, intakeOffset) => {
       commits.push(facts.map(({ value }) => testCodec.decode(value).type))
@@ -27,8 +32,7 @@ function holdCommits({ log }: World) {
       }
       return commit(facts, intakeOffset)
     }
-    return tenure
-  }
+  })
   return {
     /** What was in each. */
     commits,
@@ -52,19 +56,26 @@ function holdCommits({ log }: World) {
 /** Until all that was asked before is decided, committed or not: what nobody can read is told when it is its turn. */
 async function untilDecided({ log, problems }: World): Promise<void> {
   const told = problems.length
-  await log.append([{ key: 'harbor', value: Uint8Array.of(0, 0, 0, 9, 9, 1, 2) }])
+  await log.append([{ key: 'harbor', value: unreadable }])
   await expect.poll(() => problems.length).toBe(told + 1)
+}
+
+/** An owner whose commit of job-1 is held; `before`: what happens while none is. */
+async function committingJob1({ before, ...options }: WorldOptions & { before?: (w: World) => Promise<unknown> } = {}) {
+  const w = world(options)
+  const gate = holdCommits(w)
+  const owner = w.start()
+  await w.begin()
+  await before?.(w)
+  gate.hold()
+  await w.ask(submit('job-1'))
+  await gate.atCommit(1)
+  return { w, gate, owner }
 }
 
 describe('beside a commit', () => {
   test('what comes while a commit is under way is decided beside it, with local engines at work, and stands in the next one', async () => {
-    const w = world()
-    const gate = holdCommits(w)
-    const owner = w.start()
-    await w.begin()
-    gate.hold()
-    await w.ask(submit('job-1'))
-    await gate.atCommit(1)
+    const { w, gate, owner } = await committingJob1()
     await w.ask(submit('job-2'))
     await expect.poll(() => w.calls.length).toBe(2)
     expect(tally(await w.facts())).not.toHaveProperty('JobSubmitted')
@@ -77,20 +88,23 @@ describe('beside a commit', () => {
   })
 
   test('while a snapshot is being written, however long that takes, what comes is decided beside commits', async () => {
-    const w = world()
-    const gate = holdCommits(w)
-    w.snapshots.save = () => new Promise(() => {})
-    const owner = w.start({ snapshotEveryFacts: 1n })
-    await w.begin()
-    await w.ask(...ids(20, 'before').map((id) => submit(id))) // The next one is due, too.
-    await w.until(rated(20))
-    gate.hold()
-    await w.ask(submit('job-1'))
-    await gate.atCommit(1)
+    const { w, gate, owner } = await committingJob1({
+      options: { snapshotEveryFacts: 1n },
+      async before(w) {
+        w.snapshots.save = () => new Promise(() => {})
+        for (const [jobs, prefix] of [
+          [20, 'being written'],
+          [40, 'due'],
+        ] as const) {
+          await w.ask(...ids(20, prefix).map((id) => submit(id)))
+          await w.until(rated(jobs))
+        }
+      },
+    })
     await w.ask(submit('job-2'))
-    await expect.poll(() => w.calls.length).toBe(22)
+    await expect.poll(() => w.calls.length).toBe(42)
     gate.holdNoMore()
-    await w.until(rated(22))
+    await w.until(rated(42))
     await owner.end()
   })
 
@@ -112,13 +126,7 @@ describe('beside a commit', () => {
   })
 
   test('where other partitions wait for their turn, what comes waits for the next, and makes it larger', async () => {
-    const w = world({ othersWait: true })
-    const gate = holdCommits(w)
-    const owner = w.start()
-    await w.begin()
-    gate.hold()
-    await w.ask(submit('job-1'))
-    await gate.atCommit(1)
+    const { w, gate, owner } = await committingJob1({ othersWait: true })
     await w.ask(submit('job-2'), submit('job-3'))
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect(w.calls.length).toBe(1)
@@ -130,13 +138,7 @@ describe('beside a commit', () => {
   })
 
   test('a call that was decided beside a commit leaves after its own, and not after that one', async () => {
-    const w = world({ pool: 'remote' })
-    const gate = holdCommits(w)
-    const owner = w.start()
-    await w.begin()
-    gate.hold()
-    await w.ask(submit('job-1'))
-    await gate.atCommit(1)
+    const { w, gate, owner } = await committingJob1({ pool: 'remote' })
     await w.ask(submit('job-2'))
     await untilDecided(w)
     expect(w.calls).toEqual([])
@@ -153,15 +155,13 @@ describe('beside a commit', () => {
   test.each(['local', 'remote'] as const)(
     'a commit that fails takes with it what was decided beside it: all of it is decided again, once, by a %s provider',
     async (pool) => {
-      const w = world({ pool })
-      const gate = holdCommits(w)
-      const owner = w.start()
-      await w.begin()
-      await w.ask(cap('one', { limit: 2n }))
-      await w.until((all) => all.some(({ type }) => type === 'CapSet'))
-      gate.hold()
-      await w.ask(submit('job-1'))
-      await gate.atCommit(1)
+      const { w, gate, owner } = await committingJob1({
+        pool,
+        async before(w) {
+          await w.ask(cap('one', { limit: 2n }))
+          await w.until((all) => all.some(({ type }) => type === 'CapSet'))
+        },
+      })
       await w.ask(submit('job-2'))
       await untilDecided(w)
       expect(w.calls.length).toBe(pool === 'local' ? 2 : 0)
@@ -181,17 +181,14 @@ describe('beside a commit', () => {
   test('a snapshot is kept while more comes without end, and never says more than the log', async () => {
     const w = world({ faults: { delayMsMax: 3 } })
     let committedSeq = 0n
-    const acquire = w.log.acquire
-    w.log.acquire = async (partition) => {
-      const tenure = await acquire(partition)
+    changeTenures(w.log, (tenure) => {
       const commit = tenure.commit
       tenure.commit = async (facts, intakeOffset) => {
         const ends = await commit(facts, intakeOffset)
         committedSeq = facts.at(-1)?.seq ?? committedSeq
         return ends
       }
-      return tenure
-    }
+    })
     const kept: { seq: bigint; committedSeq: bigint }[] = []
     const { save } = w.snapshots
     w.snapshots.save = (partition, snapshot) => {

@@ -4,36 +4,37 @@ import { noTokens } from '../capabilities/index.ts'
 import { systemClock } from '../platform/clock.ts'
 import { PlatformError } from '../platform/errors.ts'
 import { jumpingClock } from '../platform/testing/jumping-clock.ts'
-import type { Fact } from '../schemas/events.generated.ts'
 import type { FactStream } from '../schemas/streams.ts'
 import { cap, local, submit } from './testing/given.ts'
-import { checkHistory, tally, testCodec, world } from './testing/world.ts'
+import {
+  changeTenures,
+  checkHistory,
+  ids,
+  jobLife,
+  rated,
+  tally,
+  testCodec,
+  unreadable,
+  type World,
+  world,
+} from './testing/world.ts'
 
-const rated = (count: number) => (facts: Fact[]) => facts.filter((f) => f.type === 'JobRated').length >= count
-const ids = (count: number, prefix = 'job') => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
 const usage = { ...noTokens, inputUncachedTokens: 7n, source: 'counted' as const }
 
-const jobLife = ['JobSubmitted', 'JobAdmitted', 'AttemptStarted', 'JobSucceeded', 'UsageMetered', 'JobRated']
-
 /** By commit what was in it, from now on; and of which streams it was said before. */
-function watchCommits({ log }: ReturnType<typeof world>) {
+function watchCommits({ log }: World) {
   const commits: string[][] = []
   const announced: FactStream[][] = []
-  const acquire = log.acquire
-  log.acquire = async (partition) => {
-    const tenure = await acquire(partition)
+  changeTenures(log, (tenure) => {
     const commit = tenure.commit
     tenure.commit = (facts, intakeOffset) => {
       commits.push(facts.map(({ value }) => testCodec.decode(value).type))
       return commit(facts, intakeOffset)
     }
     tenure.announce = (streams) => void announced.push([...streams])
-    return tenure
-  }
+  })
   return { commits, announced }
 }
-
-const unreadable = Uint8Array.of(0, 0, 0, 9, 9, 1, 2)
 
 describe('the owner', () => {
   test.each([

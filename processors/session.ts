@@ -118,7 +118,7 @@ export function session(
 
   /** Resolves when there is something to decide, or to commit. */
   function work(): Promise<void> {
-    if (facts.length > 0 || takenTo !== tenure.committed.intakeOffset) return Promise.resolve()
+    if (!isAllCommitted()) return Promise.resolve()
     const at = earliest(timers.nextAt(), earliestRetry(), desk.nextAt())
     return somethingToDecide(
       at === undefined ? undefined : Math.min(Math.max(1, msFromMicros(at) - clock.nowMs() + 1), lookAgainMsMax),
@@ -401,8 +401,10 @@ export function session(
     for (const running of calls.values()) if (running.jobId === jobId) running.controller.abort()
   }
 
+  const isAllCommitted = (): boolean => facts.length === 0 && takenTo === tenure.committed.intakeOffset
+
   async function commit(): Promise<void> {
-    if (facts.length === 0 && takenTo === tenure.committed.intakeOffset) return
+    if (isAllCommitted()) return
     const batch = facts
     const effects = afterCommit
     facts = []

@@ -1,5 +1,5 @@
 /** Doors that really write at the same time: several connections to a PostgreSQL server, which the embedded default has not. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { openPostgres } from '../platform/postgres/postgres.ts'
 import { idFrom, jobIdFrom } from '../schemas/ids.ts'
 import { type FreshDatabase, freshDatabase } from '../tests/postgres/fresh-database.ts'
@@ -51,6 +51,26 @@ test('doors that take the same keys in opposite order neither deadlock nor doubl
     ),
   )
   expect(rows).toEqual([{ rows: 1_000n, unmarked: 0n }])
+})
+
+test('a mark is written on the page of its row, and changes no index', async () => {
+  const own = await freshDatabase()
+  const ownRig = await openRig(await openPostgres({ url: own.url, poolMax: 2 }))
+  onTestFinished(async () => {
+    await ownRig.close()
+    await own.drop()
+  })
+  const { submitter } = openDoor(ownRig)
+  await Promise.all(Array.from({ length: 500 }, (_, i) => submitter.submitJob(caller, aJob('harbor', `key-${i}`))))
+  await submitter.settled()
+  const changes = () =>
+    ownRig.database.asService(async (tx) => {
+      const { rows } = await tx.query<{ all: bigint; onPage: bigint }>(
+        `SELECT n_tup_upd AS "all", n_tup_hot_upd AS "onPage" FROM pg_stat_user_tables WHERE relname = 'submission'`,
+      )
+      return rows[0]
+    })
+  await expect.poll(changes, { timeout: 20_000 }).toEqual({ all: 500n, onPage: 500n })
 })
 
 test('a key that is destroyed between sealing and keeping takes the row with it: both are kept under the next one', async () => {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { CallOutcome, Provider } from '../../capabilities/index.ts'
 import { noTokens } from '../../capabilities/index.ts'
 import { type Clock, type Random, systemClock } from '../../platform/clock.ts'
-import { startOfFacts } from '../../platform/log/log.ts'
+import { type Log, startOfFacts, type Tenure } from '../../platform/log/log.ts'
 import { type SimulatedFaults, type SimulatedLog, simulatedLog } from '../../platform/log/simulated.ts'
 import type { SnapshotStore, StoredSnapshot } from '../../platform/snapshots/snapshots.ts'
 import { turns } from '../../platform/turns.ts'
@@ -269,6 +269,31 @@ export function world({
     random,
   }
 }
+
+/** Lets a test change every tenure that is acquired from now on. */
+export function changeTenures(log: Pick<Log, 'acquire'>, change: (tenure: Tenure) => void): void {
+  const acquire = log.acquire
+  log.acquire = async (partition) => {
+    const tenure = await acquire(partition)
+    change(tenure)
+    return tenure
+  }
+}
+
+/** Of a job that succeeds at the first attempt. */
+export const jobLife = ['JobSubmitted', 'JobAdmitted', 'AttemptStarted', 'JobSucceeded', 'UsageMetered', 'JobRated']
+
+/** A record that holds no request. */
+export const unreadable = Uint8Array.of(0, 0, 0, 9, 9, 1, 2)
+
+export const ids = (count: number, prefix = 'job'): string[] =>
+  Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+
+/** Whether so many jobs are rated. */
+export const rated =
+  (count: number) =>
+  (facts: readonly Fact[]): boolean =>
+    facts.filter(({ type }) => type === 'JobRated').length >= count
 
 export const tally = (facts: readonly Fact[]): Record<string, number> => {
   const counts: Record<string, number> = {}
