@@ -16,7 +16,7 @@ const report = (passed: number, failed = 0, pending = 0, more: object = {}) => (
   numFailedTests: failed,
   numPendingTests: pending,
   numTodoTests: 0,
-  testResults: [{ name: 'a.test.ts', status: failed > 0 ? 'failed' : 'passed', assertionResults: [{}] }],
+  testResults: [{ name: 'a.test.ts', message: '', assertionResults: [{ status: 'passed', fullName: 'it holds' }] }],
   ...more,
 })
 
@@ -70,7 +70,9 @@ test.for<
   [
     'a file could not be loaded',
     {
-      test: report(700, 0, 0, { testResults: [{ name: 'b.test.ts', status: 'failed', assertionResults: [] }] }),
+      test: report(700, 0, 0, {
+        testResults: [{ name: 'b.test.ts', message: 'no such module', assertionResults: [] }],
+      }),
       postgres: report(42),
     },
     [],
@@ -95,4 +97,37 @@ test.for<
   const result = run(reports, failedStages)
   expect(result).toMatchObject({ lastLine, status: 1 })
   expect(result.stdout).toContain(said)
+})
+
+test('it names what did not pass, a line each, with the first line of why', () => {
+  const testResults = [
+    {
+      name: 'a.test.ts',
+      message: '',
+      assertionResults: [
+        { fullName: 'it holds', status: 'passed', failureMessages: [] },
+        {
+          fullName: 'it breaks',
+          status: 'failed',
+          failureMessages: ['AssertionError: expected 1 to be 2\n    at a:1'],
+        },
+        { fullName: 'it hangs', status: 'skipped', failureMessages: [] },
+      ],
+    },
+    {
+      name: 'b.test.ts',
+      message: 'Hook timed out in 120000ms.\nIf this is a long-running hook',
+      assertionResults: [{ fullName: 'it waits', status: 'skipped', failureMessages: [] }],
+    },
+  ]
+  const { stdout } = run({ test: report(1, 1, 2, { testResults }), postgres: report(42) }, ['test'])
+  expect(stdout.trimEnd().split('\n')).toEqual([
+    'test: 1 failed',
+    'test: 2 tests were left out',
+    'test: a.test.ts > it breaks: failed: AssertionError: expected 1 to be 2',
+    'test: a.test.ts > it hangs: skipped',
+    'test: b.test.ts: Hook timed out in 120000ms.',
+    'test: b.test.ts > it waits: skipped',
+    '43 passed, 2 failed',
+  ])
 })

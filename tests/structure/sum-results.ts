@@ -16,7 +16,11 @@ type Report = {
   numFailedTests: number
   numPendingTests: number
   numTodoTests: number
-  testResults: { name: string; status: string; assertionResults: unknown[] }[]
+  testResults: {
+    name: string
+    message?: string
+    assertionResults: { fullName: string; status: string; failureMessages: string[] }[]
+  }[]
 }
 
 export function sumResults(directory: string, suites: readonly string[], failedStages: readonly string[]): Sum {
@@ -44,11 +48,26 @@ export function sumResults(directory: string, suites: readonly string[], failedS
     if (left > 0) complain(`${suite}: ${left} tests were left out`)
     for (const file of report.testResults) {
       if (file.assertionResults.length === 0) complain(`${suite}: no test of ${file.name} ran`)
+      sum.complaints.push(...namesOfWhatDidNotPass(suite, file))
     }
   }
   for (const stage of failedStages) if (!accounted.has(stage)) complain(`${stage}: the stage failed`)
   return sum
 }
+
+/** A line for a file that failed outside its tests, as in a hook, and one for each of its tests that did not pass. */
+function namesOfWhatDidNotPass(suite: string, file: Report['testResults'][number]): string[] {
+  const at = `${suite}: ${file.name}`
+  const lines = file.message ? [`${at}: ${firstLine(file.message)}`] : []
+  for (const { status, fullName, failureMessages } of file.assertionResults) {
+    if (status === 'passed') continue
+    const why = failureMessages[0] ? `: ${firstLine(failureMessages[0])}` : ''
+    lines.push(`${at} > ${fullName}: ${status}${why}`)
+  }
+  return lines
+}
+
+const firstLine = (text: string) => text.trim().split('\n', 1)[0]
 
 function readReport(path: string): Report | undefined {
   if (!existsSync(path)) return undefined
