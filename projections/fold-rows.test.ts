@@ -3,7 +3,18 @@ import { expect, test } from 'vitest'
 import type { Fact } from '../schemas/events.generated.ts'
 import { foldRows, opsOf, type Row, type Rows, rowId } from './fold-rows.ts'
 import { memoryProjections } from './memory-runner.ts'
-import { amount, bigint, json, nullable, type Projection, projection, type RowOp, text, total } from './projection.ts'
+import {
+  amount,
+  bigint,
+  json,
+  lines,
+  nullable,
+  type Projection,
+  projection,
+  type RowOp,
+  text,
+  total,
+} from './projection.ts'
 import { cancelled, Stamp } from './testing/facts.ts'
 
 const counts = projection({
@@ -20,6 +31,7 @@ const counts = projection({
     n: total(bigint),
     sum: total(amount),
     extra: nullable(json),
+    log: lines,
   },
   apply: () => [],
 })
@@ -36,7 +48,7 @@ function fold(row: Row | undefined, ...ops: [seq: bigint, op: RowOp][]): Row | u
   )
   return rows.get(id)
 }
-const fresh: Row = { tenant_id: 't', id: 'a', note: null, size: 1n, n: 0n, sum: 0n, extra: null, seq: 5n }
+const fresh: Row = { tenant_id: 't', id: 'a', note: null, size: 1n, n: 0n, sum: 0n, extra: null, log: '', seq: 5n }
 
 test('insert begins a row with nulls and zeros where nothing is given', () => {
   expect(fold(undefined, [5n, { op: 'insert', key, values: { size: 1n } }])).toEqual(fresh)
@@ -60,6 +72,17 @@ test('add adds, and sets what is given beside', () => {
 test('add to what is not a total is an error', () => {
   expect(() => fold(fresh, [6n, { op: 'add', key, add: { note: 1n }, values: {} }])).toThrow('note is not a total.')
 })
+test('append adds a line, with the seq of its fact, and begins a row when it says enough', () => {
+  const op: RowOp = { op: 'append', key, values: { log: 'x y' } }
+  expect(fold(fresh, [6n, op], [7n, op])).toEqual({ ...fresh, log: '6 x y\n7 x y', seq: 7n })
+  expect(() => fold(undefined, [6n, op])).toThrow('counts: fact 6 begins a row without size.')
+})
+test.each([{ note: 'x' }, { log: 'x\ny' }, { log: 1n }])(
+  'append takes one line, to a column of lines: %o',
+  (values) => {
+    expect(() => fold(fresh, [6n, { op: 'append', key, values }])).toThrow('takes no such line.')
+  },
+)
 test('delete ends a row, and a later op begins it anew', () => {
   expect(fold(fresh, [6n, { op: 'delete', key }])).toBeUndefined()
   expect(
@@ -70,6 +93,7 @@ test.each<RowOp>([
   { op: 'insert', key, values: { size: 8n } },
   { op: 'set', key, values: { note: 'y' } },
   { op: 'add', key, add: { n: 1n }, values: {} },
+  { op: 'append', key, values: { log: 'x' } },
   { op: 'delete', key },
 ])('an op that is not newer than the row changes nothing: %o', (op) => {
   expect(fold(fresh, [5n, op], [4n, op])).toBe(fresh)

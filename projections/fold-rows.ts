@@ -49,8 +49,10 @@ function changed(projection: Projection, row: Row | undefined, op: RowOp, seq: b
   if (row && seq <= row.seq) return row
   if (op.op === 'delete') return undefined
   if (row && op.op === 'insert') return row
-  const after = row && own.has(row) ? row : row ? { ...row } : begun(projection, op.key, op.values, seq)
+  const after =
+    row && own.has(row) ? row : row ? { ...row } : begun(projection, op.key, op.op === 'append' ? {} : op.values, seq)
   own.add(after)
+  if (op.op === 'append') return Object.assign(after, appended(projection, after, op.values, seq), { seq })
   if (op.op !== 'insert') Object.assign(after, op.values)
   if (op.op === 'add') Object.assign(after, sums(after, op.add))
   return Object.assign(after, { seq })
@@ -58,27 +60,27 @@ function changed(projection: Projection, row: Row | undefined, op: RowOp, seq: b
 
 function begun(projection: Projection, key: Values, values: Values, seq: bigint): Row {
   const row: Record<string, Value> = {}
-  for (const { name, isKey, isTotal, isNullable } of columnsOf(projection)) {
+  for (const { name, isKey, isNeeded, unwritten } of columnsOf(projection)) {
     const given = isKey ? key[name] : values[name]
-    if (given === undefined && !isNullable && !isTotal)
+    if (given === undefined && isNeeded)
       throw new Error(`${projection.name}: fact ${seq} begins a row without ${name}.`)
-    row[name] = given ?? (isTotal ? 0n : null)
+    row[name] = given ?? unwritten
   }
   row['seq'] = seq
   return row as Row
 }
 
-type BegunColumn = { name: string; isKey: boolean; isTotal: boolean; isNullable: boolean }
+type BegunColumn = { name: string; isKey: boolean; isNeeded: boolean; unwritten: Value }
 const begunColumns = new WeakMap<Projection, readonly BegunColumn[]>()
 
 function columnsOf(projection: Projection): readonly BegunColumn[] {
   const known = begunColumns.get(projection)
   if (known) return known
-  const made = Object.entries(projection.columns).map(([name, { nullable, total }]) => ({
+  const made = Object.entries(projection.columns).map(([name, { nullable, total, lines }]) => ({
     name,
     isKey: projection.keyColumns.includes(name),
-    isTotal: total === true,
-    isNullable: nullable === true,
+    isNeeded: !nullable && !total && !lines,
+    unwritten: total ? 0n : lines ? '' : null,
   }))
   begunColumns.set(projection, made)
   return made
@@ -90,6 +92,17 @@ function sums(row: Row, add: Readonly<Record<string, bigint>>): Values {
     const before = row[column]
     if (typeof before !== 'bigint') throw new Error(`${column} is not a total.`)
     after[column] = before + amount
+  }
+  return after
+}
+
+function appended(projection: Projection, row: Row, values: Values, seq: bigint): Values {
+  const after: Record<string, Value> = {}
+  for (const [column, line] of Object.entries(values)) {
+    const before = row[column]
+    if (!projection.columns[column]?.lines || typeof line !== 'string' || line.includes('\n'))
+      throw new Error(`${column} takes no such line.`)
+    after[column] = `${before}${before === '' ? '' : '\n'}${seq} ${line}`
   }
   return after
 }

@@ -6,7 +6,7 @@ import { auditTrail } from './audit-trail/projection.ts'
 import { type FactOps, opsOf } from './fold-rows.ts'
 import { groupWriter, type ViewBatch } from './group-writer.ts'
 import { beginPositions, readPositions } from './positions.ts'
-import { Stamp, submitted } from './testing/facts.ts'
+import { capSet, Stamp } from './testing/facts.ts'
 import { openView, type View } from './testing/view.ts'
 
 const partitions = [0, 1, 2]
@@ -43,7 +43,7 @@ function writer(database: Database, factsMax: number): (batch: ViewBatch) => Pro
   return async (batch) => (await write(batch)) !== undefined
 }
 
-const factOf = (partition: number): Fact => new Stamp().fact(`tenant-${partition}`, submitted(`job-${partition}`))
+const factOf = (partition: number): Fact => new Stamp().fact(`tenant-${partition}`, capSet(`cap-${partition}`))
 
 function batchOf(partition: number, { from = 0n, factOps }: { from?: bigint; factOps?: FactOps[] } = {}): ViewBatch {
   const to = { seq: 1n, offsets: { directory: 0n, accounts: 0n, jobs: 1n, usage: 0n, billing: 0n, transfers: 0n } }
@@ -110,7 +110,7 @@ test('whose position somebody else has moved learns it, writes nothing, and hold
 
 test('rows that cannot be written fail their own partition alone', async () => {
   const [op] = opsOf(auditTrail, [factOf(1)])
-  if (!op) throw new Error('The audit trail takes every fact.')
+  if (!op) throw new Error('The audit trail takes a fact of no job.')
   const spoilt = { ...op, ops: [...op.ops, ...op.ops] }
   const write = writer(counting(), 100)
   const settled = await Promise.allSettled([

@@ -5,6 +5,7 @@ import { capStanding, capVersions } from './cap-standing/projection.ts'
 import { contentRetention } from './content-retention/projection.ts'
 import { erasureList } from './erasure-list/projection.ts'
 import { jobList } from './job-list/projection.ts'
+import { jobTrail } from './job-trail/projection.ts'
 import { labelSets } from './label-sets/projection.ts'
 import { ledger } from './ledger/projection.ts'
 import { memberList } from './member-list/projection.ts'
@@ -24,6 +25,7 @@ export const allProjections: readonly Projection[] = [
   capStanding,
   ledger,
   auditTrail,
+  jobTrail,
   tokenList,
   memberList,
   tenantTree,

@@ -18,6 +18,8 @@ export type Column = {
   readonly nullable?: true
   /** 0 where nothing was written; what `add` adds to. */
   readonly total?: true
+  /** Empty where nothing was written; what `append` appends to. Each line begins with the seq of its fact and a space. */
+  readonly lines?: true
 }
 export type Columns = Readonly<Record<string, Column>>
 
@@ -30,6 +32,8 @@ export const boolean = { type: 'boolean' } as const
 export const nullable = <const C extends Column>(column: C) => ({ ...column, nullable: true }) as const
 /** A sum or count that `add` adds to. */
 export const total = <const C extends { type: 'bigint' | 'amount' }>(column: C) => ({ ...column, total: true }) as const
+/** Text that grows by a line with each fact. */
+export const lines = { type: 'text', lines: true } as const
 
 /**
  * One change of one row. An op of a fact that is not newer than the row changes nothing, so facts may come again.
@@ -47,6 +51,8 @@ export type RowOp =
       readonly add: Readonly<Record<string, bigint>>
       readonly values: Values
     }
+  /** Adds one line to each of the columns given; begins the row when there is none. */
+  | { readonly op: 'append'; readonly key: Values; readonly values: Values }
   /**
    * Ends a row. Nothing remembers its `seq`: facts from before the deletion, applied again, begin it anew until the
    * deletion itself comes again. Views that must not flicker on repetition mark their rows instead.
@@ -78,8 +84,9 @@ export const sqlFile =
 type TsOf = { text: string; int: number; bigint: bigint; amount: bigint; boolean: boolean; json: Json }
 type ValueOf<C extends Column> = TsOf[C['type']] | (C extends { nullable: true } ? null : never)
 type Optional<C extends Columns> = {
-  [N in keyof C]: C[N] extends { nullable: true } | { total: true } ? N : never
+  [N in keyof C]: C[N] extends { nullable: true } | { total: true } | { lines: true } ? N : never
 }[keyof C]
+type Lines<C extends Columns> = { [N in keyof C]: C[N] extends { lines: true } ? N : never }[keyof C]
 type Totals<C extends Columns> = { [N in keyof C]: C[N] extends { total: true } ? N : never }[keyof C]
 type All<C extends Columns> = { readonly [N in keyof C]: ValueOf<C[N]> }
 type Whole<C extends Columns, K extends keyof C> = Omit<All<C>, K | Optional<C>> &
@@ -91,6 +98,7 @@ export type TypedOp<C extends Columns, K extends keyof C> =
   | { op: 'insert'; key: Pick<All<C>, K>; values: Whole<C, K> }
   | { op: 'set'; key: Pick<All<C>, K>; values: Part<C, K> }
   | { op: 'add'; key: Pick<All<C>, K>; add: Partial<Record<Totals<C>, bigint>>; values?: Part<C, K> }
+  | { op: 'append'; key: Pick<All<C>, K>; values: Partial<Record<Lines<C>, string>> }
   | { op: 'delete'; key: Pick<All<C>, K> }
 
 /** Declares a projection; the compiler checks every op against the columns. */

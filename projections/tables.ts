@@ -4,7 +4,7 @@ import { bigintArray, booleanArray, intArray, textArray } from '../platform/post
 import type { Tx } from '../platform/postgres/database.ts'
 import { isolationSql, tenantRole } from '../platform/postgres/isolation.ts'
 import { begunRows, type FactOps, foldRows, type Row, type Rows, rowId } from './fold-rows.ts'
-import type { Column, ColumnType, Projection, Value, Values } from './projection.ts'
+import type { Column, ColumnType, Projection, RowOp, Value, Values } from './projection.ts'
 
 export const rebuildSuffix = '__rebuild'
 
@@ -27,12 +27,12 @@ const tableSqlOf = (projection: Projection, table: string): string =>
   projection.tableSql().replaceAll('{{table}}', table)
 
 export type Statement = { text: string; values: Buffer[] }
-/** `rows`: what the ops make of the rows that they touch, by key; none of ops that only insert. */
+/** `rows`: what the ops make of the rows that they touch, by key; none of ops that only insert or only append. */
 export type Folded = { statements: Statement[]; rows: Rows }
 
 /**
  * Folds the ops into `table`: one SELECT of the rows they touch, one upsert, one delete where there is something to
- * delete. Ops that only insert need no SELECT. Runs in the caller's transaction; what it throws must roll that back.
+ * delete. Ops that only insert, or only append, need no SELECT. Runs in the caller's transaction; what it throws must roll that back.
  */
 export async function writeOps(
   tx: Tx,
@@ -53,9 +53,18 @@ export async function foldedOps(
 ): Promise<Folded> {
   if (factOps.length === 0) return { statements: [], rows: new Map() }
   const sql = sqlOf(projection, table)
-  if (factOps.every(({ ops }) => ops.every(({ op }) => op.op === 'insert'))) {
+  if (areAll(factOps, 'insert')) {
     const values = parametersOf(sql.columns, begunRows(projection, factOps))
     return { statements: [{ text: sql.insert, values }], rows: new Map() }
+  }
+  if (areAll(factOps, 'append')) {
+    const pieces: Rows = new Map()
+    foldRows(projection, pieces, factOps)
+    const values = parametersOf(
+      sql.columns,
+      [...pieces.values()].filter((piece) => piece !== undefined),
+    )
+    return { statements: [{ text: sql.append, values }], rows: new Map() }
   }
   const touched = new Map(factOps.flatMap(({ ops }) => ops.map(({ id, op }) => [id, op.key])))
   const before = await readRows(tx, projection, [...touched.values()], sql)
@@ -74,6 +83,9 @@ export async function foldedOps(
   if (written.length > 0) statements.push({ text: sql.upsert, values: parametersOf(sql.columns, written) })
   return { statements, rows }
 }
+
+const areAll = (factOps: readonly FactOps[], kind: RowOp['op']): boolean =>
+  factOps.every(({ ops }) => ops.every(({ op }) => op.op === kind))
 
 async function readRows(
   tx: Tx,
@@ -110,6 +122,7 @@ type TableSql = {
   select: string
   insert: string
   upsert: string
+  append: string
   remove: string
 }
 
@@ -134,15 +147,25 @@ function makeSql(projection: Projection, table: string): TableSql {
   const sameKey = keyColumns.map(({ name }) => `t.${name} = k.${name}`).join(' AND ')
   const insert = `INSERT INTO ${table} (${names}) ${selectFrom(columns)} ON CONFLICT (${projection.keyColumns.join(', ')})`
   const changing = columns.filter((column) => !keyColumns.includes(column))
+  const appended = columns
+    .filter(({ name }) => all[name]?.lines)
+    .map(({ name }) => `${name} = ${allLines(table, name)}`)
   return {
     columns,
     keyColumns,
     select: `SELECT ${columns.map(({ name }) => `t.${name}`).join(', ')} FROM (${selectFrom(keyColumns)}) k JOIN ${table} t ON ${sameKey}`,
     insert: `${insert} DO NOTHING`,
     upsert: `${insert} DO UPDATE SET ${changing.map(({ name }) => `${name} = excluded.${name}`).join(', ')} WHERE ${table}.seq < excluded.seq`,
+    append: `${insert} DO UPDATE SET ${[...appended, 'seq = excluded.seq'].join(', ')} WHERE ${table}.seq < excluded.seq`,
     remove: `DELETE FROM ${table} t USING (${selectFrom(keyColumns)}) k WHERE ${sameKey}`,
   }
 }
+
+/** The lines of a row that is there already, and those of the new ones that are of facts after its last. */
+const allLines = (table: string, name: string): string =>
+  `concat_ws(E'\\n', nullif(${table}.${name}, ''), (SELECT string_agg(line, E'\\n' ORDER BY n)
+    FROM unnest(string_to_array(nullif(excluded.${name}, ''), E'\\n')) WITH ORDINALITY AS l(line, n)
+    WHERE split_part(line, ' ', 1)::bigint > ${table}.seq))`
 
 /** The rows that stand in parameters, one for each column. */
 function selectFrom(columns: readonly TableColumn[]): string {

@@ -1,6 +1,6 @@
 /** The ledger between the API and the rest. */
 import { z } from 'zod'
-import type { AuditFact } from '../../projections/audit-trail/queries.ts'
+import type { AuditFact } from '../../projections/job-trail/queries.ts'
 import type { LedgerLine, LedgerTotal } from '../../projections/ledger/queries.ts'
 import { decimalFromPico, isoFromMicros } from '../../schemas/units.ts'
 import { amount, next, time } from '../http/forms.ts'
@@ -90,5 +90,5 @@ export const toApiEvent = (fact: AuditFact): z.infer<typeof eventReply> => ({
   actor: fact.actor,
   causedBy: fact.causedBy,
   correlationId: fact.correlationId,
-  body: fact.body,
+  body: fact.jobId === null ? fact.body : { jobId: fact.jobId, ...fact.body },
 })

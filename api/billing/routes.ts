@@ -1,6 +1,6 @@
 /** The own ledger, line by line, and the events behind a line. */
 import { z } from 'zod'
-import { factsOfJob } from '../../projections/audit-trail/queries.ts'
+import { factsOfJob } from '../../projections/job-trail/queries.ts'
 import { ledgerPage, ledgerTotals, lineById } from '../../projections/ledger/queries.ts'
 import { decimalFromPico } from '../../schemas/units.ts'
 import { fromCursor, toCursor, wholeForm } from '../http/cursor.ts'

@@ -1,8 +1,8 @@
 /** What happens to a job, told as it happens: server-sent events that a client can take up again where it left off. */
 import { z } from 'zod'
 import { jobChangedTopic } from '../../platform/relay/relay.ts'
-import { type AuditFact, factsOfJob } from '../../projections/audit-trail/queries.ts'
 import { isSettled } from '../../projections/job-list/queries.ts'
+import { type AuditFact, factsOfJob } from '../../projections/job-trail/queries.ts'
 import type { FactType } from '../../schemas/events.generated.ts'
 import { isoFromMicros } from '../../schemas/units.ts'
 import { awaitReadable } from '../await-readable.ts'

@@ -1,33 +1,17 @@
-/** Facts of a tenant as the audit trail shows them. Run as the tenant; `answersToMany` as the service. */
+/** Facts of a tenant that are about none of its jobs. Run as the tenant; `answersToMany` as the service. */
 import type { Tx } from '../../platform/postgres/database.ts'
 import type { FactType } from '../../schemas/events.generated.ts'
 import type { FactStream } from '../../schemas/streams.ts'
 import type { EpochMicros } from '../../schemas/units.ts'
-import type { Json } from '../projection.ts'
+import type { AuditFact } from '../audit-fact.ts'
 import { bigintFrom, bigintOrNull, checkedLimit, pageOf, type SqlInteger } from '../rows.ts'
 
-export type AuditFact = {
-  tenantId: string
-  seq: bigint
-  eventId: string
-  type: FactType
-  stream: FactStream
-  occurredAt: EpochMicros
-  actor: string
-  correlationId: string
-  causedBy: string
-  intakeOffset: bigint | null
-  traceparent: string | null
-  jobId: string | null
-  /** The event's own fields; eight-byte integers and amounts as text. */
-  body: { readonly [name: string]: Json }
-}
+export type { AuditFact } from '../audit-fact.ts'
 
-/** One request leads to a handful of facts; a job to some six per attempt. */
+/** One request leads to a handful of facts. */
 export const answersMax = 100
-export const factsOfJobMax = 1_000
 
-const isAnswer = 'intake_offset IS NOT NULL AND job_id IS NULL'
+const isAnswer = 'intake_offset IS NOT NULL'
 
 /** The facts a request that is not about a job led to, in order: empty until its answer is out. At most 100. */
 export async function answersTo(tx: Tx, tenantId: string, requestId: string): Promise<AuditFact[]> {
@@ -54,15 +38,6 @@ export async function answersToMany(
   const answers: AuditFact[][] = wanted.map(() => [])
   for (const row of rows) answers[Number(row.asked) - 1]?.push(fromRowAudit(row))
   return answers
-}
-
-/** Every fact of a job after a seq, in order: what is behind a ledger line. At most 1,000. */
-export async function factsOfJob(tx: Tx, tenantId: string, jobId: string, afterSeq = 0n): Promise<AuditFact[]> {
-  const { rows } = await tx.query<AuditRow>(
-    `SELECT * FROM audit_trail WHERE tenant_id = $1 AND job_id = $2 AND fact_seq > $3 ORDER BY fact_seq LIMIT ${factsOfJobMax}`,
-    [tenantId, jobId, String(afterSeq)],
-  )
-  return rows.map(fromRowAudit)
 }
 
 export type AuditPageWish = {
@@ -114,7 +89,6 @@ type AuditRow = {
   caused_by: string
   intake_offset: SqlInteger | null
   traceparent: string | null
-  job_id: string | null
   body: string
 }
 
@@ -130,6 +104,6 @@ const fromRowAudit = (row: AuditRow): AuditFact => ({
   causedBy: row.caused_by,
   intakeOffset: bigintOrNull(row.intake_offset),
   traceparent: row.traceparent,
-  jobId: row.job_id,
+  jobId: null,
   body: JSON.parse(row.body) as AuditFact['body'],
 })

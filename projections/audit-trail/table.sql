@@ -11,13 +11,10 @@ CREATE TABLE {{table}} (
   -- Null when no request caused it.
   intake_offset bigint,
   traceparent text,
-  job_id text,
   -- JSON of what the event says beyond the columns; eight-byte integers and amounts as text. Nobody searches in it, so it
   -- is not jsonb, which is larger and has to be taken apart for every row.
   body text NOT NULL,
   seq bigint NOT NULL,
   PRIMARY KEY (tenant_id, fact_seq)
 );
-CREATE INDEX ON {{table}} (tenant_id, job_id, fact_seq) WHERE job_id IS NOT NULL;
--- Who asks for a job is told by the job itself, so that most rows are not in here.
-CREATE INDEX ON {{table}} (tenant_id, caused_by, fact_seq) WHERE intake_offset IS NOT NULL AND job_id IS NULL;
+CREATE INDEX ON {{table}} (tenant_id, caused_by, fact_seq) WHERE intake_offset IS NOT NULL;

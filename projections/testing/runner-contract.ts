@@ -241,10 +241,14 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
 
       test('because the database refuses its rows', async () => {
         // A constraint that the projection knows nothing of, as after a change made by hand.
-        const wrong = `seq = ${poisonAt} AND tenant_id = '${first[poisonAt - 1]?.tenantId}'`
-        await on.database.asOwner((tx) =>
-          tx.query(`ALTER TABLE audit_trail ADD CONSTRAINT by_hand CHECK (NOT (${wrong}))`),
-        )
+        const isOfTenant = `tenant_id = '${first[poisonAt - 1]?.tenantId}'`
+        for (const [table, isWrong] of [
+          ['audit_trail', `fact_seq = ${poisonAt}`],
+          ['job_trail', `facts ~ '(^|\\n)${poisonAt} '`],
+        ])
+          await on.database.asOwner((tx) =>
+            tx.query(`ALTER TABLE ${table} ADD CONSTRAINT by_hand CHECK (NOT (${isOfTenant} AND ${isWrong}))`),
+          )
         await writeHistory(on.log, { byPartition: past.byPartition })
         await expectStoppedBefore(await on.start())
       })

@@ -143,7 +143,10 @@ export async function deadTokens(service: Service, { id, admin }: Tenant, role: 
 export async function factCounts(database: Database): Promise<Record<string, number>> {
   const { rows } = await database.asService((tx) =>
     tx.query<{ tenant_id: string; n: number }>(
-      "SELECT tenant_id, count(*)::int AS n FROM audit_trail WHERE stream <> 'transfers' GROUP BY 1",
+      `SELECT tenant_id, sum(n)::int AS n FROM (
+         SELECT tenant_id, 1 AS n FROM audit_trail WHERE stream <> 'transfers'
+         UNION ALL SELECT tenant_id, cardinality(string_to_array(facts, E'\\n')) FROM job_trail) facts
+       GROUP BY 1`,
     ),
   )
   return Object.fromEntries(rows.map(({ tenant_id, n }) => [tenant_id, n]))

@@ -1,0 +1,56 @@
+/** A fact as the trails show it: what every fact has as fields of its own, and what its event says as JSON. */
+import type { Fact, FactHeader, FactType } from '../schemas/events.generated.ts'
+import type { FactStream } from '../schemas/streams.ts'
+import type { EpochMicros } from '../schemas/units.ts'
+import type { Json } from './projection.ts'
+
+export type AuditFact = {
+  tenantId: string
+  seq: bigint
+  eventId: string
+  type: FactType
+  stream: FactStream
+  occurredAt: EpochMicros
+  actor: string
+  correlationId: string
+  causedBy: string
+  intakeOffset: bigint | null
+  traceparent: string | null
+  jobId: string | null
+  /** The event's own fields, without the job it is about; eight-byte integers and amounts as text. */
+  body: { readonly [name: string]: Json }
+}
+
+type Plain = string | number | boolean | null | readonly Plain[] | { [name: string]: Plain }
+
+/** What has a place of its own in an `AuditFact`. */
+const ownFields: ReadonlySet<string> = new Set([
+  'type',
+  'tenantId',
+  'eventId',
+  'seq',
+  'occurredAt',
+  'actor',
+  'correlationId',
+  'causedBy',
+  'intakeOffset',
+  'traceparent',
+  'jobId',
+] satisfies (keyof FactHeader | 'type' | 'jobId')[])
+
+/** What the event says beyond that, for JSON. */
+export function bodyOf(fact: Fact): { [name: string]: Plain } {
+  const body: { [name: string]: Plain } = {}
+  for (const [name, value] of Object.entries(fact)) if (!ownFields.has(name)) body[name] = plain(value)
+  return body
+}
+
+/** JSON has no integers of eight bytes: they become text. A copy is faster than telling `JSON.stringify` with a function. */
+function plain(value: unknown): Plain {
+  if (typeof value === 'bigint') return String(value)
+  if (typeof value !== 'object' || value === null) return value as Plain
+  if (Array.isArray(value)) return value.map(plain)
+  const copy: { [name: string]: Plain } = {}
+  for (const name in value) copy[name] = plain((value as Record<string, unknown>)[name])
+  return copy
+}
