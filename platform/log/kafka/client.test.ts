@@ -33,13 +33,15 @@ test('cluster and broker have the methods that readers and transactions go by', 
       'listOffsets',
       'initProducerId',
       'addPartitionsToTxn',
-      'produce',
       'addOffsetsToTxn',
       'txnOffsetCommit',
       'endTxn',
       'leaveGroup',
     ]),
   )
+  const { requests } = fromHere('kafkajs/src/protocol/requests') as { requests: { Produce: { versions: string[] } } }
+  expect(requests.Produce.versions.map(Number)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+  expect(fromHere('kafkajs/src/protocol/requests/apiKeys')).toMatchObject({ Produce: 0 })
   expect(Object.keys(fromHere('kafkajs/src/retry/defaults') as object)).toEqual(
     expect.arrayContaining(['initialRetryTime', 'factor', 'multiplier', 'maxRetryTime', 'retries']),
   )

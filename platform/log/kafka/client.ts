@@ -43,9 +43,20 @@ export type FetchedPartition = {
 export type OutgoingRecord = { key: string; value: Buffer; headers: Readonly<Record<string, string>> }
 
 /** Who writes in a transaction. */
-type TransactionalProducer = { transactionalId: string; producerId: string; producerEpoch: number }
+export type TransactionalProducer = { transactionalId: string; producerId: string; producerEpoch: number }
+
+export type ProduceAnswer = {
+  topics: { topicName: string; partitions: { partition: number; baseOffset: string }[] }[]
+}
+
+/** A request of one version of the protocol, and how its answer is read. */
+type Exchange = { request: { encode(): Promise<{ buf: Buffer; buffer: Buffer }> }; response: object }
 
 export type BrokerClient = {
+  /** Makes requests of the newest version that both sides know. */
+  lookupRequest(apiKey: number, versions: object): (request: object) => Exchange
+  connectionPool: { send(exchange: Exchange): Promise<ProduceAnswer> }
+  disconnect(): Promise<void>
   initProducerId(request: { transactionalId: string; transactionTimeout: number }): Promise<{
     producerId: string
     producerEpoch: number
@@ -53,16 +64,6 @@ export type BrokerClient = {
   addPartitionsToTxn(
     request: TransactionalProducer & { topics: { topic: string; partitions: number[] }[] },
   ): Promise<unknown>
-  produce(
-    request: TransactionalProducer & {
-      acks: number
-      timeout: number
-      topicData: {
-        topic: string
-        partitions: { partition: number; firstSequence: number; messages: readonly OutgoingRecord[] }[]
-      }[]
-    },
-  ): Promise<{ topics: { topicName: string; partitions: { partition: number; baseOffset: string }[] }[] }>
   /** Does nothing when it is connected; who asks meanwhile waits for the same connection. */
   connect(): Promise<void>
   addOffsetsToTxn(request: TransactionalProducer & { groupId: string }): Promise<unknown>
@@ -122,6 +123,9 @@ process.emitWarning = ((warning: string | Error, ...rest: never[]) => {
   if (String(rest[0]) !== 'TimeoutNegativeWarning') emitWarning.call(process, warning, ...rest)
 }) as typeof process.emitWarning
 const Cluster = fromHere('kafkajs/src/cluster') as new (options: object) => ClusterClient
+const { Produce: produceKey } = fromHere('kafkajs/src/protocol/requests/apiKeys') as { Produce: number }
+const { Produce: produceVersions } = (fromHere('kafkajs/src/protocol/requests') as { requests: { Produce: object } })
+  .requests
 const newSocketFactory = fromHere('kafkajs/src/network/socketFactory') as () => KafkaConfig['socketFactory']
 
 /** What kafkajs reports at every retry, though it mends it. */
@@ -204,6 +208,21 @@ export function clusterClient(connection: KafkaConnection): ClusterClient {
     maxInFlightRequests: null,
     isolationLevel: isolation.committed,
   })
+}
+
+/**
+ * What the broker class does to produce, with a body that `record-batch.ts` has encoded: the same for all versions from 3 on,
+ * and a broker that has transactions has that one.
+ */
+export async function produce(broker: BrokerClient, body: Buffer): Promise<ProduceAnswer> {
+  const { request, response } = broker.lookupRequest(produceKey, produceVersions)({ acks: -1, topicData: [] })
+  const encode = async () => ({ buf: body, buffer: body })
+  try {
+    return await broker.connectionPool.send({ request: { ...request, encode }, response })
+  } catch (error) {
+    if (error instanceof Error && error.name === 'KafkaJSConnectionClosedError') await broker.disconnect()
+    throw error
+  }
 }
 
 /** More than kafkajs itself gives a request, and what it does around it. */

@@ -24,7 +24,9 @@ import {
   isProtocolError,
   type KafkaConnection,
   type OutgoingRecord,
+  produce,
 } from './client.ts'
+import { encodeProduce } from './record-batch.ts'
 
 export type TopicRecords = TopicPartition & { records: OutgoingRecord[] }
 
@@ -132,19 +134,16 @@ export function openTransactions(parts: TransactionsParts): Transactions {
     canRepeat?: (error: unknown) => boolean,
   ): Promise<Result> => persist(async (client) => request(await coordinator(client, of, groupId)), canRepeat)
 
-  /** The sequence of each batch is fixed before it is first sent. */
-  async function produce(batch: readonly TopicRecords[]): Promise<Map<string, bigint>> {
+  /** The sequence and the time of each batch are fixed before it is first sent. */
+  async function write(batch: readonly TopicRecords[]): Promise<Map<string, bigint>> {
     const sequenced = batch.map((one) => ({ ...one, firstSequence: sequenceOf(one) }))
+    const nowMs = clock.nowMs()
     const ends = new Map<string, bigint>()
     await persist(async ({ cluster }) => {
       const byLeader = Map.groupBy(sequenced, ({ topic, partition }) => leaderOf(cluster, { topic, partition }))
       const sent = [...byLeader].map(async ([nodeId, of]) => {
         const broker = await cluster.findBroker({ nodeId })
-        const topicData = of.map(({ topic, partition, records, firstSequence }) => ({
-          topic,
-          partitions: [{ partition, firstSequence, messages: records }],
-        }))
-        return broker.produce({ ...producer, acks: -1, timeout: produceMsMax, topicData })
+        return produce(broker, encodeProduce({ ...producer, timeoutMs: produceMsMax, nowMs, batches: of }))
       })
       // All answers are waited for: a request that is still on its way must not be overtaken by its repetition.
       const answers = await Promise.allSettled(sent)
@@ -224,15 +223,15 @@ export function openTransactions(parts: TransactionsParts): Transactions {
     },
     async commit(batches, offsets) {
       const ends = new Map<string, bigint>()
-      const produceAll = async () => {
-        for (const batch of batches) for (const [topic, end] of await produce(batch)) ends.set(topic, end)
+      const writeAll = async () => {
+        for (const batch of batches) for (const [topic, end] of await write(batch)) ends.set(topic, end)
       }
       const parts = [...new Map(batches.flat().map((records) => [records.topic, records])).values()]
       const { topics, partitions, group } = begun ?? begin(parts, offsets.groupId)
       begun = undefined
       const missing = parts.filter(({ topic }) => !topics.has(topic))
       await bothOf(
-        partitions.then(() => addPartitions(missing)).then(produceAll),
+        partitions.then(() => addPartitions(missing)).then(writeAll),
         group.then(() => commitOffsets(offsets)),
       )
       const end = { ...producer, transactionResult: true }
