@@ -113,6 +113,24 @@ test('bytes in the middle of a larger buffer are read where they stand', () => {
   expect(codec.decode(larger.subarray(10, 10 + bytes.length))).toEqual(rated)
 })
 
+test('a record may be as long as it likes, and is its own whatever is encoded after it', () => {
+  const fresh = codecFor(registry, own)
+  const short = fresh.encode(rated)
+  const before = Buffer.from(short)
+  const textOfBytes = (bytes: number) => 'ü'.repeat(bytes / 2)
+  // Around 64 KiB, where the room for one ends at first, and far beyond it.
+  for (const bytes of [64_000, ...Array.from({ length: 400 }, (_, n) => 64_900 + 2 * n), 300_000, 20, 1_000_000]) {
+    const event = { ...rated, priceBookHash: textOfBytes(bytes) }
+    const record = fresh.encode(event)
+    expect(record.length).toBe(
+      before.length + bytes - rated.priceBookHash.length + (bytes < 64 ? 0 : bytes < 8_192 ? 1 : 2),
+    )
+    expect(fresh.decode(record)).toEqual(event)
+    expect(fresh.encode(rated).equals(before)).toBe(true)
+  }
+  expect(short.equals(before)).toBe(true)
+})
+
 /** What a reader without our types makes of it: decimals are bytes, longs are numbers. */
 test('it is ordinary Avro: a reader that knows nothing of ours reads the same', () => {
   const plain = avro.Type.forSchema(JSON.parse(textOf('JobRated')) as avro.Schema)

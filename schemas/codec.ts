@@ -141,12 +141,15 @@ export class CodecError extends Error {
 }
 
 const wireHeaderBytes = 5
+/** Few records are longer; for one that is, there is more room from then on. */
+const scratchBytesMin = 65_536
 
 const bufferOn = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength)
 
 /** `ownSchemas`: this build's schema text by event name. Types are built once, at first use. */
 export function codecFor(registry: SchemaRegistry, ownSchemas: ReadonlyMap<EventName, string>): Codec {
   const writers = new Map<EventName, { id: number; type: avro.Type }>()
+  let scratch = Buffer.allocUnsafeSlow(scratchBytesMin)
   const readers = new Map<number, { name: EventName; read: (bytes: Buffer) => { type?: EventName } }>()
 
   function ownType(name: EventName): avro.Type {
@@ -182,14 +185,23 @@ export function codecFor(registry: SchemaRegistry, ownSchemas: ReadonlyMap<Event
     return reader(buffer.readUInt32BE(1))
   }
 
+  /** Into the scratch, behind the header; the end of it. */
+  function encodeBody(type: avro.Type, event: EncodedEvent): number {
+    const end = type.encode(event, scratch, wireHeaderBytes)
+    if (end >= 0) return end
+    scratch = Buffer.allocUnsafeSlow(2 * (scratch.length - end)) // It tells what is missing as a negative number.
+    return type.encode(event, scratch, wireHeaderBytes)
+  }
+
   return {
     encode(event) {
       const { id, type } = writer(event.type)
-      const body = type.toBuffer(event)
-      const record = Buffer.allocUnsafe(wireHeaderBytes + body.length)
+      const end = encodeBody(type, event)
+      // avsc's own buffer for each record is zeroed first, and copied into one with a header: half as long again.
+      const record = Buffer.allocUnsafe(end)
+      scratch.copy(record, 0, 0, end)
       record.writeUInt8(0, 0)
       record.writeUInt32BE(id, 1)
-      body.copy(record, wireHeaderBytes)
       return record
     },
     typeOf: (bytes) => readerOf(bufferOn(bytes)).name,
