@@ -41,7 +41,8 @@ const ownFields: ReadonlySet<string> = new Set([
 /** What the event says beyond that, for JSON. */
 export function bodyOf(fact: Fact): { [name: string]: Plain } {
   const body: { [name: string]: Plain } = {}
-  for (const [name, value] of Object.entries(fact)) if (!ownFields.has(name)) body[name] = plain(value)
+  for (const name in fact)
+    if (!ownFields.has(name)) body[name] = plain((fact as Readonly<Record<string, unknown>>)[name])
   return body
 }
 

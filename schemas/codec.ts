@@ -63,6 +63,7 @@ function longFrom(bytes: Buffer): bigint {
 
 /** Copied by avsc before it asks for the next. */
 const longBytes = Buffer.alloc(longBytesMax)
+const longOfSize = Array.from({ length: longBytesMax + 1 }, (_, size) => longBytes.subarray(0, size))
 const plainLongMax = 2n ** 52n
 
 function bytesOfLong(value: bigint): Buffer {
@@ -77,11 +78,12 @@ function bytesOfLong(value: bigint): Buffer {
     for (; zigzag >= 0x80n; zigzag >>= 7n) longBytes[size++] = Number(zigzag & 0x7fn) | 0x80
     longBytes[size++] = Number(zigzag)
   }
-  return longBytes.subarray(0, size)
+  return longOfSize[size] ?? longBytes
 }
 
 /** Integers of so many bytes fit a number, which is faster than text. */
 const plainBytesMax = 6
+const plainDecimalMax = 2n ** BigInt(plainBytesMax * 8 - 1) - 1n
 
 /** Avro decimal of scale 0: two's complement, big-endian, shortest form. More digits than its precision are refused. */
 class Decimal extends avro.types.LogicalType {
@@ -99,6 +101,7 @@ class Decimal extends avro.types.LogicalType {
   }
   protected override _toValue(value: unknown): Buffer | undefined {
     if (typeof value !== 'bigint' || value > this.#most || value < -this.#most) return undefined
+    if (value <= plainDecimalMax && value >= -plainDecimalMax) return bytesOfPlain(Number(value))
     const size = byteLength(value)
     return Buffer.from(
       BigInt.asUintN(size * 8, value)
@@ -110,6 +113,14 @@ class Decimal extends avro.types.LogicalType {
   protected override _resolve(type: avro.Type): ((value: unknown) => unknown) | undefined {
     return type instanceof Decimal ? (value) => value : undefined
   }
+}
+
+function bytesOfPlain(value: number): Buffer {
+  let size = 1
+  for (let most = 0x80; value >= most || value < -most; most *= 0x100) size++
+  const bytes = Buffer.allocUnsafe(size)
+  bytes.writeIntBE(value, 0, size)
+  return bytes
 }
 
 function byteLength(value: bigint): number {
