@@ -1,7 +1,7 @@
 /**
  * The body of a Produce request that belongs to a transaction, as the protocol has it in versions 3 to 7, with record batches
  * of format 2 that are not compressed: the bytes that kafkajs makes of the same, measured first and then written into one
- * buffer. kafkajs has a buffer of its own for every record and header, and copies each of them four times.
+ * buffer. kafkajs has a buffer of its own for every record and header, and copies each of them from one to the next, seven deep.
  */
 import type { EpochMs } from '../../../schemas/units.ts'
 import type { TopicPartition } from './brokers.ts'
