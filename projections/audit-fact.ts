@@ -1,5 +1,5 @@
 /** A fact as the trails show it: what every fact has as fields of its own, and what its event says as JSON. */
-import type { Fact, FactHeader, FactType } from '../schemas/events.generated.ts'
+import { type Fact, type FactType, factHeaderNames } from '../schemas/events.generated.ts'
 import type { FactStream } from '../schemas/streams.ts'
 import type { EpochMicros } from '../schemas/units.ts'
 import type { Json } from './projection.ts'
@@ -17,26 +17,14 @@ export type AuditFact = {
   intakeOffset: bigint | null
   traceparent: string | null
   jobId: string | null
-  /** The event's own fields, without the job it is about; eight-byte integers and amounts as text. */
+  /** The event's own fields; eight-byte integers and amounts as text. */
   body: { readonly [name: string]: Json }
 }
 
 type Plain = string | number | boolean | null | readonly Plain[] | { [name: string]: Plain }
 
-/** What has a place of its own in an `AuditFact`. */
-const ownFields: ReadonlySet<string> = new Set([
-  'type',
-  'tenantId',
-  'eventId',
-  'seq',
-  'occurredAt',
-  'actor',
-  'correlationId',
-  'causedBy',
-  'intakeOffset',
-  'traceparent',
-  'jobId',
-] satisfies (keyof FactHeader | 'type' | 'jobId')[])
+/** What has a place of its own in an `AuditFact`, or is the key of a job's trail. */
+const ownFields: ReadonlySet<string> = new Set(['type', 'jobId', ...factHeaderNames])
 
 /** What the event says beyond that, for JSON. */
 export function bodyOf(fact: Fact): { [name: string]: Plain } {

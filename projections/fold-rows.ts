@@ -49,12 +49,12 @@ function changed(projection: Projection, row: Row | undefined, op: RowOp, seq: b
   if (row && seq <= row.seq) return row
   if (op.op === 'delete') return undefined
   if (row && op.op === 'insert') return row
-  const after =
-    row && own.has(row) ? row : row ? { ...row } : begun(projection, op.key, op.op === 'append' ? {} : op.values, seq)
+  const given = op.op === 'append' ? {} : op.values
+  const after = row && own.has(row) ? row : row ? { ...row } : begun(projection, op.key, given, seq)
   own.add(after)
-  if (op.op === 'append') return Object.assign(after, appended(projection, after, op.values, seq), { seq })
-  if (op.op !== 'insert') Object.assign(after, op.values)
+  if (op.op !== 'insert') Object.assign(after, given)
   if (op.op === 'add') Object.assign(after, sums(after, op.add))
+  if (op.op === 'append') Object.assign(after, appended(projection, after, op.values, seq))
   return Object.assign(after, { seq })
 }
 

@@ -22,6 +22,19 @@ export type FactHeader = {
   traceparent: string | null
 }
 
+/** Their names. */
+export const factHeaderNames = [
+  'tenantId',
+  'eventId',
+  'seq',
+  'occurredAt',
+  'actor',
+  'correlationId',
+  'causedBy',
+  'intakeOffset',
+  'traceparent',
+] as const
+
 /** Every request has these. */
 export type RequestHeader = {
   /** Tenant the request is for; also the record key, so it decides the partition. */

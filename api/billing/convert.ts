@@ -90,5 +90,5 @@ export const toApiEvent = (fact: AuditFact): z.infer<typeof eventReply> => ({
   actor: fact.actor,
   causedBy: fact.causedBy,
   correlationId: fact.correlationId,
-  body: fact.jobId === null ? fact.body : { jobId: fact.jobId, ...fact.body },
+  body: fact.body,
 })

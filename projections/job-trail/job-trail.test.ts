@@ -48,6 +48,7 @@ test('a fact is shown whole, integers of eight bytes as text', async () => {
       traceparent: '00-ab-cd-01',
       jobId: 'j',
       body: {
+        jobId: 'j',
         memberId: 'Zoë\n\0"',
         capability: 'classify.category',
         resourceId: 'mails',

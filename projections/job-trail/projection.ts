@@ -3,8 +3,8 @@ import { bodyOf } from '../audit-fact.ts'
 import { lines, projection, sqlFile, text } from '../projection.ts'
 
 /**
- * What one cause leads to is decided at once, and written once: a job that succeeds has two rows, of its submission and of
- * its attempt, and not six. Whatever batches the facts come in, the rows are the same.
+ * What one cause leads to is decided at once, and written once: a job that succeeds has three rows, of its submission, of
+ * the start of its attempt and of its end, and not six. Whatever batches the facts come in, the rows are the same.
  */
 export const jobTrail = projection({
   name: 'job-trail',

@@ -35,7 +35,7 @@ type Line = [
   body: AuditFact['body'],
 ]
 
-function fromLine(of: Pick<AuditFact, 'tenantId' | 'jobId' | 'causedBy'>, line: string): AuditFact {
+function fromLine(of: Pick<AuditFact, 'tenantId' | 'causedBy'> & { jobId: string }, line: string): AuditFact {
   const space = line.indexOf(' ')
   const [eventId, type, occurredAt, actor, correlationId, intakeOffset, traceparent, body] = JSON.parse(
     line.slice(space + 1),
@@ -51,6 +51,6 @@ function fromLine(of: Pick<AuditFact, 'tenantId' | 'jobId' | 'causedBy'>, line: 
     correlationId,
     intakeOffset: intakeOffset === null ? null : BigInt(intakeOffset),
     traceparent,
-    body,
+    body: { jobId: of.jobId, ...body },
   }
 }

@@ -30,6 +30,8 @@ export function generate(): string {
   const out = ['// Generated from the Avro schemas by `npm run gen`. Do not edit.', '']
   const loaded = streams.map(({ name: stream }) => ({ stream, schemas: load(stream) }))
   out.push(header('FactHeader', 'Every fact has these.', firstOf(loaded, 'jobs'), headerNames.fact))
+  const names = headerNames.fact.map((name) => `  '${name}',`)
+  out.push(['/** Their names. */', 'export const factHeaderNames = [', ...names, '] as const', ''].join('\n'))
   out.push(header('RequestHeader', 'Every request has these.', firstOf(loaded, 'intake'), headerNames.request))
   for (const { stream, schemas } of loaded) {
     for (const schema of schemas) out.push(eventTypes(stream, schema))
