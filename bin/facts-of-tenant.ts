@@ -2,12 +2,10 @@
  * The facts of one tenant, for whoever does much with each of them: on Kafka another thread reads them, so that reading and
  * taking in go on side by side. A built-in database is another thread already, and opens its files once only.
  */
-import { on, once } from 'node:events'
-import { Worker } from 'node:worker_threads'
-import { PlatformError } from '../platform/errors.ts'
 import { unpack } from '../platform/log/pack.ts'
+import { startThread } from '../platform/threads/threads.ts'
 import type { Fact } from '../schemas/events.generated.ts'
-import type { ThreadAnswer } from './facts-of-tenant-thread.ts'
+import type { FactsOfTenantThread } from './facts-of-tenant-thread.ts'
 import type { Foundation } from './foundation.ts'
 import { recordsOfTenant, type WantedFacts } from './read-facts.ts'
 
@@ -34,20 +32,26 @@ export async function* factsOfTenant(
 }
 
 async function* readInThread(workerData: WantedFacts): AsyncGenerator<Uint8Array[]> {
-  const thread = new Worker(new URL('./facts-of-tenant-thread.ts', import.meta.url), { workerData, execArgv: [] })
-  const exited = once(thread, 'exit').catch(() => undefined) // What it died of is told below.
-  const answers = on(thread, 'message', { close: ['exit'] }) as AsyncIterable<[ThreadAnswer]>
-  for (let asked = 0; asked < aheadMax; asked++) thread.postMessage('next')
+  const { call, ended } = startThread<FactsOfTenantThread>(
+    new URL('./facts-of-tenant-thread.ts', import.meta.url),
+    {},
+    { workerData },
+  )
+  const askNext = () => {
+    const next = call.next()
+    next.catch(() => undefined) // Told when it is waited for, unless nobody does any more.
+    return next
+  }
+  const asked = Array.from({ length: aheadMax }, askNext)
   try {
-    for await (const [answer] of answers) {
-      if (answer.kind === 'end') return
-      if (answer.kind === 'failure') throw new PlatformError(answer.code, answer.facts)
-      thread.postMessage('next')
-      yield unpack(answer)
+    for (;;) {
+      const records = await asked.shift()
+      if (!records) return
+      asked.push(askNext())
+      yield unpack(records)
     }
-    throw new Error('The thread that reads the log has ended.')
   } finally {
-    thread.postMessage('close')
-    await exited
+    call.close().catch(() => undefined) // It may be gone, which is all that is asked.
+    await ended
   }
 }

@@ -10,7 +10,7 @@ import type { Database } from '../platform/postgres/database.ts'
 import { connectToRunning, openEmbeddedDatabase } from '../platform/postgres/embedded.ts'
 import { openPostgres } from '../platform/postgres/postgres.ts'
 import { inProcessRelay, type Relay } from '../platform/relay/relay.ts'
-import { type Codec, codecFor } from '../schemas/codec.ts'
+import { type Codec, codecFor, type SchemaRegistry } from '../schemas/codec.ts'
 import { readEveryVersion, readOwnSchemas } from '../schemas/own-schemas.ts'
 import { schemaRegistryFile } from '../schemas/registry-file.ts'
 import type { Config } from './config.ts'
@@ -24,6 +24,8 @@ export type Foundation = {
   codec: Codec
   /** Awaited with what is to be decoded and was not read from `log`: schemas may have to be asked for. */
   learn(values: readonly Uint8Array[]): Promise<void>
+  /** For a codec in another thread: schemas that were learned here. */
+  schemaOf: SchemaRegistry['schemaOf']
   relay: Relay
   /** What is reached over a network, besides the brokers, and how to find out whether it answers. */
   outside: readonly Watched[]
@@ -84,13 +86,14 @@ async function build(
     const opened = config.kafka
       ? await onKafka(config, config.kafka, onNotice)
       : await onDatabase(config, database, relay)
-    const { codec, learn, outside, lag, close } = opened
+    const { codec, learn, schemaOf, outside, lag, close } = opened
     const log = withHandOver(opened.log, { clock: systemClock })
     return {
       database,
       log,
       codec,
       learn,
+      schemaOf,
       relay,
       outside: [
         ...(config.postgresUrl === undefined
@@ -112,7 +115,9 @@ async function build(
   }
 }
 
-type LogAndCodec = Pick<Foundation, 'log' | 'codec' | 'learn' | 'outside' | 'lag'> & { close?: () => Promise<void> }
+type LogAndCodec = Pick<Foundation, 'log' | 'codec' | 'learn' | 'schemaOf' | 'outside' | 'lag'> & {
+  close?: () => Promise<void>
+}
 
 async function onDatabase({ dataDir, partitionCount }: Config, database: Database, relay: Relay): Promise<LogAndCodec> {
   const ownSchemas = readOwnSchemas()
@@ -120,6 +125,7 @@ async function onDatabase({ dataDir, partitionCount }: Config, database: Databas
   return {
     codec: codecFor(registry, ownSchemas),
     learn: async () => undefined,
+    schemaOf: registry.schemaOf,
     log: await embeddedLog({ database, partitionCount, clock: systemClock, relay, pollMs }),
     outside: [],
   }
@@ -153,6 +159,7 @@ async function onKafka(
     log,
     codec: codecFor(registry, own),
     learn: registry.learn,
+    schemaOf: registry.schemaOf,
     outside: [{ name: 'registry', look: registry.check }],
     async lag() {
       const found = await admins.ask((admin) => intakeLag(admin, prefix))

@@ -13,8 +13,9 @@ import { payloadVault } from '../platform/vault/payload-vault.ts'
 import { parsePriceBook, starterBookJson } from '../pricing/index.ts'
 import { isAnchorDate, isTimeZone, type OwnerRole, periodAt, startOwner } from '../processors/index.ts'
 import { publishPrices, requestAppender } from '../producers/index.ts'
+import { startProjectionsInThread } from '../projections/in-thread.ts'
 import { bookInForce } from '../projections/price-books/queries.ts'
-import { type Projections, startProjections } from '../projections/runner.ts'
+import { type ProjectionFailure, type Projections, startProjections } from '../projections/runner.ts'
 import { localProvider, openAiCompatibleProvider } from '../providers/index.ts'
 import { microsFromMs } from '../schemas/units.ts'
 import { readCertificate } from './certificate.ts'
@@ -161,7 +162,7 @@ async function startRoles(
   if (owner) started.push(owner.stop)
   if (owner) running.owner = owner
   const views = wanted.includes('projections')
-    ? await projectionRole({ ...foundation, relay }, logger, loss)
+    ? await projectionRole(config, wanted, { ...foundation, relay }, logger, loss)
     : undefined
   if (views) started.push(views.stop)
   if (views) running.views = views
@@ -252,22 +253,22 @@ function ownerRole(
   })
 }
 
-const projectionRole = (
-  { database, log, codec, relay }: Foundation,
+/** Where processes share the partitions, one that does more than the views keeps them in a thread; a built-in database is one. */
+function projectionRole(
+  { postgresUrl }: Config,
+  wanted: readonly RoleName[],
+  { database, log, codec, schemaOf, relay }: Foundation,
   logger: Logger,
   loss: Loss,
-): Promise<Projections> =>
-  startProjections({
-    log,
-    codec,
-    database,
-    relay,
-    clock,
-    onFailure({ partition, seq, error, isStopped }) {
-      logger(isStopped ? 'views stand still' : 'views met a fault', { partition, seq: seq?.toString(), error })
-      if (isStopped) loss.tell(error)
-    },
-  })
+): Promise<Projections> {
+  const onFailure = ({ partition, seq, error, isStopped }: ProjectionFailure) => {
+    logger(isStopped ? 'views stand still' : 'views met a fault', { partition, seq: seq?.toString(), error })
+    if (isStopped) loss.tell(error)
+  }
+  return log.sharesPartitions && postgresUrl !== undefined && wanted.length > 1
+    ? startProjectionsInThread({ log, relay, onFailure, postgresUrl, schemaOf })
+    : startProjections({ log, codec, database, relay, clock, onFailure })
+}
 
 function providersFor(config: Config): Provider[] {
   const local = localProvider({ threads: config.localThreads, cacheBytesMax: modelCacheBytesMax })

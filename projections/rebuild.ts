@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { PlatformError } from '../platform/errors.ts'
-import { type FactCursor, type Log, startOfFacts } from '../platform/log/log.ts'
+import { type FactCursor, type FactsLog, startOfFacts } from '../platform/log/log.ts'
 import type { Database, Tx } from '../platform/postgres/database.ts'
 import type { Codec } from '../schemas/codec.ts'
 import { factFrom } from './decode.ts'
@@ -18,7 +18,7 @@ import { createBareTableSql, createIndexSql, rebuildSuffix, writeOps } from './t
 export type RebuildProgress = { projection: string; factsDone: bigint; factsTotal: bigint }
 
 export type RebuildParts = {
-  log: Log
+  log: FactsLog
   codec: Codec
   database: Database
   /** Default: all. */

@@ -1,8 +1,9 @@
 import { openPostgres } from '../platform/postgres/postgres.ts'
 import { freshDatabase } from '../tests/postgres/fresh-database.ts'
 import { runnerContract } from './testing/runner-contract.ts'
+import { viewsContract } from './testing/views-contract.ts'
 
-runnerContract('views on PostgreSQL', async () => {
+const open = async () => {
   const fresh = await freshDatabase()
   const database = await openPostgres({ url: fresh.url })
   return {
@@ -13,4 +14,7 @@ runnerContract('views on PostgreSQL', async () => {
       await fresh.drop()
     },
   }
-})
+}
+
+viewsContract('views on PostgreSQL', open)
+runnerContract('views on PostgreSQL, beside others and with faults', open)

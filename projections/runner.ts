@@ -12,7 +12,7 @@
  */
 import { type Clock, sleep } from '../platform/clock.ts'
 import { isFailure, PlatformError } from '../platform/errors.ts'
-import { type FactCursor, type Log, type StoredFact, startOfFacts } from '../platform/log/log.ts'
+import { type FactCursor, type FactsLog, type StoredFact, startOfFacts } from '../platform/log/log.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import { answeredTopic, jobChangedTopic, jobEndedTopic, type Relay } from '../platform/relay/relay.ts'
 import type { Codec } from '../schemas/codec.ts'
@@ -29,7 +29,8 @@ import type { Projection } from './projection.ts'
 import { prepareViews, type RebuildProgress } from './rebuild.ts'
 
 export type ProjectionFailure = {
-  partition: number
+  /** Undefined when the trouble is not one partition's. */
+  partition?: number
   /** The fact that cannot be taken in; undefined when the trouble is not one fact's. */
   seq?: bigint
   stream?: string
@@ -54,10 +55,10 @@ export type ProjectionHealth = {
 }
 
 export type ProjectionParts = {
-  log: Log
+  log: FactsLog
   codec: Codec
   database: Database
-  relay: Relay
+  relay: Pick<Relay, 'publish'>
   clock: Clock
   /** Told of every failure, at once. */
   onFailure: (failure: ProjectionFailure) => void
@@ -80,7 +81,7 @@ export type Projections = {
   caughtUp(partition: number, seq: bigint, waitMs?: number): Promise<void>
 }
 
-const factsMaxDefault = 2_000
+export const factsMaxDefault = 2_000
 const readWaitMs = 1_000
 const lagEveryMs = 1_000
 const standBackMsDefault = 100

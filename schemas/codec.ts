@@ -152,6 +152,11 @@ export class CodecError extends Error {
 }
 
 const wireHeaderBytes = 5
+
+/** The writer schema's id of a record; undefined when it does not start with one. */
+export const writerIdOf = (record: Uint8Array): number | undefined =>
+  record.byteLength >= wireHeaderBytes && record[0] === 0 ? bufferOn(record).readUInt32BE(1) : undefined
+
 /** Few records are longer; for one that is, there is more room from then on. */
 const scratchBytesMin = 65_536
 
@@ -190,10 +195,10 @@ export function codecFor(registry: SchemaRegistry, ownSchemas: ReadonlyMap<Event
     return made
   }
 
-  function readerOf(buffer: Buffer) {
-    if (buffer.length < wireHeaderBytes || buffer.readUInt8(0) !== 0)
-      throw new CodecError('RECORD_DAMAGED', 'The record does not start with a schema id.')
-    return reader(buffer.readUInt32BE(1))
+  function readerOf(record: Uint8Array) {
+    const id = writerIdOf(record)
+    if (id === undefined) throw new CodecError('RECORD_DAMAGED', 'The record does not start with a schema id.')
+    return reader(id)
   }
 
   /** Into the scratch, behind the header; the end of it. */

@@ -102,3 +102,6 @@ export type Log = {
   acquire(partition: number): Promise<Tenure>
   close(): Promise<void>
 }
+
+/** What those need who only read facts. */
+export type FactsLog = Pick<Log, 'partitionCount' | 'readFacts' | 'committed'>

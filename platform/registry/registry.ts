@@ -10,7 +10,7 @@ import { Agent as HttpsAgent } from 'node:https'
 import { threadId } from 'node:worker_threads'
 import { COMPATIBILITY, SchemaRegistry as RegistryClient, SchemaType } from '@kafkajs/confluent-schema-registry'
 import { parseEventSchema, subjectOf } from '../../schemas/avro-schema.ts'
-import type { EventName, SchemaRegistry } from '../../schemas/codec.ts'
+import { type EventName, type SchemaRegistry, writerIdOf } from '../../schemas/codec.ts'
 import { streamOf } from '../../schemas/events.generated.ts'
 import { type Clock, within } from '../clock.ts'
 import { PlatformError } from '../errors.ts'
@@ -40,7 +40,6 @@ export type LearningRegistry = SchemaRegistry & {
 
 const askMsMax = 5_000
 const retry = { initialRetryTimeInSecs: 0.05, maxRetryTimeInSecs: 1, factor: 0.2, multiplier: 2, retries: 3 }
-const wireHeaderBytes = 5
 
 type OwnSchemas = ReadonlyMap<EventName, string>
 
@@ -207,12 +206,8 @@ export async function openRegistry(
       if (name && schema !== undefined) await idOf(client, subjectFor(prefix, name, schema), schema)
     },
     async learn(values) {
-      const ids = new Set<number>()
-      for (const value of values)
-        if (value.byteLength >= wireHeaderBytes && value[0] === 0)
-          ids.add(new DataView(value.buffer, value.byteOffset).getUint32(1))
-      for (const id of ids) {
-        if (byId.has(id)) continue
+      for (const id of new Set(values.map(writerIdOf))) {
+        if (id === undefined || byId.has(id)) continue
         const known = learning.get(id) ?? learnId(id).finally(() => learning.delete(id))
         learning.set(id, known)
         await known

@@ -5,7 +5,7 @@
 import type { Random } from '../../platform/clock.ts'
 import type { FactRecord, Log } from '../../platform/log/log.ts'
 import { partitionOf } from '../../platform/log/partitioner.ts'
-import { type Codec, codecFor } from '../../schemas/codec.ts'
+import { type Codec, codecFor, type SchemaRegistry } from '../../schemas/codec.ts'
 import {
   type Fact,
   type FactBody,
@@ -53,17 +53,15 @@ export function seededRandom(seed: number): Random {
 }
 
 const ownSchemas = readOwnSchemas()
-export const testCodec: Codec = codecFor(
-  {
-    idOf: (name) => eventNames.indexOf(name) + 1,
-    schemaOf(id) {
-      const name = eventNames[id - 1]
-      const schema = name && ownSchemas.get(name)
-      return name && schema !== undefined ? { name, schema } : undefined
-    },
+export const testRegistry: SchemaRegistry = {
+  idOf: (name) => eventNames.indexOf(name) + 1,
+  schemaOf(id) {
+    const name = eventNames[id - 1]
+    const schema = name && ownSchemas.get(name)
+    return name && schema !== undefined ? { name, schema } : undefined
   },
-  ownSchemas,
-)
+}
+export const testCodec: Codec = codecFor(testRegistry, ownSchemas)
 
 type Cap = {
   capId: string

@@ -19,6 +19,8 @@ export type OpenedForTest = {
   /** A second client of the same database, as another process would have it. */
   another: () => Promise<Database>
   close: () => Promise<void>
+  /** Default: `startProjections`. */
+  start?: (parts: ProjectionParts) => Promise<Projections>
 }
 
 type Written = Pick<History, 'byPartition'>
@@ -54,7 +56,7 @@ export function stage(open: () => Promise<OpenedForTest>): Stage {
     async start(over = {}) {
       const onFailure = (failure: ProjectionFailure) => void on.failures.push(failure)
       const parts = { log: on.log, codec: testCodec, database, relay: inProcessRelay(), clock: systemClock, onFailure }
-      const projections = await startProjections({ ...parts, ...over })
+      const projections = await (opened.start ?? startProjections)({ ...parts, ...over })
       running.push(projections)
       return projections
     },
