@@ -1043,6 +1043,27 @@ export type FactBody = PriceBookPublishedBody | TenantRegisteredBody | AdminActe
 export type FactType = Fact['type']
 export type RequestType = Request['type']
 
+/** Types of facts that are about no job. */
+export const factTypesOfNoJob = [
+  'PriceBookPublished',
+  'TenantRegistered',
+  'AdminActed',
+  'CapRemoved',
+  'CapSet',
+  'ContentErased',
+  'ErasureRequested',
+  'LabelSetRegistered',
+  'MemberAdded',
+  'MemberRemoved',
+  'RequestRefused',
+  'RetentionSet',
+  'TokenIssued',
+  'TokenRevoked',
+  'TransferForwarded',
+  'TransferSent',
+  'TransferTaken',
+] as const
+
 /** Stream of every event. */
 export const streamOf = {
   AddMember: 'intake',

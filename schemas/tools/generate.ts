@@ -48,6 +48,17 @@ export function generate(): string {
   out.push(`export type Fact = ${facts.map((l) => `${pascal(l.stream)}Event`).join(' | ')}`)
   out.push(`export type FactBody = ${facts.flatMap((l) => l.schemas.map((s) => `${s.name}Body`)).join(' | ')}`)
   out.push(`export type FactType = Fact['type']`, `export type RequestType = Request['type']`, '')
+  const ofNoJob = facts.flatMap((l) => l.schemas).filter((s) => !s.fields.some((f) => f.name === 'jobId'))
+  const types = ofNoJob.map((s) => `  '${s.name}',`)
+  out.push(
+    [
+      '/** Types of facts that are about no job. */',
+      'export const factTypesOfNoJob = [',
+      ...types,
+      '] as const',
+      '',
+    ].join('\n'),
+  )
   out.push('/** Stream of every event. */', 'export const streamOf = {')
   for (const { stream, schemas } of loaded) for (const s of schemas) out.push(`  ${s.name}: '${stream}',`)
   out.push('} as const', '')
