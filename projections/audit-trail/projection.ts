@@ -2,13 +2,13 @@
  * What was done to a tenant beside its jobs, when, and because of whom? One row per fact that is about no job, whatever its
  * type; those about a job stand in the job trail.
  */
-import { streamOf } from '../../schemas/events.generated.ts'
+import { type Fact, type FactType, streamOf } from '../../schemas/events.generated.ts'
 import { bodyOf } from '../audit-fact.ts'
 import { bigint, nullable, projection, sqlFile, text } from '../projection.ts'
 
 export const auditTrail = projection({
   name: 'audit-trail',
-  version: 3,
+  version: 4,
   table: 'audit_trail',
   tableSql: sqlFile(import.meta.dirname),
   keyColumns: ['tenant_id', 'fact_seq'],
@@ -42,9 +42,24 @@ export const auditTrail = projection({
           caused_by: fact.causedBy,
           intake_offset: fact.intakeOffset,
           traceparent: fact.traceparent,
-          body: JSON.stringify(bodyOf(fact)),
+          body: JSON.stringify(shownOf(fact)),
         },
       },
     ]
   },
 })
+
+/**
+ * What the view does not have, so that nobody who reads it can show it: the hash of a token, which is for those who check
+ * tokens, and the text of a price book, which may be 8 MiB and is found by its hash in the view of price books.
+ */
+const leftOut: Partial<Record<FactType, readonly string[]>> = {
+  TokenIssued: ['secretHash'],
+  PriceBookPublished: ['book'],
+} satisfies { [T in FactType]?: readonly (keyof Extract<Fact, { type: T }>)[] }
+
+function shownOf(fact: Fact): ReturnType<typeof bodyOf> {
+  const body = bodyOf(fact)
+  for (const name of leftOut[fact.type] ?? []) delete body[name]
+  return body
+}

@@ -1,6 +1,6 @@
 /** Facts of a tenant that are about none of its jobs. Run as the tenant; `answersToMany` as the service. */
 import type { Tx } from '../../platform/postgres/database.ts'
-import type { FactType } from '../../schemas/events.generated.ts'
+import { type FactType, factTypesOfNoJob, streamOf } from '../../schemas/events.generated.ts'
 import type { FactStream } from '../../schemas/streams.ts'
 import type { EpochMicros } from '../../schemas/units.ts'
 import type { AuditFact } from '../audit-fact.ts'
@@ -40,42 +40,64 @@ export async function answersToMany(
   return answers
 }
 
+export type AuditType = (typeof factTypesOfNoJob)[number]
+/** Streams that have such facts. */
+export const auditStreams = ['directory', 'accounts', 'transfers'] as const satisfies readonly FactStream[]
+
+/** Facts of one decision share a moment; `seq` tells them apart. */
+export type AuditCursor = { occurredAt: EpochMicros; seq: bigint }
 export type AuditPageWish = {
-  type?: FactType
-  fromAt?: EpochMicros
-  /** Exclusive. */
-  toAt?: EpochMicros
+  type?: AuditType
+  stream?: FactStream
+  /** As facts name it: `owner`, `keeper`, `token:<id>`. */
+  actor?: string
+  /** Decided then or later. */
+  from?: EpochMicros
+  /** Decided before then. */
+  to?: EpochMicros
   /** 1 to 1,000. */
   limit: number
-  /** seq of the last fact of the page before. */
-  beforeSeq?: bigint
+  /** Last fact of the page before. */
+  after?: AuditCursor
 }
 
-/** Newest first. Throws REQUEST_INVALID for a limit out of bounds. */
+/**
+ * Newest first. Facts that come meanwhile never shift a later page. Reads at most `limit` + 1 rows of each type,
+ * however many the tenant has. Throws REQUEST_INVALID for a limit out of bounds.
+ */
 export async function auditPage(
   tx: Tx,
   tenantId: string,
   wish: AuditPageWish,
-): Promise<{ items: AuditFact[]; next: bigint | null }> {
+): Promise<{ items: AuditFact[]; next: AuditCursor | null }> {
   const limit = checkedLimit(wish.limit)
-  const { rows } = await tx.query<AuditRow>(
-    `SELECT * FROM audit_trail WHERE tenant_id = $1 AND ($2::text IS NULL OR type = $2)
-       AND ($3::bigint IS NULL OR occurred_at >= $3) AND ($4::bigint IS NULL OR occurred_at < $4)
-       AND ($5::bigint IS NULL OR fact_seq < $5)
-     ORDER BY fact_seq DESC LIMIT $6`,
-    [
-      tenantId,
-      wish.type ?? null,
-      textOrNull(wish.fromAt),
-      textOrNull(wish.toAt),
-      textOrNull(wish.beforeSeq),
-      limit + 1,
-    ],
+  const types = factTypesOfNoJob.filter(
+    (type) => (wish.type ?? type) === type && (wish.stream ?? streamOf[type]) === streamOf[type],
   )
-  return pageOf(rows.map(fromRowAudit), limit, (fact) => fact.seq)
+  // A page goes on before its cursor, the first one before `to`: with one bound above, the index is entered there.
+  const end = wish.after ?? { occurredAt: wish.to ?? timeMax, seq: 0n }
+  const { rows } = await tx.query<AuditRow>(pageSql(wish.actor !== undefined), [
+    tenantId,
+    types,
+    String(wish.from ?? 0n),
+    String(end.occurredAt),
+    String(end.seq),
+    limit + 1,
+    ...(wish.actor === undefined ? [] : [wish.actor]),
+  ])
+  return pageOf(rows.map(fromRowAudit), limit, ({ occurredAt, seq }) => ({ occurredAt, seq }))
 }
 
-const textOrNull = (value: bigint | undefined): string | null => (value === undefined ? null : String(value))
+const timeMax = 2n ** 63n - 1n
+
+/** The newest of each type by an index that begins with it, and of those the newest. */
+const pageSql = (hasActor: boolean): string =>
+  `SELECT f.* FROM unnest($2::text[]) AS w(type)
+   CROSS JOIN LATERAL (SELECT * FROM audit_trail a
+     WHERE a.tenant_id = $1 AND a.type = w.type ${hasActor ? 'AND a.actor = $7' : ''}
+       AND a.occurred_at >= $3 AND (a.occurred_at, a.fact_seq) < ($4, $5)
+     ORDER BY a.occurred_at DESC, a.fact_seq DESC LIMIT $6) f
+   ORDER BY f.occurred_at DESC, f.fact_seq DESC LIMIT $6`
 
 type AuditRow = {
   tenant_id: string
