@@ -1,6 +1,6 @@
 /** Forms that fields of several resources share. The text of a rule says what is expected, because callers read it. */
 import { z } from 'zod'
-import { picoFromDecimal } from '../../schemas/units.ts'
+import { microsFromMs, picoFromDecimal } from '../../schemas/units.ts'
 
 const idText = '1 to 100 letters, digits or any of . _ : @ -, beginning with a letter or digit'
 /** Ids that callers choose. */
@@ -17,6 +17,8 @@ export const currency = z
 export const hash = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hex, 64 lower-case characters')
 export const day = z.iso.date('a date of the calendar, such as 2026-01-31')
 export const time = z.iso.datetime({ error: 'a time in UTC, such as 2026-01-31T12:00:00Z' })
+/** A time in a query, in microseconds since the epoch, as facts have it. */
+export const moment = time.transform((text) => microsFromMs(Date.parse(text)))
 export const billingPeriod = z.string().regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'a month, such as 2026-01')
 
 /** An amount of money in main units, exact; read with picoFromDecimal. */

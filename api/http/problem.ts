@@ -31,11 +31,11 @@ export const invalid = (...errors: readonly FieldError[]): Problem =>
     errors,
   })
 
-/** Of a route that takes two days, `from` and `to`. */
+/** Of a route that takes `from` and `to`. */
 export const endsBeforeItBegins: FieldError = {
   where: 'query.to',
   problem: 'It is before `from`.',
-  expected: 'The same day as `from`, or a later one.',
+  expected: 'The same as `from`, or later.',
   remedy: 'Exchange the two.',
 }
 

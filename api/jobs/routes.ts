@@ -7,7 +7,7 @@ import { jobIdFrom } from '../../schemas/ids.ts'
 import { microsFromMs } from '../../schemas/units.ts'
 import { awaitReadable, ifPassing, type Wish } from '../await-readable.ts'
 import { fromCursor, idForm, toCursor, wholeForm } from '../http/cursor.ts'
-import { cursor, id, limit, limitDefault, none, time, wait } from '../http/forms.ts'
+import { cursor, id, limit, limitDefault, moment, none, wait } from '../http/forms.ts'
 import { notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Asked, type Route, route } from '../route.ts'
@@ -91,8 +91,8 @@ export const jobRoutes: readonly Route[] = [
         .regex(/^[A-Za-z0-9._:-]{1,128}$/, '1 to 128 letters, digits or any of . _ : -')
         .optional(),
       /** Submitted then or later, and before then. */
-      from: time.optional(),
-      to: time.optional(),
+      from: moment.optional(),
+      to: moment.optional(),
       limit,
       cursor,
     }),
@@ -106,8 +106,8 @@ export const jobRoutes: readonly Route[] = [
         ...(capability !== undefined && { capability }),
         ...(memberId !== undefined && { memberId }),
         ...(correlationId !== undefined && { correlationId }),
-        ...(from !== undefined && { from: microsFromMs(Date.parse(from)) }),
-        ...(to !== undefined && { to: microsFromMs(Date.parse(to)) }),
+        ...(from !== undefined && { from }),
+        ...(to !== undefined && { to }),
         ...(after !== undefined && { after: { submittedAt: BigInt(after[0]), jobId: after[1] } }),
       }
       const { items, next } = await database.asTenant(who.tenantId, (tx) => jobPage(tx, who.tenantId, wish))
