@@ -61,6 +61,7 @@ test('a platform admin is let into routes that name a tenant, which ask for its 
     'get /v1/price-books',
     'get /v1/price-books/{hash}',
     'get /v1/rollups',
+    'get /v1/audit',
   ])
 })
 

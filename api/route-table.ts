@@ -1,4 +1,5 @@
 /** The one table of routes: requests are served by it, and whatever describes the API is made from it. */
+import { auditRoutes } from './audit/routes.ts'
 import { billingRoutes } from './billing/routes.ts'
 import { capRoutes } from './caps/routes.ts'
 import { estimateRoutes } from './estimate/routes.ts'
@@ -28,6 +29,7 @@ const operations: readonly Route[] = [
   ...usageRoutes,
   ...rollupRoutes,
   ...billingRoutes,
+  ...auditRoutes,
   ...healthRoutes,
 ]
 

@@ -70,6 +70,7 @@ const matrix: readonly [method: 'get' | 'post' | 'put' | 'delete', path: string,
   ['get', `/v1/rollups?${day}`, 'par'],
   ['get', '/v1/billing/ledger?period=2026-01', 'ar'],
   ['get', '/v1/billing/lines/line_x', 'ar'],
+  ['get', '/v1/audit', 'par'],
 ]
 
 const send = (who: Client, [method, path, , body]: (typeof matrix)[number]) =>

@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exportJWK, exportSPKI, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { auditPage } from '../../projections/audit-trail/queries.ts'
 import { type Client, clientOf } from '../testing/client.ts'
 import { type Claims, type Issuer, type SigningKey, secondsNow, signed, startIssuer } from '../testing/issuer.ts'
 import { openTenant, type Service, startService } from '../testing/service.ts'
@@ -49,10 +48,8 @@ describe('a JWT of the issuer', () => {
       const admin = await withClaims({ ...reader, pf3_role: 'tenant-admin', sub })
       ;(await admin.put('/v1/tenants/harbor/caps/by-jwt', cap)).expect(200)
     }
-    const { items } = await service.database.asTenant('harbor', (tx) =>
-      auditPage(tx, 'harbor', { type: 'CapSet', limit: 3 }),
-    )
-    expect(items.map(({ actor }) => actor)).toEqual([
+    const { events } = (await (await withClaims(reader)).get('/v1/audit?type=CapSet&limit=3')).expect(200)
+    expect((events as { actor: string }[]).map(({ actor }) => actor)).toEqual([
       `token:${subjectId(issuer.url, `long-${'x'.repeat(200)}`)}`,
       expect.stringMatching(/^token:oidc-hash:[0-9a-f]{64}$/),
       'token:oidc:worker-7',

@@ -1,8 +1,8 @@
 /** The ledger between the API and the rest. */
 import { z } from 'zod'
-import type { AuditFact } from '../../projections/job-trail/queries.ts'
 import type { LedgerLine, LedgerTotal } from '../../projections/ledger/queries.ts'
 import { decimalFromPico, isoFromMicros } from '../../schemas/units.ts'
+import { eventReply } from '../audit/convert.ts'
 import { amount, next, time } from '../http/forms.ts'
 
 const lineReply = z.strictObject({
@@ -39,18 +39,6 @@ export const ledgerReply = z.strictObject({
   /** Over the whole period, not this page. */
   total: z.strictObject({ jobs: z.number(), amount, byKind: z.array(totalReply) }),
 })
-const eventReply = z.strictObject({
-  id: z.string(),
-  type: z.string(),
-  stream: z.string(),
-  seq: z.string(),
-  occurredAt: time,
-  actor: z.string(),
-  causedBy: z.string(),
-  correlationId: z.string(),
-  /** The event's own fields; eight-byte integers and amounts in pico-units as text. */
-  body: z.record(z.string(), z.unknown()),
-})
 export const lineDetailReply = z.strictObject({ line: lineReply, events: z.array(eventReply) })
 
 export const toApiLine = (line: LedgerLine): z.infer<typeof lineReply> => ({
@@ -79,16 +67,4 @@ export const toApiTotal = (total: LedgerTotal): z.infer<typeof totalReply> => ({
   lines: Number(total.lines),
   quantity: Number(total.quantity),
   amount: decimalFromPico(total.amountPico),
-})
-
-export const toApiEvent = (fact: AuditFact): z.infer<typeof eventReply> => ({
-  id: fact.eventId,
-  type: fact.type,
-  stream: fact.stream,
-  seq: String(fact.seq),
-  occurredAt: isoFromMicros(fact.occurredAt),
-  actor: fact.actor,
-  causedBy: fact.causedBy,
-  correlationId: fact.correlationId,
-  body: fact.body,
 })

@@ -3,11 +3,12 @@ import { z } from 'zod'
 import { factsOfJob } from '../../projections/job-trail/queries.ts'
 import { ledgerPage, ledgerTotals, lineById } from '../../projections/ledger/queries.ts'
 import { decimalFromPico } from '../../schemas/units.ts'
+import { toApiEvent } from '../audit/convert.ts'
 import { fromCursor, toCursor, wholeForm } from '../http/cursor.ts'
 import { billingPeriod, cursor, id, limit, limitDefault, none } from '../http/forms.ts'
 import { notFound } from '../http/problem.ts'
 import { type Route, route } from '../route.ts'
-import { ledgerReply, lineDetailReply, toApiEvent, toApiLine, toApiTotal } from './convert.ts'
+import { ledgerReply, lineDetailReply, toApiLine, toApiTotal } from './convert.ts'
 
 export const billingRoutes: readonly Route[] = [
   route({

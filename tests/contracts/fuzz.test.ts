@@ -62,6 +62,7 @@ const knownId = (name: string): string | undefined =>
     t: ours.ids.tenant,
     jobId: ours.ids.job,
     tokenId: ours.ids.token,
+    actor: ours.ids.actor,
     capId: ours.ids.cap,
     memberId: ours.ids.member,
     labelSetId: ours.ids.labelSet,

@@ -3,7 +3,18 @@ import { z } from 'zod'
 import type { Route } from '../../api/route.ts'
 
 /** Kinds of ids. A price book belongs to the platform, so no tenant's book is foreign to another. */
-export const kinds = ['tenant', 'cap', 'token', 'labelSet', 'job', 'line', 'member', 'erasure', 'priceBook'] as const
+export const kinds = [
+  'tenant',
+  'cap',
+  'token',
+  'actor',
+  'labelSet',
+  'job',
+  'line',
+  'member',
+  'erasure',
+  'priceBook',
+] as const
 export type Kind = (typeof kinds)[number]
 export type Ids = Readonly<Record<Kind, string>>
 
@@ -13,6 +24,7 @@ export const kindOfName: Readonly<Record<string, Kind>> = {
   parentId: 'tenant',
   capId: 'cap',
   tokenId: 'token',
+  actor: 'actor',
   labelSetId: 'labelSet',
   jobId: 'job',
   lineId: 'line',
@@ -31,6 +43,8 @@ export const plainNames: readonly string[] = [
   'to',
   'groupBy',
   'correlationId',
+  'type',
+  'stream',
   'period',
   'cursor',
 ]

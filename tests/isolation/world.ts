@@ -35,10 +35,12 @@ export async function furnish(tenant: Tenant, tag: string): Promise<Owned> {
   const ledger = (await admin.get(`/v1/billing/ledger?period=${period}`)).expect(200)
   const [line] = ledger['lines'] as { id: string }[]
   const erasure = (await admin.post(`/v1/tenants/${id}/erasures`, undefined)).expect(202)
+  const [set] = (await admin.get('/v1/audit?type=CapSet')).expect(200)['events'] as { actor: string }[]
   const [job, another] = jobs.map((one) => String(one['id']))
   const all: Ids = {
     ...ids,
     token: String(token['id']),
+    actor: set?.actor ?? '',
     erasure: String(erasure['id']),
     job: job ?? '',
     line: line?.id ?? '',
