@@ -11,7 +11,7 @@ test('figures say how far the thread is, a restart goes on with it, and views th
     members: ['api,owner,projections'],
     partitionCount: 2,
     connectionsMax: 4,
-    env: { PF3_LOCAL_THREADS: '1' },
+    env: { PF3_LOCAL_THREADS: '1', PF3_LOG_LEVEL: 'silent' }, // It ends on purpose.
   })
   const [member] = fleet.members
   const { PF3_POSTGRES_URL: url } = fleet.env
