@@ -1,13 +1,12 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../platform/clock.ts'
-import { openPostgres } from '../platform/postgres/postgres.ts'
 import { inProcessRelay, jobChangedTopic, type Relay } from '../platform/relay/relay.ts'
 import type { SchemaRegistry } from '../schemas/codec.ts'
-import { freshDatabase } from '../tests/postgres/fresh-database.ts'
 import { startProjectionsInThread } from './in-thread.ts'
 import { allProjections } from './index.ts'
 import { startProjections } from './runner.ts'
 import { history, recordOf, testCodec, testRegistry, writeHistory } from './testing/history.ts'
+import { onPostgres } from './testing/on-postgres.ts'
 import { type OpenedForTest, stage } from './testing/stage.ts'
 import { viewsContract } from './testing/views-contract.ts'
 
@@ -15,17 +14,11 @@ import { viewsContract } from './testing/views-contract.ts'
 let postgresUrl = ''
 
 async function open(): Promise<OpenedForTest> {
-  const fresh = await freshDatabase()
-  postgresUrl = fresh.url
-  const database = await openPostgres({ url: fresh.url })
+  const opened = await onPostgres()
+  postgresUrl = opened.url
   return {
-    database,
-    another: () => openPostgres({ url: fresh.url }),
+    ...opened,
     start: (parts) => startProjectionsInThread({ ...parts, postgresUrl, schemaOf: testRegistry.schemaOf }),
-    close: async () => {
-      await database.close()
-      await fresh.drop()
-    },
   }
 }
 

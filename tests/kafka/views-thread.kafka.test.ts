@@ -1,5 +1,6 @@
 /** One process with all roles keeps its views in a thread: what it shows of it, and that it does not outlive it. */
 import { expect, test } from 'vitest'
+import { clientOf } from '../../api/testing/client.ts'
 import { hasEnded, jobClient } from '../../bin/demo/job-client.ts'
 import { openPostgres } from '../../platform/postgres/postgres.ts'
 import { startFleet } from './fleet.ts'
@@ -41,14 +42,8 @@ test('figures say how far the thread is, a restart goes on with it, and views th
     .asOwner((tx) => tx.query('ALTER TABLE projection_position RENAME COLUMN version TO lost'))
     .finally(() => database.close())
   // The next request meets the harm; whether it is still answered is nobody's promise.
-  await fetch(`${member.service().url}/v1/tenants`, {
-    method: 'POST',
-    headers: {
-      authorization: `Bearer ${fleet.rootToken}`,
-      'content-type': 'application/json',
-      'X-PF3-Justification': 'a test of supervision',
-    },
-    body: JSON.stringify({ id: 'after', level: 'client', name: 'after', currency: 'USD', timeZone: 'UTC' }),
-  }).catch(() => undefined)
+  const root = clientOf(member.service().url, fleet.rootToken, { 'X-PF3-Justification': 'a test of supervision' })
+  const tenant = { id: 'after', level: 'client', name: 'after', currency: 'USD', timeZone: 'UTC' }
+  await root.post('/v1/tenants', tenant).catch(() => undefined)
   expect(await ended).toBe(3)
 })
