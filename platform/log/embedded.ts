@@ -82,7 +82,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
 
   async function look(): Promise<void> {
     const { rows } = await asService((tx) =>
-      tx.query<EndsRow>('SELECT partition, intake_end, seq, directory_end FROM log_ends'),
+      tx.last.query<EndsRow>('SELECT partition, intake_end, seq, directory_end FROM log_ends'),
     )
     for (const row of rows) {
       const directoryEnd = row.partition === directoryHome ? row.directory_end : 0n
@@ -125,7 +125,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
     const { starts, lengths, packed } = pack(records.map((record) => record.value))
     const keys = records.map((record) => record.key)
     const { rows } = await asService((tx) =>
-      tx.query<{ of_partition: number; first_offset: bigint }>(
+      tx.last.query<{ of_partition: number; first_offset: bigint }>(
         'SELECT of_partition, first_offset FROM log_append($1, $2, $3, $4, $5, $6, $7, $8)',
         [[...counts.keys()], [...counts.values()], partitions, ranks, keys, starts, lengths, packed],
       ),
@@ -152,7 +152,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   async function endsOf(partition: number): Promise<EndsRow> {
     checkPartition(partition, shape)
     const { rows } = await asService((tx) =>
-      tx.query<EndsRow>('SELECT * FROM log_ends WHERE partition = $1', [partition]),
+      tx.last.query<EndsRow>('SELECT * FROM log_ends WHERE partition = $1', [partition]),
     )
     const found = rows[0]
     if (!found) throw new PlatformError('LOG_GAP', { partition, problem: 'the partition has no row' })
@@ -162,7 +162,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   async function acquire(partition: number): Promise<Tenure> {
     checkPartition(partition, shape)
     const { rows } = await asService((tx) =>
-      tx.query<TenureRow>('SELECT epoch, intake_offset, seq, fact_ends FROM log_acquire($1)', [partition]),
+      tx.last.query<TenureRow>('SELECT epoch, intake_offset, seq, fact_ends FROM log_acquire($1)', [partition]),
     )
     const row = rows[0]
     if (!row) throw new PlatformError('LOG_GAP', { partition, problem: 'the partition has no row' })
@@ -182,7 +182,8 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
       if (packed.byteLength > commitBytesMax)
         throw new PlatformError('LOG_RECORD_TOO_LARGE', { bytes: packed.byteLength, commitBytesMax })
       await asService(async (tx) => {
-        const { rows: answers } = await tx.query<{ wrong: string | null }>(
+        // What is wrong is told without anything having been written, so it may as well be committed.
+        const { rows: answers } = await tx.last.query<{ wrong: string | null }>(
           'SELECT log_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS wrong',
           [
             partition,
@@ -303,7 +304,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
     { recordsMax }: ReadOptions,
   ): Promise<StoredRequest[]> {
     const { rows } = await asService((tx) =>
-      tx.query<{ record_offset: bigint; key: string; value: Buffer }>(
+      tx.last.query<{ record_offset: bigint; key: string; value: Buffer }>(
         bounded('record_offset, key, value', 'log_intake', 'partition = $1 AND record_offset >= $2', 'record_offset'),
         [partition, offset, recordsMax, readBytesMax],
       ),
@@ -313,7 +314,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
 
   async function findFacts(partition: number, afterSeq: bigint, { recordsMax }: ReadOptions): Promise<StoredFact[]> {
     const { rows } = await asService((tx) =>
-      tx.query<FactRow>(
+      tx.last.query<FactRow>(
         bounded('seq, stream, record_offset, key, value', 'log_fact', 'partition = $1 AND seq > $2', 'seq'),
         [partition, afterSeq, recordsMax, readBytesMax],
       ),
@@ -329,7 +330,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
 
   async function findDirectory(offset: bigint, { recordsMax }: ReadOptions): Promise<StoredDirectoryFact[]> {
     const { rows } = await asService((tx) =>
-      tx.query<FactRow>(
+      tx.last.query<FactRow>(
         bounded(
           'seq, record_offset, value',
           'log_fact',

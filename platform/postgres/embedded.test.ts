@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterEach, expect, test } from 'vitest'
+import { sleep, systemClock } from '../clock.ts'
 import { databaseContract } from './contract.ts'
 import { connectToRunning, connectToSocket, type EmbeddedDatabase, openEmbeddedDatabase } from './embedded.ts'
 
@@ -125,6 +126,50 @@ test('a client that dies inside a transaction leaves nothing behind and holds no
     client.connection.stream.destroy()
     expect((await waiting).rows).toEqual([{ n: 0n }])
   }
+}, 60_000)
+
+test('a statement whose connection breaks before its end is not run, and holds nobody up', async () => {
+  const database = await openEmbeddedDatabase()
+  cleanUps.push(() => database.close())
+  await database.asOwner((tx) => tx.query('CREATE TABLE t (n int); GRANT ALL ON t TO pf3_service'))
+  const client = new pg.Client({ host: database.socketDir, port: 5432, user: 'postgres', database: 'postgres' })
+  client.on('error', () => undefined)
+  await client.connect()
+  const { connection } = client
+  connection.parse({ text: 'INSERT INTO t VALUES (1)', name: '', types: [] }, true)
+  connection.bind({ portal: '', statement: '', values: [] }, true)
+  connection.execute({ portal: '', rows: '0' }, true)
+  await sleep(systemClock, 100) // It has arrived; whether it is over nobody can tell before its Sync.
+  let isAnswered = false
+  const waiting = database.asService((tx) => tx.query('SELECT count(*) AS n FROM t')).finally(() => (isAnswered = true))
+  await sleep(systemClock, 100)
+  expect(isAnswered).toBe(false)
+  connection.stream.destroy()
+  expect((await waiting).rows).toEqual([{ n: 0n }])
+  expect((await database.asService((tx) => tx.query('SELECT count(*) AS n FROM t'))).rows).toEqual([{ n: 0n }])
+}, 60_000)
+
+test('statements that a broken connection had prepared are forgotten when the next one is opened', async () => {
+  const database = await openEmbeddedDatabase({ statementWaitMs: 100 })
+  cleanUps.push(() => database.close())
+  const beside = connectToSocket(database.socketDir)
+  cleanUps.push(() => beside.close())
+  const prepared = async () => {
+    const { rows } = await beside.asOwner((tx) => tx.query<{ name: string }>('SELECT name FROM pg_prepared_statements'))
+    return rows.map(({ name }) => name).filter((name) => name !== '')
+  }
+  const ask = (n: number) => database.asService((tx) => tx.query('SELECT $1::int AS n', [n]))
+  // One after the other: all of the first connection, which is the one that breaks.
+  for (const n of [1, 2, 3]) expect((await ask(n)).rows).toEqual([{ n }])
+  const first = await prepared()
+  expect(first).toHaveLength(1)
+  const slow = database.asService((tx) => tx.query('SELECT count(*) FROM generate_series(1, 3000000) WHERE $1', [true]))
+  await expect(slow).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
+  await beside.asOwner((tx) => tx.query('SELECT 1')) // The server is through with it.
+  expect((await ask(4)).rows).toEqual([{ n: 4 }])
+  const second = await prepared()
+  expect(second).toHaveLength(1)
+  expect(second).not.toEqual(first)
 }, 60_000)
 
 test('one that takes too long is given up, and the next one works', async () => {

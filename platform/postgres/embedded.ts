@@ -2,9 +2,10 @@
  * The database of the embedded default: PGlite in a worker thread behind a UNIX socket. It has PostgreSQL's rules and
  * survives the death of the process at any point; it does not wait for the disk, so not the loss of power.
  *
- * PGlite is one session that all connections share. The socket server passes messages on one by one and gives a
- * connection the session to itself only while a transaction is open; that is why every statement runs in one, begun
- * and ended by the simple protocol, why settings are SET LOCAL, and why prepared statements have no names.
+ * PGlite is one session that all connections share. The socket server gives a connection the session to itself only while a
+ * transaction is open; that is why every statement runs in one, begun and ended by the simple protocol, and why settings
+ * are SET LOCAL. A thread wakes the other with every answer that is waited for, which takes as long as a statement: so a
+ * transaction is sent as far as it is known, and there is another one behind it.
  */
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,7 +17,7 @@ import { lockDataDir, lockHolder } from './data-dir-lock.ts'
 import type { Database } from './database.ts'
 import { rolesSql } from './isolation.ts'
 import type { WorkerInput } from './pglite-worker.ts'
-import { poolDefaults, pooledDatabase } from './pooled-database.ts'
+import { type PoolOptions, poolDefaults, pooledDatabase } from './pooled-database.ts'
 import { readRunFile, removeRunFile, writeRunFile } from './run-file.ts'
 import { keepStatistics } from './statistics.ts'
 
@@ -44,6 +45,8 @@ const port = 5432
 const socketName = `.s.PGSQL.${port}`
 const socketDirPrefix = 'pf3-'
 const connectionsMax = 64
+/** Of the service itself: while one waits for the end of its transaction, the next one is there already. */
+const ownConnections = 2
 /** A client frozen in a transaction (a command stopped by Ctrl-Z) holds up everybody, but no longer than this. */
 const silenceMs = 120_000
 /** Shorter than the silence allowed, which also counts while a statement runs. */
@@ -84,7 +87,7 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions = {}): Promi
       ...(connectWaitMs === undefined ? {} : { connectWaitMs }),
       ...(statementWaitMs === undefined ? {} : { statementWaitMs }),
     }
-    const database = connectToSocket(socketDir, waits)
+    const database = connectToSocket(socketDir, { ...waits, poolMax: ownConnections, preparesStatements: true })
     undo.push(database.close)
     await database.asOwner((tx) => tx.query(rolesSql))
     undo.push(keepUp(database, clock), keepStatistics(database, clock))
@@ -114,17 +117,18 @@ export async function connectToRunning(dataDir: string): Promise<Database | unde
   return isThere ? connectToSocket(run.socketDir) : undefined
 }
 
-/** For a process that knows the socket. One connection: PGlite does one thing at a time, and a second one would only wait where it holds others up. */
+/** For a process that knows the socket. One connection by default: PGlite does one thing at a time, and a second one would only wait where it holds others up. */
 export const connectToSocket = (
   socketDir: string,
-  waits: { connectWaitMs?: number; statementWaitMs?: number } = {},
+  options: Pick<Partial<PoolOptions>, 'connectWaitMs' | 'statementWaitMs' | 'poolMax' | 'preparesStatements'> = {},
 ): Database =>
   pooledDatabase({
     ...poolDefaults,
     ownerStatementWaitMs,
-    ...waits,
-    connection: { host: socketDir, port, user: 'postgres', database: 'postgres', password: '', ssl: false },
     poolMax: 1,
+    preparesStatements: false,
+    ...options,
+    connection: { host: socketDir, port, user: 'postgres', database: 'postgres', password: '', ssl: false },
     hasSessions: false,
   })
 

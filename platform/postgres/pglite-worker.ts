@@ -7,6 +7,7 @@ import { PGlite, type PGliteOptions } from '@electric-sql/pglite'
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
 import { openTemplate } from './pglite-template.ts'
 import { plannerSetting } from './statistics.ts'
+import { runWholeStatements } from './whole-statements.ts'
 
 export type WorkerInput = {
   /** Where PGlite keeps its files; absent for a database in memory. */
@@ -45,6 +46,7 @@ postgres._PostgresMainLoopOnce = () => {
   }
 }
 
+runWholeStatements(db)
 const server = new PGLiteSocketServer({
   db,
   path: input.socketPath,

@@ -18,11 +18,13 @@ export type PoolOptions = {
   statementWaitMs: number
   /** The same for schema changes and rebuilds, which run as the owner. */
   ownerStatementWaitMs: number
-  /**
-   * The connections are sessions of their own, as PostgreSQL's are and PGlite's are not: statements are prepared once in
-   * each, a transaction does not wait for answers that it does not need, and a session stays the service's once it was.
-   */
+  /** The connections are sessions of their own, as PostgreSQL's are and PGlite's are not: one stays the service's once it was. */
   hasSessions: boolean
+  /**
+   * Statements are prepared once for each connection. Of the pools that share one session only one may do so: what closed
+   * connections have left there it forgets when it opens the next one.
+   */
+  preparesStatements: boolean
 }
 
 export const poolDefaults = { connectWaitMs: 30_000, statementWaitMs: 60_000, ownerStatementWaitMs: 600_000 }
@@ -44,12 +46,16 @@ export function pooledDatabase(options: PoolOptions): Database {
     connectionTimeoutMillis: options.connectWaitMs,
     idleTimeoutMillis: poolIdleMs,
     application_name: 'pf3',
-    pipeline: options.hasSessions,
+    pipeline: true,
   } as pg.PoolConfig)
-  const nameOf = options.hasSessions ? statementNames() : () => undefined
-  // Goes before whatever comes first; a connection that does not take it breaks, which the statement after it reports.
-  if (options.hasSessions)
-    pool.on('connect', (client) => void client.query(`SET ${plannerSetting}`).catch(() => undefined))
+  const names = options.preparesStatements ? statementNames() : undefined
+  pool.on('connect', (client) => {
+    names?.opened(client)
+    const first = options.hasSessions ? `SET ${plannerSetting}` : names?.forgetOthers()
+    // Goes before whatever comes first; a connection that does not take it breaks, which the statement after it reports.
+    if (first !== undefined) client.query(first).catch(() => undefined)
+  })
+  pool.on('remove', (client) => names?.closed(client))
   // A connection that breaks while idle is replaced by the next transaction; one in use reports to its user.
   pool.on('error', () => undefined)
   const running = new AsyncLocalStorage<Transaction>()
@@ -85,17 +91,15 @@ export function pooledDatabase(options: PoolOptions): Database {
     /** What is said in one turn goes to the server together: a write costs more than most statements. */
     function corked<Result>(say: () => Result): Result {
       const { stream } = (client as pg.PoolClient & { connection: { stream: Socket } }).connection
-      if (options.hasSessions) {
-        stream.cork()
-        process.nextTick(() => stream.uncork())
-      }
+      stream.cork()
+      process.nextTick(() => stream.uncork())
       return say()
     }
 
     async function send(during: string, text: string, values?: readonly unknown[]): Promise<pg.QueryResult> {
       try {
         // Without values the simple protocol is used, which takes several statements at once; the last one's result counts.
-        const name = values === undefined ? undefined : nameOf(text)
+        const name = values === undefined ? undefined : names?.of(client, text)
         const config = {
           text,
           query_timeout: kind.statementWaitMs,
@@ -119,7 +123,6 @@ export function pooledDatabase(options: PoolOptions): Database {
       return send('statement', text, values)
     }
 
-    let before: Promise<unknown> = Promise.resolve()
     let begun: Promise<pg.QueryResult> | undefined
     let committing: Promise<pg.QueryResult> | undefined
     /** A single statement, which is a transaction by itself. */
@@ -149,11 +152,11 @@ export function pooledDatabase(options: PoolOptions): Database {
         isAlone = isLast && !begun && kind === kinds.service && serving.has(client)
         if (!isAlone) void begin()
       }
-      const sent = options.hasSessions ? sendInTurn(text, values) : before.then(() => sendInTurn(text, values))
-      before = sent.catch(() => {
+      const sent = sendInTurn(text, values)
+      sent.catch(() => {
         hasFailed = true
       })
-      if (isLast && options.hasSessions && transaction.isOpen) {
+      if (isLast && transaction.isOpen) {
         transaction.isOpen = false
         if (!isAlone) {
           committing = send('commit', 'COMMIT')
@@ -178,7 +181,6 @@ export function pooledDatabase(options: PoolOptions): Database {
           throw error
         })
       }
-      if (!options.hasSessions) await begin()
       const result = await running.run(transaction, () => run(tx))
       transaction.isOpen = false
       if (isAlone && hasFailed) throw rolledBack()
@@ -211,15 +213,38 @@ export function pooledDatabase(options: PoolOptions): Database {
 /** More would be texts that are made anew each time, and every connection would keep all of them. */
 const preparedMax = 200
 
-/** The same name for the same text. */
-function statementNames(): (text: string) => string | undefined {
-  const names = new Map<string, string>()
-  return (text) => {
-    const known = names.get(text)
-    if (known !== undefined || names.size >= preparedMax) return known
-    const name = `pf3_${names.size}`
-    names.set(text, name)
-    return name
+/** The same name for the same text on the same connection, and never for another: in a shared session it would be taken. */
+function statementNames() {
+  const numbers = new Map<string, number>()
+  const serials = new Map<pg.PoolClient, number>()
+  let openedEver = 0
+
+  function numberOf(text: string): number | undefined {
+    const known = numbers.get(text)
+    if (known !== undefined || numbers.size >= preparedMax) return known
+    numbers.set(text, numbers.size)
+    return numbers.size - 1
+  }
+
+  return {
+    opened: (client: pg.PoolClient) => void serials.set(client, openedEver++),
+    closed: (client: pg.PoolClient) => void serials.delete(client),
+    of(client: pg.PoolClient, text: string): string | undefined {
+      const [serial, number] = [serials.get(client), numberOf(text)]
+      return serial === undefined || number === undefined ? undefined : `pf3_${serial}_${number}`
+    },
+    /** A statement that frees what connections that are gone have prepared in the session they shared. */
+    forgetOthers: () => `
+      DO $$
+      DECLARE gone text;
+      BEGIN
+        FOR gone IN
+          SELECT name FROM pg_prepared_statements
+          WHERE name LIKE 'pf3\\_%' AND split_part(name, '_', 2) <> ALL ('{${[...serials.values()].join()}}')
+        LOOP
+          EXECUTE format('DEALLOCATE %I', gone);
+        END LOOP;
+      END $$`,
   }
 }
 

@@ -28,6 +28,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     connection: connectionFrom(url),
     poolMax,
     hasSessions: true,
+    preparesStatements: true,
   })
   try {
     await database.asOwner((tx) => tx.query(rolesSql))

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { systemClock } from '../../clock.ts'
 import { PlatformError } from '../../errors.ts'
-import type { Database } from '../../postgres/database.ts'
+import type { Database, Tx } from '../../postgres/database.ts'
 import { inProcessRelay } from '../../relay/relay.ts'
 import { logContract } from '../contract.ts'
 import { type EmbeddedLogOptions, embeddedLog } from '../embedded.ts'
@@ -164,6 +164,17 @@ export function embeddedLogContract(name: string, databases: DatabasesForTest): 
   })
 }
 
+/** Its last statement is one like the others. */
+function uncommitted(tx: Tx): Tx {
+  const all: Tx = {
+    query: tx.query,
+    get last() {
+      return all
+    },
+  }
+  return all
+}
+
 /** A database whose commits can be made to end like a connection that breaks: done or not, and nobody is told. */
 function loseCommits(database: Database): Database & { losingCommits: LogForTest['losingCommits'] } {
   let fate: 'told' | 'done' | 'undone' = 'told'
@@ -173,7 +184,7 @@ function loseCommits(database: Database): Database & { losingCommits: LogForTest
     async asService(run) {
       if (fate === 'told') return database.asService(run)
       await database.asService(async (tx) => {
-        await run(tx)
+        await run(uncommitted(tx))
         if (fate === 'undone') throw lost()
       })
       throw lost()
