@@ -114,6 +114,9 @@ async function answer(
   const place = route.roles === 'public' ? undefined : limits.enter()
   if (place) given.push(place.leave)
   const who = route.roles === 'public' ? undefined : await callerOf(request, serveParts)
+  // Beside the counting of requests and the body, not after them; whoever writes the request is told when it fails.
+  const directoryEnd = who && route.takesIdempotencyKey ? parts.appender.directoryEnd() : undefined
+  directoryEnd?.catch(() => undefined)
   if (who) {
     about.tenantId = who.tenantId
     const ofTenant = await limits.ofTenant(who.tenantId)
@@ -125,7 +128,12 @@ async function answer(
   const idempotencyKey = route.takesIdempotencyKey ? idempotencyKeyOf(headers['idempotency-key']) : undefined
   const body = await bodyOf(request, route, bodyBudget)
   const { correlationId } = about
-  const caller = { actor: who ? actorOf(who) : 'nobody', correlationId, traceparent: traceparentOf(headers) }
+  const caller = {
+    actor: who ? actorOf(who) : 'nobody',
+    correlationId,
+    traceparent: traceparentOf(headers),
+    ...(directoryEnd && { directoryEnd }),
+  }
   const justification = headers[justificationHeader.toLowerCase()]
   return route.answer(
     {

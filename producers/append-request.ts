@@ -15,6 +15,8 @@ export type Caller = {
   correlationId: string
   /** W3C trace context; null when the caller sent none. */
   traceparent: string | null
+  /** From `RequestAppender.directoryEnd`, asked since the caller's request came in; without it, the appender asks. */
+  directoryEnd?: Promise<bigint>
 }
 
 /** What a caller can ask for: transfers are handed over by the owner of their sender, and by nobody else. */
@@ -31,6 +33,8 @@ export type RequestAppender = {
    * written), LOG_UNAVAILABLE (perhaps it was).
    */
   append(caller: Caller, asked: AskedRequest): Promise<Appended>
+  /** Where the directory ends, so that what has to be looked up before a request can be written is looked up at the same time. */
+  directoryEnd(): Promise<bigint>
   /** Header and bytes of a request, for a caller that must keep them before it appends them. */
   encode(caller: Caller, asked: AskedRequest): Promise<{ requestId: string; value: Uint8Array }>
   /** As `append`, for a request that is already encoded. */
@@ -51,7 +55,7 @@ export function requestAppender({ log, codec, clock, random }: AppenderParts): R
   })
 
   // Asked after the request came in and before it is written: what its caller has seen of the directory is below this.
-  const directoryVersion = batcher<null, bigint>(
+  const directoryEnd = batcher<null, bigint>(
     async (askers) => {
       const end = await log.directoryEnd()
       return askers.map(() => end)
@@ -61,11 +65,14 @@ export function requestAppender({ log, codec, clock, random }: AppenderParts): R
 
   async function encode(caller: Caller, asked: AskedRequest): Promise<{ requestId: string; value: Uint8Array }> {
     const requestId = asked.requestId ?? idFrom('req', randomText(random))
+    const { actor, correlationId, traceparent } = caller
     const header = {
       requestId,
       requestedAt: microsFromMs(clock.nowMs()),
-      ...caller,
-      directoryVersion: await directoryVersion(null),
+      actor,
+      correlationId,
+      traceparent,
+      directoryVersion: await (caller.directoryEnd ?? directoryEnd(null)),
     }
     const request: Request = { ...asked, ...header }
     return { requestId, value: codec.encode(request) }
@@ -83,6 +90,7 @@ export function requestAppender({ log, codec, clock, random }: AppenderParts): R
   return {
     encode,
     appendEncoded,
+    directoryEnd: () => directoryEnd(null),
     async append(caller, asked) {
       const { requestId, value } = await encode(caller, asked)
       return { requestId, position: await appendEncoded({ key: asked.tenantId, value }) }

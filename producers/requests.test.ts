@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemRandom } from '../platform/clock.ts'
+import { PlatformError } from '../platform/errors.ts'
 import type { Log } from '../platform/log/log.ts'
-import type { AskedRequest } from './append-request.ts'
+import type { AskedRequest, Caller } from './append-request.ts'
 import {
   issueToken,
   publishPrices,
@@ -59,6 +60,31 @@ test('every request is in the log with its header when the call returns', async 
   for (const request of requests) expect(request).toMatchObject({ ...follow, directoryVersion: 0n })
   expect(requests[0]).toMatchObject(cap)
   expect(asked.map(({ position }) => position.offset)).toEqual(requests.map((request) => request?.stored.offset))
+})
+
+test('where the directory ends is asked of the log once, by the caller or for it; when that fails nothing is written', async () => {
+  let looks = 0
+  const log: Log = {
+    ...rig.log,
+    async directoryEnd() {
+      looks += 1
+      return 7n
+    },
+  }
+  const { appender } = openDoor({ ...rig, log })
+  const cancel = (by: Caller) => requestCancel(appender, by, { tenantId: 'harbor', jobId: 'job_1' })
+  const early = { ...caller, directoryEnd: appender.directoryEnd() }
+  const asked = [await cancel(early), await cancel(early)]
+  expect(looks).toBe(1)
+  asked.push(await cancel(caller))
+  expect(looks).toBe(2)
+  const requests = await Promise.all(asked.map(({ requestId }) => requestOf(requestId)))
+  expect(requests.map((request) => request?.directoryVersion)).toEqual([7n, 7n, 7n])
+
+  const before = (await requestsIn(rig.log)).length
+  const lost = cancel({ ...caller, directoryEnd: Promise.reject(new PlatformError('LOG_UNAVAILABLE', {})) })
+  await expect(lost).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
+  expect((await requestsIn(rig.log)).length).toBe(before)
 })
 
 test('a token is random, is given once, and only its hash is in the log', async () => {
