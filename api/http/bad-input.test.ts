@@ -220,6 +220,7 @@ test.each([
   ['/v1/jobs?capability=%00', 'query.capability'],
   ['/v1/jobs?from=yesterday', 'query.from'],
   ['/v1/jobs?to=2026-02-30T00:00:00Z', 'query.to'],
+  ['/v1/jobs?from=2026-02-02T00:00:00Z&to=2026-02-01T00:00:00Z', 'query.to'],
   ['/v1/jobs?correlationId=%27', 'query.correlationId'],
   ['/v1/jobs?capability=a%0d%0ab', 'query.capability'],
   ['/v1/jobs/job_1?wait=-1', 'query.wait'],
