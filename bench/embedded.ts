@@ -23,7 +23,7 @@ export const embedded: Bench = {
   about:
     'The embedded profile from outside: how long a start takes, from submission to end of one job, and how many jobs a second go the whole way from the door to the ledger.',
   limits:
-    'PGlite without fsync, one connection for everything: its limit is the figure. BullMQ, as in [pipeline](#pipeline), has a Redis with an append-only file and a PostgreSQL that waits for the disk; it is added to and waited for without HTTP, while PF-3 stands still.',
+    'PGlite without fsync, one session that does one thing at a time. BullMQ, as in [pipeline](#pipeline), has a Redis with an append-only file and a PostgreSQL that waits for the disk; it is added to and waited for without HTTP, while PF-3 stands still.',
   async run({ rounds }) {
     const peers = await openPeers()
     try {
