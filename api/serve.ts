@@ -115,7 +115,7 @@ async function answer(
   if (place) given.push(place.leave)
   const who = route.roles === 'public' ? undefined : await callerOf(request, serveParts)
   // Beside the counting of requests and the body, not after them; whoever writes the request is told when it fails.
-  const directoryEnd = who && route.takesIdempotencyKey ? parts.appender.directoryEnd() : undefined
+  const directoryEnd = route.takesIdempotencyKey ? parts.appender.directoryEnd() : undefined
   directoryEnd?.catch(() => undefined)
   if (who) {
     about.tenantId = who.tenantId

@@ -43,7 +43,7 @@ const snapshotBytesPerFactMax = 200
 /** A commit waits this long at most for local engines that have begun since the last one: most jobs need one commit only, and it costs the same with many. */
 const togetherMsMax = 50
 /** As long while other partitions of the process wait for their turn. */
-const togetherMsMaxWhileOthersWait = 20
+const togetherWhileOthersWaitMsMax = 20
 /** Facts of one commit after which it waits for nothing more. */
 const togetherFactsMax = 1_000
 /** Of the facts that a job which succeeds adds to those of its start. */
@@ -160,7 +160,7 @@ export function session(
     if (early.size > 0) tenure.announce(new Set([...facts.map(({ stream }) => stream), ...streamsOfEnds]))
     while (early.size > 0 && facts.length < togetherFactsMax && !stopping.aborted) {
       const goneMs = clock.nowMs() - decidingSinceMs
-      const leftMs = (othersWait() ? togetherMsMaxWhileOthersWait : togetherMsMax) - goneMs
+      const leftMs = (othersWait() ? togetherWhileOthersWaitMsMax : togetherMsMax) - goneMs
       if (leftMs <= 0 || goneMs < 0) break // A clock that was set back holds no commit up.
       await somethingToDecide(leftMs)
       await decide()

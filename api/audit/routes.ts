@@ -4,7 +4,7 @@ import { auditPage, auditStreams } from '../../projections/audit-trail/queries.t
 import { factTypesOfNoJob } from '../../schemas/events.generated.ts'
 import { fromCursor, toCursor, wholeForm } from '../http/cursor.ts'
 import { cursor, limit, limitDefault, moment, none } from '../http/forms.ts'
-import { endsBeforeItBegins, invalid } from '../http/problem.ts'
+import { checkFromTo } from '../http/problem.ts'
 import { type Route, route } from '../route.ts'
 import { auditReply, toApiEvent } from './convert.ts'
 
@@ -33,7 +33,7 @@ export const auditRoutes: readonly Route[] = [
     replies: { 200: auditReply },
     async handle({ query, who }, { database }) {
       const { type, stream, actor, from, to } = query
-      if (from !== undefined && to !== undefined && from > to) throw invalid(endsBeforeItBegins)
+      checkFromTo(from, to)
       const after = fromCursor(query.cursor, wholeForm, wholeForm)
       const wish = {
         limit: query.limit ?? limitDefault,

@@ -31,12 +31,15 @@ export const invalid = (...errors: readonly FieldError[]): Problem =>
     errors,
   })
 
-/** Of a route that takes `from` and `to`. */
-export const endsBeforeItBegins: FieldError = {
-  where: 'query.to',
-  problem: 'It is before `from`.',
-  expected: 'The same as `from`, or later.',
-  remedy: 'Exchange the two.',
+/** Of a query with `from` and `to`. Throws REQUEST_INVALID when it ends before it begins. */
+export function checkFromTo<Moment extends bigint | string>(from: Moment | undefined, to: Moment | undefined): void {
+  if (from === undefined || to === undefined || from <= to) return
+  throw invalid({
+    where: 'query.to',
+    problem: 'It is before `from`.',
+    expected: 'The same as `from`, or later.',
+    remedy: 'Exchange the two.',
+  })
 }
 
 export const notFound = (what: string): Problem => new Problem('NOT_FOUND', { detail: `There is no such ${what}.` })

@@ -8,7 +8,7 @@ import { microsFromMs } from '../../schemas/units.ts'
 import { awaitReadable, ifPassing, type Wish } from '../await-readable.ts'
 import { fromCursor, idForm, toCursor, wholeForm } from '../http/cursor.ts'
 import { cursor, id, limit, limitDefault, moment, none, wait } from '../http/forms.ts'
-import { endsBeforeItBegins, invalid, notFound } from '../http/problem.ts'
+import { checkFromTo, notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Asked, type Route, route } from '../route.ts'
 import { type FoundJob, foundJobFrom } from '../views.ts'
@@ -99,7 +99,7 @@ export const jobRoutes: readonly Route[] = [
     replies: { 200: jobsReply },
     async handle({ query, who }, { database }) {
       const { status, capability, memberId, correlationId, from, to } = query
-      if (from !== undefined && to !== undefined && from > to) throw invalid(endsBeforeItBegins)
+      checkFromTo(from, to)
       const after = fromCursor(query.cursor, wholeForm, idForm)
       const wish = {
         limit: query.limit ?? limitDefault,

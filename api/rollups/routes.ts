@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { rollupGroupings, rollupGroups, rollupTotals } from '../../projections/rollups/queries.ts'
 import { fromCursor, idForm, toCursor } from '../http/cursor.ts'
 import { billingPeriod, cursor, day, limit, limitDefault, none } from '../http/forms.ts'
-import { endsBeforeItBegins, invalid } from '../http/problem.ts'
+import { checkFromTo } from '../http/problem.ts'
 import { type Route, route } from '../route.ts'
 import { rollupsReply, toApiSums } from './convert.ts'
 
@@ -26,7 +26,7 @@ export const rollupRoutes: readonly Route[] = [
     replies: { 200: rollupsReply },
     async handle({ query, who }, { database }) {
       const { from, to, period, groupBy } = query
-      if (from > to) throw invalid(endsBeforeItBegins)
+      checkFromTo(from, to)
       const wish = { fromDay: from, toDay: to, billingPeriod: period }
       const after = fromCursor(query.cursor, idForm, currencyForm)
       const page = {

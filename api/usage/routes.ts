@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { isFailure } from '../../platform/errors.ts'
 import { usageBetween, usageGroupings, usageGroupsMax } from '../../projections/usage-by-day/queries.ts'
 import { day, none } from '../http/forms.ts'
-import { endsBeforeItBegins, type FieldError, invalid } from '../http/problem.ts'
+import { checkFromTo, type FieldError, invalid } from '../http/problem.ts'
 import { type Route, route } from '../route.ts'
 import { toApiUsage, usageReply } from './convert.ts'
 
@@ -18,7 +18,7 @@ export const usageRoutes: readonly Route[] = [
     replies: { 200: usageReply },
     async handle({ query, who }, { database }) {
       const { from, to, groupBy } = query
-      if (from > to) throw invalid(endsBeforeItBegins)
+      checkFromTo(from, to)
       const found = await database
         .asTenant(who.tenantId, (tx) => usageBetween(tx, who.tenantId, { fromDay: from, toDay: to, groupBy }))
         .catch((error: unknown) => {

@@ -7,7 +7,7 @@ import { type FactStream, factStreams, platformTenantId } from '../../schemas/st
 import { batcher } from '../batcher.ts'
 import type { Clock } from '../clock.ts'
 import { isFailure, PlatformError } from '../errors.ts'
-import type { Database, Tx } from '../postgres/database.ts'
+import type { Database } from '../postgres/database.ts'
 import { migrate } from '../postgres/migrate.ts'
 import { inProcessRelay, type Relay, topic } from '../relay/relay.ts'
 import { appendCallsBy } from './append-calls.ts'
@@ -81,9 +81,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   await look()
 
   async function look(): Promise<void> {
-    const { rows } = await asService((tx) =>
-      tx.last.query<EndsRow>('SELECT partition, intake_end, seq, directory_end FROM log_ends'),
-    )
+    const rows = await ask<EndsRow>('SELECT partition, intake_end, seq, directory_end FROM log_ends')
     for (const row of rows) {
       const directoryEnd = row.partition === directoryHome ? row.directory_end : 0n
       known.note(row.partition, { intakeEnd: row.intake_end, seq: row.seq, directoryEnd })
@@ -96,10 +94,12 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
     relay.publish(endsTopic, { partition, ends } satisfies Growth)
   }
 
-  async function asService<T>(run: (tx: Tx) => Promise<T>): Promise<T> {
+  /** Each is one statement, sent with its COMMIT: what finds something wrong has written nothing. */
+  async function ask<Row extends Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]> {
     if (isClosed) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'the log is closed' })
     try {
-      return await database.asService(run)
+      const { rows } = await database.asService((tx) => tx.last.query<Row>(text, values))
+      return rows
     } catch (error) {
       throw toLogError(error)
     }
@@ -124,11 +124,9 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
     })
     const { starts, lengths, packed } = pack(records.map((record) => record.value))
     const keys = records.map((record) => record.key)
-    const { rows } = await asService((tx) =>
-      tx.last.query<{ of_partition: number; first_offset: bigint }>(
-        'SELECT of_partition, first_offset FROM log_append($1, $2, $3, $4, $5, $6, $7, $8)',
-        [[...counts.keys()], [...counts.values()], partitions, ranks, keys, starts, lengths, packed],
-      ),
+    const rows = await ask<{ of_partition: number; first_offset: bigint }>(
+      'SELECT of_partition, first_offset FROM log_append($1, $2, $3, $4, $5, $6, $7, $8)',
+      [[...counts.keys()], [...counts.values()], partitions, ranks, keys, starts, lengths, packed],
     )
     const firsts = new Map(rows.map((row) => [row.of_partition, row.first_offset]))
     for (const [partition, count] of counts) tell(partition, { intakeEnd: (firsts.get(partition) ?? 0n) + count })
@@ -151,9 +149,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
 
   async function endsOf(partition: number): Promise<EndsRow> {
     checkPartition(partition, shape)
-    const { rows } = await asService((tx) =>
-      tx.last.query<EndsRow>('SELECT * FROM log_ends WHERE partition = $1', [partition]),
-    )
+    const rows = await ask<EndsRow>('SELECT * FROM log_ends WHERE partition = $1', [partition])
     const found = rows[0]
     if (!found) throw new PlatformError('LOG_GAP', { partition, problem: 'the partition has no row' })
     return found
@@ -161,9 +157,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
 
   async function acquire(partition: number): Promise<Tenure> {
     checkPartition(partition, shape)
-    const { rows } = await asService((tx) =>
-      tx.last.query<TenureRow>('SELECT epoch, intake_offset, seq, fact_ends FROM log_acquire($1)', [partition]),
-    )
+    const rows = await ask<TenureRow>('SELECT epoch, intake_offset, seq, fact_ends FROM log_acquire($1)', [partition])
     const row = rows[0]
     if (!row) throw new PlatformError('LOG_GAP', { partition, problem: 'the partition has no row' })
     const { epoch } = row
@@ -181,28 +175,25 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
       const { starts, lengths, packed } = pack(facts.map((fact) => fact.value))
       if (packed.byteLength > commitBytesMax)
         throw new PlatformError('LOG_RECORD_TOO_LARGE', { bytes: packed.byteLength, commitBytesMax })
-      await asService(async (tx) => {
-        // What is wrong is told without anything having been written, so it may as well be committed.
-        const { rows: answers } = await tx.last.query<{ wrong: string | null }>(
-          'SELECT log_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS wrong',
-          [
-            partition,
-            epoch,
-            committed.seq,
-            intakeOffset,
-            endsToRow(newEnds),
-            facts.map((fact) => fact.stream),
-            offsets,
-            facts.map((fact) => fact.key),
-            starts,
-            lengths,
-            packed,
-          ],
-        )
-        const wrong = answers[0]?.wrong
-        if (wrong === 'fenced') throw new PlatformError('LOG_FENCED', { partition, epoch })
-        if (wrong) throw new PlatformError('LOG_GAP', { partition, wrong, seq: committed.seq, intakeOffset })
-      })
+      const [answer] = await ask<{ wrong: string | null }>(
+        'SELECT log_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS wrong',
+        [
+          partition,
+          epoch,
+          committed.seq,
+          intakeOffset,
+          endsToRow(newEnds),
+          facts.map((fact) => fact.stream),
+          offsets,
+          facts.map((fact) => fact.key),
+          starts,
+          lengths,
+          packed,
+        ],
+      )
+      const wrong = answer?.wrong
+      if (wrong === 'fenced') throw new PlatformError('LOG_FENCED', { partition, epoch })
+      if (wrong) throw new PlatformError('LOG_GAP', { partition, wrong, seq: committed.seq, intakeOffset })
       ends = newEnds
       committed = { intakeOffset, seq: facts.at(-1)?.seq ?? committed.seq }
       if (facts.length > 0)
@@ -303,21 +294,17 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
     offset: bigint,
     { recordsMax }: ReadOptions,
   ): Promise<StoredRequest[]> {
-    const { rows } = await asService((tx) =>
-      tx.last.query<{ record_offset: bigint; key: string; value: Buffer }>(
-        bounded('record_offset, key, value', 'log_intake', 'partition = $1 AND record_offset >= $2', 'record_offset'),
-        [partition, offset, recordsMax, readBytesMax],
-      ),
+    const rows = await ask<{ record_offset: bigint; key: string; value: Buffer }>(
+      bounded('record_offset, key, value', 'log_intake', 'partition = $1 AND record_offset >= $2', 'record_offset'),
+      [partition, offset, recordsMax, readBytesMax],
     )
     return rows.map(({ record_offset, key, value }) => ({ offset: record_offset, key, value }))
   }
 
   async function findFacts(partition: number, afterSeq: bigint, { recordsMax }: ReadOptions): Promise<StoredFact[]> {
-    const { rows } = await asService((tx) =>
-      tx.last.query<FactRow>(
-        bounded('seq, stream, record_offset, key, value', 'log_fact', 'partition = $1 AND seq > $2', 'seq'),
-        [partition, afterSeq, recordsMax, readBytesMax],
-      ),
+    const rows = await ask<FactRow>(
+      bounded('seq, stream, record_offset, key, value', 'log_fact', 'partition = $1 AND seq > $2', 'seq'),
+      [partition, afterSeq, recordsMax, readBytesMax],
     )
     return rows.map(({ seq, stream, record_offset, key, value }) => ({
       seq,
@@ -329,16 +316,14 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   }
 
   async function findDirectory(offset: bigint, { recordsMax }: ReadOptions): Promise<StoredDirectoryFact[]> {
-    const { rows } = await asService((tx) =>
-      tx.last.query<FactRow>(
-        bounded(
-          'seq, record_offset, value',
-          'log_fact',
-          "stream = 'directory' AND $1::int IS NOT NULL AND record_offset >= $2",
-          'record_offset',
-        ),
-        [directoryHome, offset, recordsMax, readBytesMax],
+    const rows = await ask<FactRow>(
+      bounded(
+        'seq, record_offset, value',
+        'log_fact',
+        "stream = 'directory' AND $1::int IS NOT NULL AND record_offset >= $2",
+        'record_offset',
       ),
+      [directoryHome, offset, recordsMax, readBytesMax],
     )
     return rows.map(({ seq, record_offset, value }) => ({ offset: record_offset, seq, value }))
   }

@@ -15,26 +15,14 @@ export function runWholeStatements(db: PGlite): void {
   const exec = db.exec.bind(db)
   const held: Uint8Array[] = []
 
-  const takeHeld = () => held.splice(0)
-
   db.execProtocolRawStream = async (message, options) => {
     if (heldTypes.has(message[0] ?? 0)) held.push(message)
-    else await run(held.length === 0 ? message : joined([...takeHeld(), message]), options)
+    else await run(Buffer.concat([...held.splice(0), message]), options)
   }
   db.isInTransaction = () => held.length > 0 || isInTransaction()
   // The server calls it with ROLLBACK for a client that left in the middle: what it had not finished is not run.
-  db.exec = async (sql, options) => {
-    takeHeld()
-    return isInTransaction() || sql !== 'ROLLBACK' ? exec(sql, options) : []
+  db.exec = (sql, options) => {
+    held.length = 0
+    return exec(sql, options)
   }
-}
-
-function joined(messages: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(messages.reduce((length, message) => length + message.length, 0))
-  let at = 0
-  for (const message of messages) {
-    all.set(message, at)
-    at += message.length
-  }
-  return all
 }
