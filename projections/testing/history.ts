@@ -362,6 +362,12 @@ export const recordOf = (fact: Fact): FactRecord => ({
   seq: fact.seq,
 })
 
+/** Of every partition the facts from one on, up to another. */
+export const partOf = (past: History, from: number, to?: number): History => ({
+  ...past,
+  byPartition: past.byPartition.map((facts) => facts.slice(from, to)),
+})
+
 /** Commits the facts of every partition, in transactions of `factsPerCommit`. */
 export async function writeHistory(
   log: Log,

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../../platform/clock.ts'
 import type { Database } from '../../platform/postgres/database.ts'
 import { inProcessRelay, jobChangedTopic, type Relay } from '../../platform/relay/relay.ts'
 import type { Projections } from '../runner.ts'
-import { type History, history, seededRandom, writeHistory } from './history.ts'
+import { type History, history, partOf, seededRandom, writeHistory } from './history.ts'
 import { faulty, type OpenedForTest, stage } from './stage.ts'
 
 export function runnerContract(name: string, open: () => Promise<OpenedForTest>): void {
@@ -39,24 +39,20 @@ export function runnerContract(name: string, open: () => Promise<OpenedForTest>)
         on.start({ factsMax: 5, relay: hearing(heard[0]) }),
         on.start({ database: second.database, factsMax: 5, relay: hearing(heard[1]) }),
       ])
-      const part = (from: number, to?: number): History => ({
-        ...past,
-        byPartition: past.byPartition.map((facts) => facts.slice(from, to)),
-      })
-      const half = part(0, 400)
-      await writeHistory(on.log, part(0, 20), 20)
+      const half = partOf(past, 0, 400)
+      await writeHistory(on.log, partOf(past, 0, 20), 20)
       // Who waits before a runner has seen where it stands, looks by itself.
-      await Promise.all([one, two].map((projections) => on.caughtUp(projections, part(0, 20))))
-      await writeHistory(on.log, part(20, 400), 20)
+      await Promise.all([one, two].map((projections) => on.caughtUp(projections, partOf(past, 0, 20))))
+      await writeHistory(on.log, partOf(past, 20, 400), 20)
       await Promise.all([one, two].map((projections) => on.caughtUp(projections, half)))
       expect(second.seen.rolledBack, 'now and then it looks whether it is needed').toBeLessThan(20)
       // Those who wait are told in either process, whichever wrote the rows.
-      const jobs = part(20, 400)
+      const jobs = partOf(past, 20, 400)
         .byPartition.flat()
         .flatMap((fact) => ('jobId' in fact ? [jobChangedTopic(fact.tenantId, fact.jobId)] : []))
       for (const topics of heard) await expect.poll(() => jobs.filter((topic) => !topics.has(topic))).toEqual([])
       await one.stop()
-      await writeHistory(on.log, part(400), 20)
+      await writeHistory(on.log, partOf(past, 400), 20)
       await on.caughtUp(two, past)
       await on.expectViewsOf(past)
       await two.stop()
