@@ -7,6 +7,7 @@ import { PlatformError } from '../platform/errors.ts'
 import { type FactCursor, type FactsLog, startOfFacts } from '../platform/log/log.ts'
 import type { Database, Tx } from '../platform/postgres/database.ts'
 import type { Codec } from '../schemas/codec.ts'
+import type { Fact } from '../schemas/events.generated.ts'
 import { factFrom } from './decode.ts'
 import { type FactOps, opsOf } from './fold-rows.ts'
 import { notDurable } from './group-writer.ts'
@@ -32,6 +33,10 @@ export type RebuildParts = {
 export type Rebuilt = { projection: string; facts: bigint; rounds: number }
 
 const factsMaxDefault = 2_000
+/** Batches of a partition that are written, or wait for that, while the next one is read and made into rows. */
+const writesAhead = 2
+/** Decoded in one turn of the event loop: a batch takes tens of milliseconds, and the database must not wait that long for its next statement. */
+const factsInARow = 200
 /** Times the live view may be found ahead when the two are to be swapped. */
 const roundsMax = 1_000
 
@@ -122,7 +127,7 @@ async function catchUp(
   for (const one of done) if (one.status === 'rejected') throw one.reason
 }
 
-/** While one batch is written, the next one is read and made into rows. */
+/** While batches are written, one after another, the next ones are read and made into rows. */
 async function catchUpPartition(
   projections: readonly Projection[],
   partition: number,
@@ -132,27 +137,43 @@ async function catchUpPartition(
 ): Promise<void> {
   const { log, codec, database, factsMax = factsMaxDefault } = parts
   let cursor = from
-  let writing: Promise<void> = Promise.resolve()
+  let written: Promise<void> = Promise.resolve()
+  const underWay: Promise<void>[] = []
   try {
     while (cursor.seq < to) {
       const read = await log.readFacts(partition, cursor, { recordsMax: factsMax, waitMs: 0 })
       if (read.facts.length === 0) throw new PlatformError('LOG_GAP', { partition, committed: to, found: cursor.seq })
-      const facts = read.facts.map((record) => factFrom(codec, record))
-      const writes = projections.map((projection) => ({ projection, factOps: opsOf(projection, facts) }))
+      const facts: Fact[] = []
+      for (const record of read.facts) {
+        facts.push(factFrom(codec, record))
+        if (facts.length % factsInARow === 0) await breath()
+      }
+      const writes: ViewWrite[] = []
+      for (const projection of projections) {
+        writes.push({ projection, factOps: opsOf(projection, facts) })
+        await breath()
+      }
       const move = { partition, from: cursor.seq, to: read.cursor }
-      await writing
-      writing = take(database, writes, move).then(() => onWritten(read.cursor))
-      writing.catch(() => undefined) // Told below, or with the next batch.
+      written = written.then(async () => {
+        await take(database, writes, move)
+        onWritten(read.cursor)
+      })
+      written.catch(() => undefined) // Told below, or with one of the next batches.
+      if (underWay.push(written) > writesAhead) await underWay.shift()
       cursor = read.cursor
     }
   } finally {
-    await writing
+    await written
   }
 }
 
+const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+type ViewWrite = { projection: Projection; factOps: readonly FactOps[] }
+
 async function take(
   database: Database,
-  writes: readonly { projection: Projection; factOps: readonly FactOps[] }[],
+  writes: readonly ViewWrite[],
   move: { partition: number; from: bigint; to: FactCursor },
 ): Promise<void> {
   const moves = writes.map(({ projection: { name, version } }) => ({
@@ -161,15 +182,16 @@ async function take(
     version,
   }))
   await database.asService(async (tx) => {
-    if (!(await movePositions(tx, moves))) {
+    const [isMoved] = await Promise.all([
+      movePositions(tx, moves),
+      ...writes.map(({ projection, factOps }) => writeOps(tx, projection, factOps, projection.table + rebuildSuffix)),
+    ])
+    if (!isMoved) {
       throw new PlatformError('INTERNAL', {
         projection: writes.map(({ projection }) => projection.name).join(' '),
         problem: 'another rebuild of this view has begun',
       })
     }
-    await Promise.all(
-      writes.map(({ projection, factOps }) => writeOps(tx, projection, factOps, projection.table + rebuildSuffix)),
-    )
   }, notDurable)
 }
 

@@ -59,9 +59,8 @@ export async function projectionsRebuild(
 type Digest = Awaited<ReturnType<typeof tableDigest>>
 
 async function digests({ database }: Foundation, wanted: typeof allProjections): Promise<Map<string, Digest>> {
-  const found = new Map<string, Digest>()
-  for (const projection of wanted) found.set(projection.name, await tableDigest(database, projection))
-  return found
+  const found = wanted.map(async (projection) => [projection.name, await tableDigest(database, projection)] as const)
+  return new Map(await Promise.all(found))
 }
 
 function print(rebuilt: readonly RebuiltView[], isJson: boolean): void {
