@@ -1,5 +1,5 @@
-/** Products to compare with, installed when a benchmark first needs them: nobody else has to have them. */
-import { execFile } from 'node:child_process'
+/** Products to compare with, and what they and a stack run on, installed when a benchmark first needs them: nobody else has to have them. */
+import { execFile, execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -35,6 +35,13 @@ export type BullMq = {
 }
 
 const folder = join(import.meta.dirname, 'peers')
+
+/** Java, Maven, Redis and PostgreSQL from Debian, as far as they are missing. Throws when that needs more rights than there are. */
+export function installSystem(): void {
+  execFileSync(join(import.meta.dirname, '../tests/stack/install.sh'), ['java', 'redis', 'postgres'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+}
 
 export const bullMq = (): Promise<BullMq> => peer<BullMq>('bullmq')
 

@@ -10,6 +10,7 @@ import { core } from './core.ts'
 import { embedded } from './embedded.ts'
 import { fair } from './fair.ts'
 import { latency } from './latency.ts'
+import { installSystem } from './peers.ts'
 import { pipeline } from './pipeline.ts'
 import { pure } from './pure.ts'
 import { rebalance } from './rebalance.ts'
@@ -39,6 +40,9 @@ const benches: Readonly<Record<string, Bench>> = {
   soak,
 }
 
+/** Those that run on nothing but Node. */
+const alone: readonly Bench[] = [core, pure]
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { rounds: { type: 'string', default: '5' }, brokers: { type: 'string', default: '1' } },
@@ -53,5 +57,6 @@ if (!bench || !Number.isInteger(rounds) || rounds < 1 || (brokerCount !== 1 && b
   )
   process.exit(2)
 }
+if (!alone.includes(bench)) installSystem()
 const section = brokerCount === 1 ? name : `${name}-${brokerCount}`
 process.stdout.write(`${await publish(section, bench, { rounds, brokerCount })}\n`)

@@ -50,7 +50,7 @@ export async function findStack(
     [
       `There is no Kafka to test on. ${names.join(', ')} are not set.`,
       ...reasons,
-      'Start one with `npm run stack` in another shell, which says what to set, after: apt-get install openjdk-17-jre-headless maven postgresql redis-server',
+      'Start one with `npm run stack` in another shell, which says what to set, after: tests/stack/install.sh java redis postgres',
     ].join('\n'),
   )
 }
