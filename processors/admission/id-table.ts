@@ -13,8 +13,10 @@ export type IdTable = {
 
 const wordsPerId = 4
 const placesFirst = 64
-/** Above this share of places taken the table doubles: up to there six looks on average tell that an id is not there. */
+/** Above this share of places taken the table grows: up to there six looks on average tell that an id is not there. */
 const fullAt = 0.7
+/** Twice would leave half of it empty just after, and there is one such table in every partition. An id is moved four times instead of once. */
+const growth = 1.25
 /** The share in a table that grows no more: thirteen looks, in places side by side. */
 const packedTo = 0.8
 
@@ -47,7 +49,7 @@ export const packedIdTable = ({ size, words }: IdTable): IdTable => ({
 })
 
 function grow(table: IdTable): void {
-  table.words = spread(table.words, (table.words.length / wordsPerId) * 2)
+  table.words = spread(table.words, Math.ceil((table.words.length / wordsPerId) * growth))
 }
 
 function spread(before: Uint32Array, places: number): Uint32Array {
