@@ -1,4 +1,5 @@
 /** What the verifier has to complain about. */
+import type { Event } from './events.ts'
 
 export const checks = {
   export: 'The files are what the manifest says, and can be read.',
@@ -37,5 +38,32 @@ export class Findings {
   add(problem: Problem): void {
     this.count++
     if (this.problems.length < problemsMax) this.problems.push(problem)
+  }
+}
+
+/** What is wrong with the events of one partition. */
+export class PartitionReport {
+  readonly #partition: number
+  readonly #findings: Findings
+
+  constructor(partition: number, findings: Findings) {
+    this.#partition = partition
+    this.#findings = findings
+  }
+
+  equal(check: Check, event: Event, name: string, recorded: unknown, own: unknown): void {
+    if (recorded === own) return
+    this.complain(check, event, `${event.type}: ${name} is ${String(recorded)}, should be ${String(own)}`)
+  }
+
+  complain(check: Check, event: Event, says: string): void {
+    const { tenantId, seq } = event
+    const ofJob = 'jobId' in event ? { jobId: event.jobId } : {}
+    this.#findings.add({ check, partition: this.#partition, seq, tenantId, ...ofJob, says })
+  }
+
+  /** Of no single event. */
+  complainOf(tenantId: string, check: Check, says: string): void {
+    this.#findings.add({ check, partition: this.#partition, tenantId, says })
   }
 }
