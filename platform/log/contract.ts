@@ -11,6 +11,7 @@ import {
   contractRecordBytesMax,
   factsOf,
   type LogForTest,
+  otherPartition,
   platformPartition,
   tenantIn,
   text,
@@ -197,6 +198,35 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
         expect((await facts).facts.map((fact) => fact.seq)).toEqual([seq + 1n, seq + 2n])
         expect((await directory).map((fact) => fact.seq)).toEqual([seq + 2n])
       }
+    })
+
+    test('readers that wait get every request once and in order, whoever appends it and however far behind they are', async () => {
+      const { log, another } = await openLog()
+      const writers = [log, await another()]
+      const key = tenantIn(otherPartition)
+      const total = 240
+      const follow = async (from: number, recordsMax: number): Promise<string[]> => {
+        const seen: string[] = []
+        while (from + seen.length < total) {
+          const wait = { recordsMax, waitMs: forEver }
+          const read = await log.readIntake(otherPartition, BigInt(from + seen.length), wait)
+          expect(read.length).toBeLessThanOrEqual(recordsMax)
+          expect(read.map(({ offset }) => offset)).toEqual(read.map((_, at) => BigInt(from + seen.length + at)))
+          seen.push(...read.map((request) => `${request.key} ${text(request.value)}`))
+        }
+        return seen
+      }
+      const following = [follow(0, 1_000), follow(0, 3), follow(100, 50)]
+      for (let sent = 0, round = 0; sent < total; round++) {
+        const count = Math.min(1 + ((round * 5) % 9), total - sent)
+        const records = Array.from({ length: count }, (_, at) => ({ key, value: bytes(`request ${sent + at}`) }))
+        // Two in a row by the reader's own process, then one by the other.
+        await writers[round % 3 === 2 ? 1 : 0]?.append(records)
+        sent += count
+      }
+      const all = (await allRequests(log, otherPartition)).map(({ key: of, value }) => `${of} ${text(value)}`)
+      expect(all).toEqual(Array.from({ length: total }, (_, n) => `${key} request ${n}`))
+      expect(await Promise.all(following)).toEqual([all, all, all.slice(100)])
     })
 
     test('a wait ends with nothing when its time is over, its signal comes, or the log closes', async () => {

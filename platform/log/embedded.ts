@@ -11,6 +11,7 @@ import type { Database } from '../postgres/database.ts'
 import { migrate } from '../postgres/migrate.ts'
 import { inProcessRelay, type Relay, topic } from '../relay/relay.ts'
 import { appendCallsBy } from './append-calls.ts'
+import { appended } from './appended.ts'
 import { type BacklogLimits, backlog, backlogDefaults } from './backlog.ts'
 import {
   advance,
@@ -60,6 +61,8 @@ const appendBytesMax = 4 * 1024 * 1024
 const commitBytesMax = 64 * 1024 * 1024
 /** One answer of a read stops here, but never before its first record. */
 const readBytesMax = 8 * 1024 * 1024
+/** Of requests that wait in memory for the reader of their partition. */
+const appendedBytesMax = 1024 * 1024
 
 const endsTopic = topic('log-ends')
 
@@ -106,6 +109,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   }
 
   const waiting = backlog({ waitingRecordsMax, waitingBytesMax })
+  const fresh = appended(appendedBytesMax)
 
   const appendBatched = batcher(
     appendCallsBy({ recordsMax: appendRecordsMax, bytesMax: appendBytesMax }, appendChunk),
@@ -129,7 +133,15 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
       [[...counts.keys()], [...counts.values()], partitions, ranks, keys, starts, lengths, packed],
     )
     const firsts = new Map(rows.map((row) => [row.of_partition, row.first_offset]))
-    for (const [partition, count] of counts) tell(partition, { intakeEnd: (firsts.get(partition) ?? 0n) + count })
+    for (const [partition, count] of counts) {
+      const first = firsts.get(partition) ?? 0n
+      fresh.note(
+        partition,
+        first,
+        records.filter((_, index) => partitions[index] === partition),
+      )
+      tell(partition, { intakeEnd: first + count })
+    }
     return partitions.map((partition, index) => ({
       partition,
       offset: (firsts.get(partition) ?? 0n) + (ranks[index] ?? 0n),
@@ -246,7 +258,10 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
       checkPartition(partition, shape)
       const requests = await read(
         () => known.of(partition).intakeEnd > offset,
-        () => findRequests(partition, offset, readOptions),
+        async () => {
+          const handed = readOptions.waitMs > 0 ? fresh.take(partition, offset, readOptions.recordsMax) : []
+          return handed.length > 0 ? handed : findRequests(partition, offset, readOptions)
+        },
         readOptions,
       )
       requests.forEach((request, index) => {
