@@ -36,9 +36,12 @@ export type BullMq = {
 
 const folder = join(import.meta.dirname, 'peers')
 
-/** Java, Maven, Redis and PostgreSQL from Debian, as far as they are missing. Throws when that needs more rights than there are. */
-export function installSystem(): void {
-  execFileSync(join(import.meta.dirname, '../tests/stack/install.sh'), ['java', 'redis', 'postgres'], {
+/** `java` is Maven, too. */
+export type SystemPart = 'java' | 'redis' | 'postgres'
+
+/** From Debian, as far as they are missing. Throws when that needs more rights than there are. */
+export function installSystem(parts: readonly SystemPart[]): void {
+  execFileSync(join(import.meta.dirname, '../tests/stack/install.sh'), parts, {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
 }

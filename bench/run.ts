@@ -10,7 +10,7 @@ import { core } from './core.ts'
 import { embedded } from './embedded.ts'
 import { fair } from './fair.ts'
 import { latency } from './latency.ts'
-import { installSystem } from './peers.ts'
+import { installSystem, type SystemPart } from './peers.ts'
 import { pipeline } from './pipeline.ts'
 import { pure } from './pure.ts'
 import { rebalance } from './rebalance.ts'
@@ -40,8 +40,13 @@ const benches: Readonly<Record<string, Bench>> = {
   soak,
 }
 
-/** Those that run on nothing but Node. */
-const alone: readonly Bench[] = [core, pure]
+/** What a benchmark needs of the system besides Node; those that are not here need a whole stack. */
+const needs = new Map<Bench, readonly SystemPart[]>([
+  [core, []],
+  [pure, []],
+  [fair, ['redis']],
+  [embedded, ['redis', 'postgres']],
+])
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -57,6 +62,6 @@ if (!bench || !Number.isInteger(rounds) || rounds < 1 || (brokerCount !== 1 && b
   )
   process.exit(2)
 }
-if (!alone.includes(bench)) installSystem()
+installSystem(needs.get(bench) ?? ['java', 'redis', 'postgres'])
 const section = brokerCount === 1 ? name : `${name}-${brokerCount}`
 process.stdout.write(`${await publish(section, bench, { rounds, brokerCount })}\n`)
