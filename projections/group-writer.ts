@@ -12,10 +12,13 @@ import { foldedOps } from './tables.ts'
 /** What a crash of the server takes, it takes with the position, and the log is read again from there. */
 export const notDurable: ServiceOptions = { isDurable: false }
 
+/** What some facts change in one view, in order. */
+export type ViewWrite = { projection: Projection; factOps: readonly FactOps[] }
+
 export type ViewBatch = {
   /** Positions of one partition. */
   moves: readonly Move[]
-  writes: readonly { projection: Projection; factOps: readonly FactOps[] }[]
+  writes: readonly ViewWrite[]
   /** How many facts it is. */
   facts: number
 }

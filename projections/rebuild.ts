@@ -9,8 +9,8 @@ import type { Database, Tx } from '../platform/postgres/database.ts'
 import type { Codec } from '../schemas/codec.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 import { factFrom } from './decode.ts'
-import { type FactOps, opsOf } from './fold-rows.ts'
-import { notDurable } from './group-writer.ts'
+import { opsOf } from './fold-rows.ts'
+import { notDurable, type ViewWrite } from './group-writer.ts'
 import { allProjections } from './index.ts'
 import { beginPositions, movePositions, offsetTexts, readPositions } from './positions.ts'
 import type { Projection } from './projection.ts'
@@ -168,8 +168,6 @@ async function catchUpPartition(
 }
 
 const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-
-type ViewWrite = { projection: Projection; factOps: readonly FactOps[] }
 
 async function take(
   database: Database,

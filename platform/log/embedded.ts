@@ -117,30 +117,35 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   )
 
   async function appendChunk(records: readonly IntakeRecord[]): Promise<Position[]> {
-    const counts = new Map<number, bigint>()
+    const byPartition = new Map<number, IntakeRecord[]>()
     const partitions: number[] = []
-    const ranks = records.map(({ key }) => {
-      const partition = partitionOf(key, partitionCount)
-      const rank = counts.get(partition) ?? 0n
-      counts.set(partition, rank + 1n)
+    const ranks = records.map((record) => {
+      const partition = partitionOf(record.key, partitionCount)
+      const before = byPartition.get(partition) ?? []
+      byPartition.set(partition, before)
       partitions.push(partition)
-      return rank
+      return BigInt(before.push(record) - 1)
     })
     const { starts, lengths, packed } = pack(records.map((record) => record.value))
     const keys = records.map((record) => record.key)
     const rows = await ask<{ of_partition: number; first_offset: bigint }>(
       'SELECT of_partition, first_offset FROM log_append($1, $2, $3, $4, $5, $6, $7, $8)',
-      [[...counts.keys()], [...counts.values()], partitions, ranks, keys, starts, lengths, packed],
+      [
+        [...byPartition.keys()],
+        [...byPartition.values()].map(({ length }) => BigInt(length)),
+        partitions,
+        ranks,
+        keys,
+        starts,
+        lengths,
+        packed,
+      ],
     )
     const firsts = new Map(rows.map((row) => [row.of_partition, row.first_offset]))
-    for (const [partition, count] of counts) {
+    for (const [partition, of] of byPartition) {
       const first = firsts.get(partition) ?? 0n
-      fresh.note(
-        partition,
-        first,
-        records.filter((_, index) => partitions[index] === partition),
-      )
-      tell(partition, { intakeEnd: first + count })
+      fresh.note(partition, first, of)
+      tell(partition, { intakeEnd: first + BigInt(of.length) })
     }
     return partitions.map((partition, index) => ({
       partition,
