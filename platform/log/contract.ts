@@ -216,13 +216,15 @@ export function logContract(name: string, open: () => Promise<LogForTest>): void
         }
         return seen
       }
-      const following = [follow(0, 1_000), follow(0, 3), follow(100, 50)]
+      const following = [follow(0, 1_000), follow(0, 3)]
       for (let sent = 0, round = 0; sent < total; round++) {
         const count = Math.min(1 + ((round * 5) % 9), total - sent)
         const records = Array.from({ length: count }, (_, at) => ({ key, value: bytes(`request ${sent + at}`) }))
         // Two in a row by the reader's own process, then one by the other.
         await writers[round % 3 === 2 ? 1 : 0]?.append(records)
         sent += count
+        // Not before: an offset that the log has not reached is what a log looks like that has lost its end.
+        if (following.length < 3 && sent >= 100) following.push(follow(100, 50))
       }
       const all = (await allRequests(log, otherPartition)).map(({ key: of, value }) => `${of} ${text(value)}`)
       expect(all).toEqual(Array.from({ length: total }, (_, n) => `${key} request ${n}`))

@@ -77,7 +77,10 @@ export type Log = {
    * Throws LOG_RECORD_TOO_LARGE (none was written), LOG_BUSY (none was written), LOG_UNAVAILABLE (perhaps some were).
    */
   append(records: readonly IntakeRecord[]): Promise<Position[]>
-  /** Requests of one partition from `offset` on, in order. */
+  /**
+   * Requests of one partition from `offset` on, in order. `offset` is at most where the log ends: Kafka throws LOG_GAP for
+   * one beyond it, which means that records were lost; on the other logs such a reader waits.
+   */
   readIntake(partition: number, offset: bigint, options: ReadOptions): Promise<StoredRequest[]>
   /** Committed facts of one partition after `cursor`, of all streams, merged by `seq` without a gap. */
   readFacts(

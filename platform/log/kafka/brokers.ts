@@ -31,7 +31,8 @@ export type Brokers = {
   /**
    * Runs `run` once, connected. When it fails, waits a moment, connects and learns anew who leads what; the caller goes on
    * as before, and what it had asked for is not to be counted on. Answers whether it succeeded.
-   * Throws LOG_UNAVAILABLE once it has failed for 20 s without a success between, LOG_GAP for offsets that are not kept.
+   * Throws LOG_UNAVAILABLE once it has failed for 20 s without a success between, LOG_GAP for offsets before the first that is
+   * kept or after the end.
    */
   trying(run: () => Promise<void>): Promise<boolean>
   close(): Promise<void>
@@ -85,7 +86,11 @@ export function openBrokers(parts: readonly TopicPartition[], connection: KafkaC
 
   async function mend(error: unknown): Promise<void> {
     if (isProtocolError(error, 'OFFSET_OUT_OF_RANGE'))
-      throw new PlatformError('LOG_GAP', { problem: 'the log no longer keeps what is asked for' }, { cause: error })
+      throw new PlatformError(
+        'LOG_GAP',
+        { problem: 'the log begins after, or ends before, what is asked for' },
+        { cause: error },
+      )
     failingSinceMs ??= clock.nowMs()
     if (isClosed || clock.nowMs() - failingSinceMs > failingMsMax) throw unavailable(error)
     // Anew from the beginning, whatever it was: half of a client that has failed may never answer again.

@@ -268,6 +268,18 @@ test('facts whose owners have left no note of how far they were are not taken fo
   await expect(log.acquire(0)).rejects.toMatchObject(lost)
 })
 
+test('a reader that has come further than the log goes is told that records were lost', async () => {
+  const log = await openOn(await freshTopics())
+  onTestFinished(() => log.close())
+  const [written] = await log.append([{ key: 'tenant', value: new Uint8Array([1]) }])
+  const partition = written?.partition ?? 0
+  expect(await log.readIntake(partition, 1n, { recordsMax: 1, waitMs: 20 })).toEqual([])
+  await expect(log.readIntake(partition, 2n, { recordsMax: 1, waitMs: 5_000 })).rejects.toMatchObject({
+    code: 'LOG_GAP',
+    message: expect.stringContaining('ends before'),
+  })
+})
+
 test('a cursor whose offsets lag by more than a reader holds in memory still finds what comes after it', async () => {
   const log = await openOn(await freshTopics())
   onTestFinished(() => log.close())

@@ -26,7 +26,7 @@ export type Lane = {
    * Reads until `isEnough`, at most for `waitMs`. With 0: until it is, or until everything is read that stood in the
    * log, committed and acknowledged, when it was called. Answers whether that came about: not when the time was over, and
    * with 0 not when brokers have said that what comes next is undecided. Throws LOG_UNAVAILABLE, LOG_GAP for an offset
-   * that is no longer kept.
+   * that is no longer kept, or not written yet.
    */
   fill(isEnough: () => boolean, waitMs: number, signal?: AbortSignal): Promise<boolean>
   /** Offset after the last record of every topic, with what is written and not committed. Throws LOG_UNAVAILABLE. */
