@@ -1,30 +1,17 @@
 /** Every committed fact of a partition or of the directory, in order. */
-import { PlatformError } from '../platform/errors.ts'
-import { type FactCursor, type Log, type StoredFact, startOfFacts } from '../platform/log/log.ts'
+import { type Log, type StoredFact, startOfFacts } from '../platform/log/log.ts'
 import { partitionOf } from '../platform/log/partitioner.ts'
+import { readAhead, undecided } from '../platform/log/read-ahead.ts'
 import type { Codec } from '../schemas/codec.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 
 const recordsMax = 2_000
 
-/**
- * Records up to what was committed when it began; never waits for more. While one batch is taken in, the next one is on its
- * way. Throws LOG_UNAVAILABLE when the log cannot say what comes next.
- */
+/** Records up to what was committed when it began, as `readAhead` gives them. */
 async function* readRecords(log: Log, partition: number): AsyncGenerator<StoredFact[]> {
-  const { seq: end } = await log.committed(partition)
-  const readOn = (cursor: FactCursor) => {
-    const reading = cursor.seq < end ? log.readFacts(partition, cursor, { recordsMax, waitMs: 0 }) : undefined
-    reading?.catch(() => undefined) // Told when it is waited for, unless nobody does any more.
-    return reading
-  }
-  let reading = readOn(startOfFacts)
-  while (reading !== undefined) {
-    const read: Awaited<typeof reading> = await reading
-    if (read.facts.length === 0) throw undecided({ partition, seq: read.cursor.seq })
-    reading = readOn(read.cursor)
-    yield read.cursor.seq <= end ? read.facts : read.facts.filter(({ seq }) => seq <= end)
-  }
+  const { seq: to } = await log.committed(partition)
+  for await (const { facts, cursor } of readAhead(log, partition, { from: startOfFacts, to, recordsMax }))
+    yield cursor.seq <= to ? facts : facts.filter(({ seq }) => seq <= to)
 }
 
 export type WantedFacts = { tenantId: string; types: ReadonlySet<string> }
@@ -59,7 +46,3 @@ export async function* readDirectory({ log, codec }: { log: Log; codec: Codec })
     offset = (read.at(-1)?.offset ?? offset) + 1n
   }
 }
-
-/** To end here would be to call the part the whole. */
-const undecided = (where: Record<string, number | bigint>): PlatformError =>
-  new PlatformError('LOG_UNAVAILABLE', { ...where, problem: 'what comes next is undecided' })

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { PlatformError } from '../platform/errors.ts'
 import { type FactCursor, type FactsLog, startOfFacts } from '../platform/log/log.ts'
+import { readAhead } from '../platform/log/read-ahead.ts'
 import type { Database, Tx } from '../platform/postgres/database.ts'
 import type { Codec } from '../schemas/codec.ts'
 import type { Fact } from '../schemas/events.generated.ts'
@@ -26,6 +27,8 @@ export type RebuildParts = {
   projections?: readonly Projection[]
   /** After every batch; `factsTotal` grows while facts are written. */
   onProgress?: (progress: RebuildProgress) => void
+  /** Awaited once, when every view has caught up and none is swapped yet: for what looks at the live views meanwhile. */
+  beforeSwap?: () => Promise<unknown>
   /** Facts in one transaction; default 2,000. */
   factsMax?: number
 }
@@ -56,7 +59,7 @@ export async function rebuildProjection(name: string, parts: RebuildParts): Prom
  * `rebuildProjection`: what fails leaves the views that are not swapped yet as they are.
  */
 export async function rebuildProjections(names: readonly string[], parts: RebuildParts): Promise<Rebuilt[]> {
-  const { log, database, projections = allProjections } = parts
+  const { log, database, projections = allProjections, beforeSwap = async () => {} } = parts
   let waiting = names.map((name) => {
     const found = projections.find((p) => p.name === name)
     if (!found) throw new PlatformError('NOT_FOUND', { projection: name })
@@ -67,7 +70,10 @@ export async function rebuildProjections(names: readonly string[], parts: Rebuil
   const rebuilt: Rebuilt[] = []
   for (let rounds = 1; rounds <= roundsMax && waiting.length > 0; rounds++) {
     await catchUp(waiting, cursors, parts)
-    if (rounds === 1) for (const projection of waiting) await index(projection, database)
+    if (rounds === 1) {
+      for (const projection of waiting) await index(projection, database)
+      await beforeSwap()
+    }
     const behind: Projection[] = []
     for (const projection of waiting) {
       if (await swap(projection, cursors, database))
@@ -136,13 +142,11 @@ async function catchUpPartition(
   onWritten: (cursor: FactCursor) => void,
 ): Promise<void> {
   const { log, codec, database, factsMax = factsMaxDefault } = parts
-  let cursor = from
+  let reached = from.seq
   let written: Promise<void> = Promise.resolve()
   const underWay: Promise<void>[] = []
   try {
-    while (cursor.seq < to) {
-      const read = await log.readFacts(partition, cursor, { recordsMax: factsMax, waitMs: 0 })
-      if (read.facts.length === 0) throw new PlatformError('LOG_GAP', { partition, committed: to, found: cursor.seq })
+    for await (const read of readAhead(log, partition, { from, to, recordsMax: factsMax })) {
       const facts: Fact[] = []
       for (const record of read.facts) {
         facts.push(factFrom(codec, record))
@@ -153,14 +157,14 @@ async function catchUpPartition(
         writes.push({ projection, factOps: opsOf(projection, facts) })
         await breath()
       }
-      const move = { partition, from: cursor.seq, to: read.cursor }
+      const move = { partition, from: reached, to: read.cursor }
       written = written.then(async () => {
         await take(database, writes, move)
         onWritten(read.cursor)
       })
       written.catch(() => undefined) // Told below, or with one of the next batches.
       if (underWay.push(written) > writesAhead) await underWay.shift()
-      cursor = read.cursor
+      reached = read.cursor.seq
     }
   } finally {
     await written

@@ -14,7 +14,7 @@ export type RebuiltView = {
   isEqual: boolean
 }
 
-/** Digests are taken before and after; while nothing is written meanwhile they are equal. */
+/** Digests are taken of the old view, while the new one is filled, and of the new one; while nothing is written meanwhile they are equal. */
 export async function projectionsRebuild(
   name: string | undefined,
   given: { all?: boolean; json?: boolean },
@@ -30,12 +30,14 @@ export async function projectionsRebuild(
   const wanted = allProjections.filter((p) => names.includes(p.name))
   const bar = progress('facts')
   try {
-    const before = await digests(foundation, wanted)
+    const taking = digests(foundation, wanted)
+    taking.catch(() => undefined) // Told below, unless the rebuild fails before.
     const rebuilt = await rebuildProjections(names, {
       ...foundation,
+      beforeSwap: () => taking,
       onProgress: ({ factsDone, factsTotal }) => bar.to(Number(factsDone), Number(factsTotal)),
     })
-    const after = await digests(foundation, wanted)
+    const [before, after] = [await taking, await digests(foundation, wanted)]
     bar.end()
     print(
       rebuilt.map(({ projection, facts }) => {

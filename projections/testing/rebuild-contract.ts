@@ -109,7 +109,17 @@ export function rebuildContract(name: string, open: () => Promise<OpenedForTest>
       await on.database.asService((tx) =>
         tx.query("UPDATE job_list SET charged_pico = 1, status = 'failed' WHERE job_id < 'job-2'"),
       )
-      await rebuildProjection('job-list', { log: on.log, codec: testCodec, database: on.database })
+      const damaged = await tableDigest(on.database, jobList)
+      let beforeSwap: typeof damaged | undefined
+      await rebuildProjection('job-list', {
+        log: on.log,
+        codec: testCodec,
+        database: on.database,
+        async beforeSwap() {
+          beforeSwap = await tableDigest(on.database, jobList)
+        },
+      })
+      expect(beforeSwap).toEqual(damaged)
       await on.expectViewsOf(past)
       const mine = await on.database.asTenant('tenant-1', (tx) => tx.query('SELECT DISTINCT tenant_id FROM job_list'))
       expect(mine.rows).toEqual([{ tenant_id: 'tenant-1' }])

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { afterEach, expect, test, vi } from 'vitest'
-import { type BrokerClient, produce } from './client.ts'
+import type { BrokerClient, Exchange } from './client.ts'
+import { fetch, produce } from './exchange.ts'
 import { encodeProduce } from './record-batch.ts'
 
 const fromHere = createRequire(import.meta.url)
@@ -32,7 +33,6 @@ test('cluster and broker have the methods that readers and transactions go by', 
     expect.arrayContaining([
       'connect',
       'disconnect',
-      'fetch',
       'listOffsets',
       'initProducerId',
       'addPartitionsToTxn',
@@ -47,20 +47,20 @@ test('cluster and broker have the methods that readers and transactions go by', 
   )
 })
 
-type Sent = { request: { encode(): Promise<object> }; response: object }
-const Broker: new (parts: object) => BrokerClient & Record<'produce', (request: object) => Promise<unknown>> =
+const Broker: new (parts: object) => BrokerClient & Record<'produce' | 'fetch', (request: object) => Promise<unknown>> =
   fromHere('kafkajs/src/broker')
+const Encoder = fromHere('kafkajs/src/protocol/encoder')
 const requestBytes: (parts: object) => Promise<{ buffer: Buffer }> = fromHere('kafkajs/src/protocol/request')
 
-/** A broker of kafkajs that knows these versions of Produce, and what it hands to its connections. */
+/** A broker of kafkajs that knows these versions of Produce and Fetch, and what it hands to its connections. */
 async function brokerOf(maxVersion: number, answer: () => Promise<unknown> = async () => ({ topics: [] })) {
-  const sent: Sent[] = []
+  const sent: Exchange[] = []
   const calls = { destroyed: 0 }
   const connectionPool = {
     isConnected: () => false,
     getConnection: async () => ({ getSupportAuthenticationProtocol: () => true, authenticate: async () => undefined }),
     setVersions: () => undefined,
-    async send(exchange: Sent) {
+    async send(exchange: Exchange) {
       sent.push(exchange)
       return answer()
     },
@@ -69,7 +69,11 @@ async function brokerOf(maxVersion: number, answer: () => Promise<unknown> = asy
     },
   }
   const logger = { namespace: () => ({ debug: () => undefined }) }
-  const broker = new Broker({ connectionPool, logger, versions: { 0: { minVersion: 3, maxVersion } } })
+  const broker = new Broker({
+    connectionPool,
+    logger,
+    versions: { 0: { minVersion: 3, maxVersion }, 1: { minVersion: 4, maxVersion } },
+  })
   await broker.connect()
   return { broker, sent, calls }
 }
@@ -108,6 +112,40 @@ test.each([3, 5, 7, 12])(
   },
 )
 
+test.each([4, 7, 11, 17])('facts are asked for as kafkajs asks a broker that knows version %i', async (maxVersion) => {
+  const { broker, sent } = await brokerOf(maxVersion, async () => ({ responses: [] }))
+  const partitions = [{ partition: 3, fetchOffset: '17', maxBytes: 1_000 }]
+  const wanted = {
+    replicaId: -1,
+    isolationLevel: 1,
+    maxWaitTime: 250,
+    minBytes: 1,
+    maxBytes: 2_000,
+    topics: [{ topic: 'pf3.jobs', partitions }],
+  }
+  await broker.fetch(wanted)
+  expect(await fetch(broker, wanted)).toEqual({ responses: [] })
+
+  const [theirs, ours] = sent
+  const framed = { correlationId: 5, clientId: 'pf3' }
+  const bytes = await Promise.all([theirs, ours].map((one) => requestBytes({ ...framed, request: one?.request })))
+  expect(bytes[1]?.buffer).toEqual(bytes[0]?.buffer)
+  expect(ours?.request).toMatchObject({ apiKey: 1, apiVersion: Math.min(maxVersion, 11), apiName: 'Fetch' })
+  expect([ours?.requestTimeout, ours?.response.parse]).toEqual([350, theirs?.response.parse])
+  // Read from where it was asked for: what kafkajs parses for failures, as its own answers.
+  const failed = new Encoder().writeInt32(0)
+  if (maxVersion >= 7) failed.writeInt16(0).writeInt32(0)
+  const partition = new Encoder().writeInt32(3).writeInt16(1).writeInt64(-1).writeInt64(-1)
+  if (maxVersion >= 5) partition.writeInt64(-1)
+  partition.writeInt32(-1)
+  if (maxVersion >= 11) partition.writeInt32(-1)
+  partition.writeInt32(0)
+  failed.writeArray([new Encoder().writeString('pf3.jobs').writeArray([partition], 'object')], 'object')
+  const answered = await ours?.response.decode(failed.buffer)
+  expect(answered).toMatchObject({ responses: [{ topicName: 'pf3.jobs', partitions: [{ errorCode: 1, next: 17n }] }] })
+  await expect(ours?.response.parse(answered ?? {})).rejects.toMatchObject({ type: 'OFFSET_OUT_OF_RANGE' })
+})
+
 test('a connection that is lost meanwhile is ended, as kafkajs does, and told', async () => {
   const { KafkaJSConnectionClosedError, KafkaJSProtocolError } = fromHere('kafkajs/src/errors')
   const lost = new KafkaJSConnectionClosedError('gone', {})
@@ -123,7 +161,8 @@ test('a connection that is lost meanwhile is ended, as kafkajs does, and told', 
 
 test('a request is sent by its connections, and has an answer', () => {
   expect(methodsOf('network/connectionPool')).toEqual(expect.arrayContaining(['send', 'destroy']))
-  const { Produce } = fromHere('kafkajs/src/protocol/requests').requests
+  const { Produce, Fetch } = fromHere('kafkajs/src/protocol/requests').requests
+  expect(Fetch.versions).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11'])
   expect(Produce.versions).toEqual(['0', '1', '2', '3', '4', '5', '6', '7'])
   expect(Produce.protocol({ version: 7 })({ acks: -1, topicData: [] }).request.expectResponse()).toBe(true)
 })

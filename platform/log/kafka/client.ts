@@ -22,40 +22,23 @@ export type KafkaConnection = {
   onNotice?: (message: string, facts: Readonly<Record<string, unknown>>) => void
 }
 
-export type FetchedRecord = {
-  offset: string
-  key: Buffer | null
-  value: Buffer | null
-  headers: Record<string, Buffer | undefined>
-  isControlRecord: boolean
-  batchContext: { producerId: string; inTransaction: boolean }
-}
-
-export type FetchedPartition = {
-  partition: number
-  highWatermark: string
-  lastStableOffset: string
-  abortedTransactions: { producerId: string; firstOffset: string }[]
-  messages: FetchedRecord[]
-}
-
 /** A record as it is sent; its headers are text. */
 export type OutgoingRecord = { key: string; value: Buffer; headers: Readonly<Record<string, string>> }
 
 /** Who writes in a transaction. */
 export type TransactionalProducer = { transactionalId: string; producerId: string; producerEpoch: number }
 
-export type ProduceAnswer = {
-  topics: { topicName: string; partitions: { partition: number; baseOffset: string }[] }[]
+/** A request of one version of the protocol, and how its answer is read: `decode` its bytes, `parse` what they say of failures. */
+export type Exchange = {
+  request: { apiVersion: number; encode(): Promise<{ buf: Buffer; buffer: Buffer }> }
+  response: { decode(answer: Buffer): Promise<object>; parse(decoded: object): Promise<object> }
+  requestTimeout?: number | null
 }
-
-/** A request of one version of the protocol, and how its answer is read. */
-type Exchange = { request: { encode(): Promise<{ buf: Buffer; buffer: Buffer }> }; response: object }
 
 export type BrokerClient = {
   /** Makes requests of the newest version that both sides know. */
   lookupRequest(apiKey: number, versions: object): (request: object) => Exchange
-  connectionPool: { send(exchange: Exchange): Promise<ProduceAnswer> }
+  connectionPool: { send(exchange: Exchange): Promise<object> }
   disconnect(): Promise<void>
   initProducerId(request: { transactionalId: string; transactionTimeout: number }): Promise<{
     producerId: string
@@ -75,14 +58,6 @@ export type BrokerClient = {
   ): Promise<unknown>
   endTxn(request: TransactionalProducer & { transactionResult: boolean }): Promise<unknown>
   leaveGroup(request: { groupId: string; memberId: string }): Promise<unknown>
-  fetch(request: {
-    replicaId: number
-    isolationLevel: number
-    maxWaitTime: number
-    minBytes: number
-    maxBytes: number
-    topics: { topic: string; partitions: { partition: number; fetchOffset: string; maxBytes: number }[] }[]
-  }): Promise<{ responses: { topicName: string; partitions: FetchedPartition[] }[] }>
   listOffsets(request: {
     replicaId: number
     isolationLevel: number
@@ -123,9 +98,6 @@ process.emitWarning = ((warning: string | Error, ...rest: never[]) => {
   if (String(rest[0]) !== 'TimeoutNegativeWarning') emitWarning.call(process, warning, ...rest)
 }) as typeof process.emitWarning
 const Cluster = fromHere('kafkajs/src/cluster') as new (options: object) => ClusterClient
-const { Produce: produceKey } = fromHere('kafkajs/src/protocol/requests/apiKeys') as { Produce: number }
-const { Produce: produceVersions } = (fromHere('kafkajs/src/protocol/requests') as { requests: { Produce: object } })
-  .requests
 const newSocketFactory = fromHere('kafkajs/src/network/socketFactory') as () => KafkaConfig['socketFactory']
 
 /** What kafkajs reports at every retry, though it mends it. */
@@ -208,21 +180,6 @@ export function clusterClient(connection: KafkaConnection): ClusterClient {
     maxInFlightRequests: null,
     isolationLevel: isolation.committed,
   })
-}
-
-/**
- * What the broker class does to produce, with a body that `record-batch.ts` has encoded: the same for all versions from 3 on,
- * and a broker that has transactions has that one.
- */
-export async function produce(broker: BrokerClient, body: Buffer): Promise<ProduceAnswer> {
-  const { request, response } = broker.lookupRequest(produceKey, produceVersions)({ acks: -1, topicData: [] })
-  const encode = async () => ({ buf: body, buffer: body })
-  try {
-    return await broker.connectionPool.send({ request: { ...request, encode }, response })
-  } catch (error) {
-    if (error instanceof Error && error.name === 'KafkaJSConnectionClosedError') await broker.disconnect()
-    throw error
-  }
 }
 
 /** More than kafkajs itself gives a request, and what it does around it. */

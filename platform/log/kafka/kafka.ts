@@ -25,7 +25,8 @@ import {
   revocableConnection,
   unavailable,
 } from './client.ts'
-import type { Lane, LaneRecord } from './lane.ts'
+import type { FetchedRecord } from './fetched.ts'
+import type { Lane } from './lane.ts'
 import { openLanes } from './lanes.ts'
 import { memberNote } from './predecessor.ts'
 import { acquireTenure, committedOf, type TenureParts } from './tenure.ts'
@@ -155,7 +156,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     part: TopicPartition,
     offset: bigint,
     { recordsMax, waitMs, signal }: ReadOptions,
-  ): Promise<LaneRecord[]> {
+  ): Promise<FetchedRecord[]> {
     const of = part.topic
     return lanes.during(
       [part],

@@ -4,22 +4,15 @@
  */
 import type { Clock } from '../../clock.ts'
 import { type Brokers, openBrokers, type TopicPartition } from './brokers.ts'
-import { consumerReplicaId, type FetchedPartition, isolation, type KafkaConnection } from './client.ts'
-
-export type LaneRecord = {
-  offset: bigint
-  key: string
-  value: Buffer
-  /** Of a fact, and of the last one of its commit; -1 for what is none. A number, since every fact is looked at for it several times. */
-  seq: number
-  last: number
-}
+import { consumerReplicaId, isolation, type KafkaConnection } from './client.ts'
+import { fetch } from './exchange.ts'
+import type { FetchedPartition, FetchedRecord } from './fetched.ts'
 
 export type Lane = {
   /** Records read and not yet taken, by topic, in order. */
-  buffered(topic: string): LaneRecord[]
+  buffered(topic: string): FetchedRecord[]
   /** Takes the first `count` of them out, which makes room for more. */
-  take(topic: string, count: number): LaneRecord[]
+  take(topic: string, count: number): FetchedRecord[]
   /** Begins anew at these offsets. */
   seek(offsets: Readonly<Record<string, bigint>>): void
   /**
@@ -46,8 +39,8 @@ const brokerWaitMsForStable = 50
 export function openLane(parts: readonly TopicPartition[], connection: KafkaConnection, clock: Clock): Lane {
   const brokers: Brokers = openBrokers(parts, connection, clock)
   const next = new Map<string, bigint>(parts.map(({ topic }) => [topic, 0n]))
-  const buffers = new Map<string, LaneRecord[]>(parts.map(({ topic }) => [topic, []]))
-  const buffer = (topic: string): LaneRecord[] => buffers.get(topic) ?? []
+  const buffers = new Map<string, FetchedRecord[]>(parts.map(({ topic }) => [topic, []]))
+  const buffer = (topic: string): FetchedRecord[] => buffers.get(topic) ?? []
   const bytes = new Map<string, number>()
   /** By broker; what it answers goes into the buffers unless the lane was moved, or connected anew, meanwhile. */
   const underWay = new Map<number, Promise<void>>()
@@ -75,19 +68,21 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
 
   async function fetchFrom(leader: number, of: readonly TopicPartition[], waitMs: number): Promise<void> {
     const begun = generation
-    const from = new Map(of.map(({ topic }) => [topic, next.get(topic) ?? 0n]))
+    // What has least in memory is what a reader waits for first; what does not fit beside it has its turn after that.
+    const parts = of.toSorted((a, b) => (bytes.get(a.topic) ?? 0) - (bytes.get(b.topic) ?? 0))
+    const from = new Map(parts.map(({ topic }) => [topic, next.get(topic) ?? 0n]))
     const request = {
       replicaId: consumerReplicaId,
       isolationLevel: isolation.committed,
       maxWaitTime: Math.ceil(waitMs),
       minBytes: 1,
       maxBytes: bytesPerFetchMax,
-      topics: of.map(({ topic, partition }) => ({
+      topics: parts.map(({ topic, partition }) => ({
         topic,
         partitions: [{ partition, fetchOffset: String(from.get(topic)), maxBytes: bytesPerFetchMax }],
       })),
     }
-    const { responses } = await brokers.ask(leader, (broker) => broker.fetch(request), waitMs)
+    const { responses } = await brokers.ask(leader, (broker) => fetch(broker, request), waitMs)
     if (begun !== generation) return
     for (const { topicName, partitions } of responses)
       for (const fetched of partitions) keep(topicName, from.get(topicName) ?? 0n, fetched)
@@ -100,25 +95,15 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     underWay.clear()
   }
 
-  function keep(topic: string, from: bigint, fetched: FetchedPartition): void {
-    const last = fetched.messages.at(-1)
-    if (!last) {
+  function keep(topic: string, from: bigint, { records, next: after, lastStableOffset }: FetchedPartition): void {
+    if (after === from) {
       // What did not fit beside another topic is left out, too.
-      if (BigInt(fetched.lastStableOffset) <= from) drained.add(topic)
+      if (lastStableOffset <= from) drained.add(topic)
       return
     }
     const kept = buffer(topic)
-    let size = bytes.get(topic) ?? 0
-    for (const record of committedOf(fetched)) {
-      const offset = BigInt(record.offset)
-      if (offset < from || record.value === null) continue // A batch is answered whole, also from its middle.
-      const { key, value, headers } = record
-      const [seq, last] = [numberIn(headers['seq']), numberIn(headers['last'])]
-      kept.push({ offset, key: key?.toString('utf8') ?? '', value, seq, last })
-      size += record.value.byteLength
-    }
-    bytes.set(topic, size)
-    const after = BigInt(last.offset) + 1n
+    for (const record of records) kept.push(record)
+    bytes.set(topic, (bytes.get(topic) ?? 0) + sizeOf(records))
     if (after > (next.get(topic) ?? 0n)) next.set(topic, after)
   }
 
@@ -200,36 +185,5 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
   }
 }
 
-/** Digits, as a tenure writes them. */
-function numberIn(header: Uint8Array | undefined): number {
-  if (!header) return -1
-  let number = 0
-  for (const digit of header) number = number * 10 + digit - zero
-  return number
-}
-
-const zero = '0'.charCodeAt(0)
-
-const sizeOf = (records: readonly LaneRecord[]): number => records.reduce((sum, { value }) => sum + value.byteLength, 0)
-
-const abortMarkerType = 0
-
-/**
- * Records of committed transactions, without the markers between them. kafkajs' own filter lets aborted ones through when
- * two producers interleave and the read begins in the middle, and takes a key of four zero bytes for a marker.
- */
-function* committedOf({ messages, abortedTransactions }: FetchedPartition) {
-  const aborted = [...(abortedTransactions ?? [])].sort((a, b) => Number(BigInt(a.firstOffset) - BigInt(b.firstOffset)))
-  const open = new Set<string>()
-  for (const message of messages) {
-    while (aborted[0] && BigInt(aborted[0].firstOffset) <= BigInt(message.offset)) {
-      open.add(aborted[0].producerId)
-      aborted.shift()
-    }
-    const { producerId, inTransaction } = message.batchContext
-    if (message.isControlRecord) {
-      // The key of a marker: version, then type, two bytes each.
-      if (message.key && message.key.readInt16BE(2) === abortMarkerType) open.delete(producerId)
-    } else if (!(inTransaction && open.has(producerId))) yield message
-  }
-}
+const sizeOf = (records: readonly FetchedRecord[]): number =>
+  records.reduce((sum, { value }) => sum + value.byteLength, 0)

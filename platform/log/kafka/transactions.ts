@@ -24,8 +24,8 @@ import {
   isProtocolError,
   type KafkaConnection,
   type OutgoingRecord,
-  produce,
 } from './client.ts'
+import { produce } from './exchange.ts'
 import { encodeProduce } from './record-batch.ts'
 
 export type TopicRecords = TopicPartition & { records: OutgoingRecord[] }
