@@ -14,16 +14,19 @@ async function* readRecords(log: Log, partition: number): AsyncGenerator<StoredF
     yield cursor.seq <= to ? facts : facts.filter(({ seq }) => seq <= to)
 }
 
-export type WantedFacts = { tenantId: string; types: ReadonlySet<string> }
-
-/** The tenant's facts of these types as the log has them, batches of them. The others are passed over without being decoded. */
-export async function* recordsOfTenant(
+/**
+ * The tenant's facts of `types` up to what was committed when it began, in order, decoded when they are taken. The others are
+ * passed over without being decoded.
+ */
+export async function* factsOfTenant(
   { log, codec }: { log: Log; codec: Codec },
-  { tenantId, types }: WantedFacts,
-): AsyncGenerator<Uint8Array[]> {
-  const isWanted = ({ key, value }: StoredFact) => key === tenantId && types.has(codec.typeOf(value))
-  for await (const records of readRecords(log, partitionOf(tenantId, log.partitionCount)))
-    yield records.filter(isWanted).map(({ value }) => value)
+  { tenantId, types }: { tenantId: string; types: ReadonlySet<string> },
+): AsyncGenerator<Iterable<Fact>> {
+  for await (const records of readRecords(log, partitionOf(tenantId, log.partitionCount))) yield wanted(records)
+  function* wanted(records: readonly StoredFact[]): Generator<Fact> {
+    for (const { key, value } of records)
+      if (key === tenantId && types.has(codec.typeOf(value))) yield codec.decode(value) as Fact
+  }
 }
 
 /** The facts of `readRecords` after `afterSeq`, decoded one by one. */

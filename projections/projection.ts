@@ -110,8 +110,16 @@ export function projection<const C extends Columns, const K extends readonly (ke
   },
 ): Projection {
   const { apply, ...rest } = parts
-  return { ...rest, apply: (fact) => apply(fact).map(untyped) }
+  return {
+    ...rest,
+    apply(fact) {
+      const ops = apply(fact)
+      return ops.length === 0 ? none : ops.map(untyped) // Most facts are nothing to most views.
+    },
+  }
 }
+
+const none: readonly RowOp[] = []
 
 const untyped = <C extends Columns, K extends keyof C>(op: TypedOp<C, K>): RowOp =>
   (op.op === 'add' ? { ...op, values: op.values ?? {} } : op) as RowOp

@@ -66,9 +66,11 @@ export async function foldedOps(
     )
     return { statements: [{ text: sql.append, values }], rows: new Map() }
   }
-  const touched = new Map(factOps.flatMap(({ ops }) => ops.map(({ id, op }) => [id, op.key])))
-  const before = await readRows(tx, projection, [...touched.values()], sql)
-  const rows: Rows = new Map([...touched.keys()].map((id) => [id, before.get(id)]))
+  const keys = new Map<string, Values>()
+  for (const { ops } of factOps) for (const { id, op } of ops) keys.set(id, op.key)
+  const before = await readRows(tx, projection, [...keys.values()], sql)
+  const rows: Rows = new Map()
+  for (const id of keys.keys()) rows.set(id, before.get(id))
   foldRows(projection, rows, factOps)
 
   const written: Row[] = []

@@ -1,6 +1,7 @@
 /** `pf3 projections rebuild`: fills views anew from the log and puts them in the place of the live ones. */
 import { allProjections } from '../../projections/index.ts'
 import { rebuildProjections, tableDigest } from '../../projections/rebuild.ts'
+import { rebuildSuffix } from '../../projections/tables.ts'
 import { ConfigError, readConfig } from '../config.ts'
 import { borrowFoundation, type Foundation } from '../foundation.ts'
 import { printLine, progress, toJson } from '../print.ts'
@@ -14,7 +15,7 @@ export type RebuiltView = {
   isEqual: boolean
 }
 
-/** Digests are taken of the old view, while the new one is filled, and of the new one; while nothing is written meanwhile they are equal. */
+/** Digests are taken of the old and of the new view when that has caught up; while nothing is written meanwhile they are equal. */
 export async function projectionsRebuild(
   name: string | undefined,
   given: { all?: boolean; json?: boolean },
@@ -30,25 +31,25 @@ export async function projectionsRebuild(
   const wanted = allProjections.filter((p) => names.includes(p.name))
   const bar = progress('facts')
   try {
-    const taking = digests(foundation, wanted)
-    taking.catch(() => undefined) // Told below, unless the rebuild fails before.
+    let [before, after]: Map<string, Digest>[] = []
     const rebuilt = await rebuildProjections(names, {
       ...foundation,
-      beforeSwap: () => taking,
+      async beforeSwap() {
+        ;[before, after] = await Promise.all([digests(foundation, wanted), digests(foundation, wanted, rebuildSuffix)])
+      },
       onProgress: ({ factsDone, factsTotal }) => bar.to(Number(factsDone), Number(factsTotal)),
     })
-    const [before, after] = [await taking, await digests(foundation, wanted)]
     bar.end()
     print(
       rebuilt.map(({ projection, facts }) => {
-        const [old, made] = [before.get(projection), after.get(projection)]
+        const [old, made] = [before?.get(projection), after?.get(projection)]
         return {
           projection,
           facts,
           rows: made?.rows ?? 0n,
           before: old?.sha256 ?? '',
           after: made?.sha256 ?? '',
-          isEqual: old?.sha256 === made?.sha256,
+          isEqual: old !== undefined && old.sha256 === made?.sha256,
         }
       }),
       given.json === true,
@@ -60,8 +61,16 @@ export async function projectionsRebuild(
 
 type Digest = Awaited<ReturnType<typeof tableDigest>>
 
-async function digests({ database }: Foundation, wanted: typeof allProjections): Promise<Map<string, Digest>> {
-  const found = wanted.map(async (projection) => [projection.name, await tableDigest(database, projection)] as const)
+/** `suffix`: of the tables' names. */
+async function digests(
+  { database }: Foundation,
+  wanted: typeof allProjections,
+  suffix = '',
+): Promise<Map<string, Digest>> {
+  const found = wanted.map(async ({ name, table, keyColumns }) => {
+    const digest = await tableDigest(database, { table: table + suffix, keyColumns })
+    return [name, digest] as const
+  })
   return new Map(await Promise.all(found))
 }
 

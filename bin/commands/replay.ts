@@ -13,10 +13,9 @@ import { decimalFromPico } from '../../schemas/units.ts'
 import type { PlaceOptions } from '../archive-options.ts'
 import { archivePublicKey, archiveStore } from '../archive-place.ts'
 import { ConfigError, readConfig } from '../config.ts'
-import { factsOfTenant } from '../facts-of-tenant.ts'
 import { borrowFoundation, type Foundation } from '../foundation.ts'
 import { printLine, toJson } from '../print.ts'
-import { readDirectory } from '../read-facts.ts'
+import { factsOfTenant, readDirectory } from '../read-facts.ts'
 
 export type ReplayGiven = PlaceOptions & {
   tenant: string

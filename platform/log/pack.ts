@@ -13,7 +13,3 @@ export function pack(values: readonly Uint8Array[]): Packed {
   })
   return { starts, lengths, packed }
 }
-
-/** What `pack` was given; also of bytes that have crossed to another thread. */
-export const unpack = ({ starts, lengths, packed }: Omit<Packed, 'packed'> & { packed: Uint8Array }): Uint8Array[] =>
-  starts.map((start, index) => packed.subarray(start - 1, start - 1 + (lengths[index] ?? 0)))
