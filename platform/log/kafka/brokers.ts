@@ -31,8 +31,8 @@ export type Brokers = {
   /**
    * Runs `run` once, connected. When it fails, waits a moment, connects and learns anew who leads what; the caller goes on
    * as before, and what it had asked for is not to be counted on. Answers whether it succeeded.
-   * Throws LOG_UNAVAILABLE once it has failed for 20 s without a success between, LOG_GAP for offsets before the first that is
-   * kept or after the end.
+   * Once it has failed for 20 s without a success between, throws LOG_UNAVAILABLE, or RECORD_DAMAGED for records that were not
+   * what was written each time; LOG_GAP at once, for offsets before the first that is kept or after the end.
    */
   trying(run: () => Promise<void>): Promise<boolean>
   close(): Promise<void>

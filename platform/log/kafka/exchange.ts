@@ -3,6 +3,7 @@
  * does to produce and to fetch, by its connections and in the version that both sides know.
  */
 import { createRequire } from 'node:module'
+import { PlatformError } from '../../errors.ts'
 import type { TopicPartition } from './brokers.ts'
 import type { BrokerClient, Exchange } from './client.ts'
 import { decodeFetched, type FetchAnswer } from './fetched.ts'
@@ -26,12 +27,24 @@ type Named<Of> = { Produce: Of; Fetch: Of }
 const keys = fromHere('kafkajs/src/protocol/requests/apiKeys') as Named<number>
 const { requests: versions } = fromHere('kafkajs/src/protocol/requests') as { requests: Named<object> }
 
+/** Of Kafka 0.11, which brought transactions and the format of records that is written and read here. */
+const oldest: Named<number> = { Produce: 3, Fetch: 4 }
+
+function exchangeOf(broker: BrokerClient, name: keyof Named<unknown>, wanted: object): Exchange {
+  const exchange = broker.lookupRequest(keys[name], versions[name])(wanted)
+  const { apiVersion } = exchange.request
+  if (apiVersion >= oldest[name]) return exchange
+  throw new PlatformError('LOG_UNAVAILABLE', {
+    problem: `the broker knows ${name} up to version ${apiVersion}, and ${oldest[name]} is needed: Kafka 0.11 or later`,
+  })
+}
+
 /**
  * With a body that `record-batch.ts` has encoded: the same for all versions from 3 on, and a broker that has transactions has
- * that one.
+ * that one. Throws LOG_UNAVAILABLE for an older broker, as `fetch` does.
  */
 export async function produce(broker: BrokerClient, body: Buffer): Promise<ProduceAnswer> {
-  const { request, response } = broker.lookupRequest(keys.Produce, versions.Produce)({ acks: -1, topicData: [] })
+  const { request, response } = exchangeOf(broker, 'Produce', { acks: -1, topicData: [] })
   const encode = async () => ({ buf: body, buffer: body })
   return (await send(broker, { request: { ...request, encode }, response })) as ProduceAnswer
 }
@@ -41,7 +54,7 @@ export async function produce(broker: BrokerClient, body: Buffer): Promise<Produ
  * RECORD_DAMAGED for what `fetched.ts` cannot read.
  */
 export async function fetch(broker: BrokerClient, wanted: FetchRequest): Promise<FetchAnswer> {
-  const exchange = broker.lookupRequest(keys.Fetch, versions.Fetch)(wanted)
+  const exchange = exchangeOf(broker, 'Fetch', wanted)
   const { request, response } = exchange
   const offsets = new Map(
     wanted.topics.flatMap(({ topic, partitions }) =>

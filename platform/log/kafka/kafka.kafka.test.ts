@@ -136,6 +136,36 @@ test('what was given up is not written later, when others have been answered mea
   await log.close()
 })
 
+test('a bit that turns on the way is noticed: the records are asked for again, and in the end it is told', {
+  timeout: 60_000,
+}, async () => {
+  const written = Buffer.from('what a caller has written')
+  let turns = 0
+  /** Connections on which a bit of the record turns, as often as `turns` says. */
+  const socketFactory: KafkaConnection['socketFactory'] = ({ host, port, onConnect }) => {
+    const socket: Socket = createConnection({ host, port }, onConnect)
+    socket.prependListener('data', (chunk: Buffer) => {
+      const at = chunk.indexOf(written)
+      if (at < 0 || turns === 0) return
+      turns -= 1
+      chunk.writeUInt8(chunk.readUInt8(at) ^ 1, at)
+    })
+    return socket
+  }
+  const log = await openOn(await freshTopics(), { brokers, socketFactory })
+  onTestFinished(() => log.close())
+  const [stored] = await log.append([{ key: 'harbor', value: written }])
+  const read = () => log.readIntake(stored?.partition ?? 0, 0n, { recordsMax: 1, waitMs: 30_000 })
+  turns = 2
+  expect((await read()).map(({ value }) => Buffer.from(value).toString())).toEqual([written.toString()])
+  expect(turns).toBe(0)
+  turns = Number.POSITIVE_INFINITY
+  await expect(read()).rejects.toMatchObject({
+    code: 'RECORD_DAMAGED',
+    message: expect.stringContaining('its checksum is not the one of its bytes'),
+  })
+})
+
 test('instances share the partitions: each has one owner, none moves without need, and who leaves is followed', async () => {
   const prefix = await freshTopics()
   const logs = [await openOn(prefix), await openOn(prefix), await openOn(prefix), await openOn(prefix)]
