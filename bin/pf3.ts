@@ -6,10 +6,12 @@ import { requireTls13 } from '../platform/tls.ts'
 import { placeOptions } from './archive-options.ts'
 import type { ReplayGiven } from './commands/replay.ts'
 import { ConfigError } from './config.ts'
+import { outlastReaders } from './output.ts'
 
 // Compiled code is kept between runs (in the system's temporary directory): half of a warm start is loading code.
 enableCompileCache()
 requireTls13()
+outlastReaders()
 
 const program = new Command('pf3')
   .description('PF-3, the AI job platform of WebWaka.')

@@ -1,10 +1,11 @@
-/** `pf3 events tail`: facts as they are committed, of all partitions, until it is stopped. */
+/** `pf3 events tail`: facts as they are committed, of all partitions, until it is stopped or nobody reads them any more. */
 import type { FactCursor } from '../../platform/log/log.ts'
 import { startOfFacts } from '../../platform/log/log.ts'
 import type { Fact } from '../../schemas/events.generated.ts'
 import { isoFromMicros } from '../../schemas/units.ts'
 import { readConfig } from '../config.ts'
 import { borrowFoundation, type Foundation } from '../foundation.ts'
+import { outputGone } from '../output.ts'
 import { printLine, toJson } from '../print.ts'
 
 type Given = { tenant?: string; fromStart?: boolean; json?: boolean }
@@ -16,9 +17,10 @@ export async function eventsTail(given: Given): Promise<void> {
   const foundation = await borrowFoundation(readConfig(process.env))
   const stopped = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort())
+  const signal = AbortSignal.any([stopped.signal, outputGone])
   const partitions = Array.from({ length: foundation.log.partitionCount }, (_, partition) => partition)
   try {
-    await Promise.all(partitions.map((partition) => follow(foundation, partition, given, stopped.signal)))
+    await Promise.all(partitions.map((partition) => follow(foundation, partition, given, signal)))
   } finally {
     await foundation.close()
   }
