@@ -22,8 +22,6 @@ export type Foundation = {
   database: Database
   log: Log
   codec: Codec
-  /** Awaited with what is to be decoded and was not read from `log`: schemas may have to be asked for. */
-  learn(values: readonly Uint8Array[]): Promise<void>
   /** For a codec in another thread: schemas that were learned here. */
   schemaOf: SchemaRegistry['schemaOf']
   relay: Relay
@@ -86,13 +84,12 @@ async function build(
     const opened = config.kafka
       ? await onKafka(config, config.kafka, onNotice)
       : await onDatabase(config, database, relay)
-    const { codec, learn, schemaOf, outside, lag, close } = opened
+    const { codec, schemaOf, outside, lag, close } = opened
     const log = withHandOver(opened.log, { clock: systemClock })
     return {
       database,
       log,
       codec,
-      learn,
       schemaOf,
       relay,
       outside: [
@@ -115,7 +112,7 @@ async function build(
   }
 }
 
-type LogAndCodec = Pick<Foundation, 'log' | 'codec' | 'learn' | 'schemaOf' | 'outside' | 'lag'> & {
+type LogAndCodec = Pick<Foundation, 'log' | 'codec' | 'schemaOf' | 'outside' | 'lag'> & {
   close?: () => Promise<void>
 }
 
@@ -124,7 +121,6 @@ async function onDatabase({ dataDir, partitionCount }: Config, database: Databas
   const registry = schemaRegistryFile(join(dataDir, 'schemas.json'), ownSchemas, readEveryVersion())
   return {
     codec: codecFor(registry, ownSchemas),
-    learn: async () => undefined,
     schemaOf: registry.schemaOf,
     log: await embeddedLog({ database, partitionCount, clock: systemClock, relay, pollMs }),
     outside: [],
@@ -158,7 +154,6 @@ async function onKafka(
   return {
     log,
     codec: codecFor(registry, own),
-    learn: registry.learn,
     schemaOf: registry.schemaOf,
     outside: [{ name: 'registry', look: registry.check }],
     async lag() {
