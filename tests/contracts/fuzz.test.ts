@@ -96,7 +96,10 @@ function request({
   const query = fc
     .tuple(record(place('query'), false), fc.nat(9))
     .map(([{ cursor, ...rest }, n]) => (n === 0 && cursor !== undefined ? { ...rest, cursor } : rest))
-  const extra = rarely(fc.tuple(hostileText, hostileText))
+  // What takes nothing can be refused for nothing else.
+  const takesNothing = parameters.length === 0 && !requestBody
+  const pair = fc.tuple(hostileText, hostileText)
+  const extra = takesNothing ? fc.option(pair, { nil: undefined }) : rarely(pair)
   const schema = requestBody?.content['application/json'].schema
   const body = schema
     ? fc.oneof(

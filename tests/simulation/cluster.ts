@@ -36,8 +36,12 @@ type Member = {
   listener?: AssignmentListener
   role?: OwnerRole
   partitions: Set<number>
-  /** Partitions whose tenure has heard from the log that it was fenced: those alone are given again, as on Kafka. */
-  fenced: Set<number>
+  /** By partition how many of its tenures have heard from the log that they were fenced, and have not stopped for it yet. */
+  fenced: Map<number, number>
+  /** By partition the tenure asked for last: as on Kafka, what becomes of those before it concerns nobody. */
+  newest: Map<number, object>
+  /** Partitions whose newest tenure was fenced: those alone are given again. */
+  toRegain: Set<number>
 }
 
 export type Cluster = ReturnType<typeof cluster>
@@ -62,6 +66,8 @@ export function cluster(parts: ClusterParts) {
       return async () => undefined
     }
     const acquire = async (partition: number): Promise<Tenure> => {
+      const mine = {}
+      member.newest.set(partition, mine)
       const tenure = await ownLog.acquire(partition)
       return {
         ...tenure,
@@ -70,12 +76,22 @@ export function cluster(parts: ClusterParts) {
         },
         commit: (facts, intakeOffset) =>
           tenure.commit(facts, intakeOffset).catch((error: unknown) => {
-            if (isFailure(error, 'LOG_FENCED')) member.fenced.add(partition)
+            if (isFailure(error, 'LOG_FENCED')) {
+              member.fenced.set(partition, (member.fenced.get(partition) ?? 0) + 1)
+              if (member.newest.get(partition) === mine) member.toRegain.add(partition)
+            }
             throw error
           }),
       }
     }
-    const member: Member = { process, log: { ...ownLog, join, acquire }, partitions: new Set(), fenced: new Set() }
+    const member: Member = {
+      process,
+      log: { ...ownLog, join, acquire },
+      partitions: new Set(),
+      fenced: new Map(),
+      newest: new Map(),
+      toRegain: new Set(),
+    }
     members.push(member)
     // Every process has a clock of its own, and few are right.
     if (random.chance(faults.rate('clockSkew'))) {
@@ -94,7 +110,12 @@ export function cluster(parts: ClusterParts) {
       options: parts.options,
       onFault: ({ partition, error, isStopped, doing }) => {
         if (!isStopped) return
-        if (isFailure(error, 'LOG_FENCED') && member.fenced.delete(partition)) return regain(member, partition)
+        const told = member.fenced.get(partition) ?? 0
+        if (isFailure(error, 'LOG_FENCED') && told > 0) {
+          member.fenced.set(partition, told - 1)
+          if (member.toRegain.delete(partition)) regain(member, partition)
+          return
+        }
         violated(`the owner of ${partition} stopped while ${doing}: ${error instanceof Error ? error.message : error}`)
       },
     }).then((role) => {
