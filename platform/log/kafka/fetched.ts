@@ -7,7 +7,15 @@
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { PlatformError } from '../../errors.ts'
 import type { TopicPartition } from './brokers.ts'
-import { crc32c } from './record-batch.ts'
+import {
+  batchHeaderBytes,
+  checkedFrom,
+  checksumAt,
+  crc32c,
+  formatVersion,
+  isTransactional,
+  offsetAndLengthBytes,
+} from './record-batch.ts'
 
 export type FetchedRecord = {
   offset: bigint
@@ -35,12 +43,9 @@ export type FetchAnswer = {
   responses: { topicName: string; partitions: FetchedPartition[] }[]
 }
 
-/** Of a batch: its offset and its length, which counts neither of them; then everything up to the first record. */
-const offsetAndLengthBytes = 12
-const batchHeaderBytes = 61
-const at = { format: 16, checksum: 17, attributes: 21, lastOffsetDelta: 23, producerId: 43, count: 57 } as const
-const formatVersion = 2
-const attribute = { compression: 7, transactional: 16, control: 32 } as const
+/** Where in a batch they stand; the attributes are what its checksum begins with. */
+const at = { format: 16, attributes: checkedFrom, lastOffsetDelta: 23, producerId: 43, count: 57 } as const
+const attribute = { compression: 7, transactional: isTransactional, control: 32 } as const
 const abortMarker = 0
 
 /**
@@ -89,7 +94,8 @@ function committedFrom(
     const firstOffset = batches.readBigInt64BE(start)
     const end = start + offsetAndLengthBytes + batches.readInt32BE(start + 8)
     if (end > batches.length) break
-    checkBatch(batches, start, end, { ...part, offset: firstOffset })
+    const place = { ...part, offset: firstOffset }
+    checkBatch(batches, start, end, place)
     const attributes = batches.readInt16BE(start + at.attributes)
     const lastOffset = firstOffset + BigInt(batches.readInt32BE(start + at.lastOffsetDelta))
     const producerId = batches.readBigInt64BE(start + at.producerId)
@@ -98,7 +104,7 @@ function committedFrom(
     if ((attributes & attribute.control) !== 0) {
       if (markerAt(batches, start + batchHeaderBytes) === abortMarker) open.delete(producerId)
     } else if (!isHidden) {
-      const body = recordsOf(batches, start, end, attributes & attribute.compression, { ...part, offset: firstOffset })
+      const body = recordsOf(batches, start, end, attributes & attribute.compression, place)
       takeRecords(body, batches.readInt32BE(start + at.count), { firstOffset, from }, records)
     }
     if (lastOffset >= next) next = lastOffset + 1n
@@ -114,7 +120,7 @@ function checkBatch(batches: Buffer, start: number, end: number, place: Place): 
   const format = batches.readInt8(start + at.format)
   if (format !== formatVersion)
     throw damaged(place, `its batch has format ${format}; brokers of Kafka 0.11 and later write ${formatVersion}`)
-  if (crc32c(batches, start + at.attributes, end) !== batches.readUInt32BE(start + at.checksum))
+  if (crc32c(batches, start + checkedFrom, end) !== batches.readUInt32BE(start + checksumAt))
     throw damaged(place, 'its checksum is not the one of its bytes')
 }
 

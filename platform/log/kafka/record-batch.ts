@@ -19,14 +19,14 @@ export type ProduceBody = TransactionalProducer & {
 
 /** A transaction's records are confirmed once every replica in sync has them: brokers take no other. */
 const acks = -1
-const formatVersion = 2
-const isTransactional = 16
+export const formatVersion = 2
+export const isTransactional = 16
 /** Of a batch: its offset and its length, which counts neither of them; then everything up to the first record. */
-const offsetAndLengthBytes = 12
-const batchHeaderBytes = 61
+export const offsetAndLengthBytes = 12
+export const batchHeaderBytes = 61
 /** Where the checksum stands in a batch, and from where on it is taken. */
-const checksumAt = 17
-const checkedFrom = 21
+export const checksumAt = 17
+export const checkedFrom = 21
 /** Of a record: attributes and the difference of its time from the first one's, both 0. */
 const attributesAndTimeBytes = 2
 
