@@ -45,7 +45,7 @@ export function evolve(state: PartitionState, fact: Fact): void {
 }
 
 /** Raise whenever the shape of the state changes: older snapshots are then left aside, and the log is read instead. */
-const snapshotFormat = `pf3-6/v8-${process.versions.v8}`
+const snapshotFormat = `pf3-7/v8-${process.versions.v8}`
 
 export type Snapshot = { seq: bigint; format: string; checksum: string; body: Uint8Array }
 
@@ -59,7 +59,7 @@ export function fromSnapshot(snapshot: Snapshot): PartitionState | undefined {
   if (snapshot.format !== snapshotFormat || checksumOf(snapshot.body) !== snapshot.checksum) return undefined
   const state = deserialize(snapshot.body) as PartitionState
   // What v8 reads back of an array of words lies in the bytes it was read from: owners that restored from the same bytes would share it.
-  for (const { ids } of state.admission.answered) ids.words = ids.words.slice()
+  for (const { ids } of state.admission.answered) for (const piece of ids.pieces) piece.words = piece.words.slice()
   return state.seq === snapshot.seq ? state : undefined
 }
 

@@ -43,9 +43,9 @@ export const eventIdFrom = (tenantId: string, causedBy: string, type: string, in
 export const lineIdFrom = (tenantId: string, jobId: string, kind: string, revision: number): string =>
   idFrom('line', tenantId, jobId, kind, revision)
 
-const wordsKept = 4
+const wordsKept = 3
 
-/** 128 bits of SHA-256 of an id, as four words, lowest byte first: what stands for it where very many are remembered. */
+/** 96 bits of SHA-256 of an id, as three words, lowest byte first: what stands for it where very many are remembered. */
 export function wordsOfId(id: string): Uint32Array {
   const bytes = sha256(id)
   const words = new Uint32Array(wordsKept)

@@ -48,8 +48,8 @@ test('three days of jobs, one a second, take the room of one day and two slots',
   const seconds = days * 86_400n
   for (let at = 0n; at < seconds; at++) rememberAnswered(answered, `job-${at}`, at * second)
   const kept = answered.reduce((sum, { ids }) => sum + ids.size, 0)
-  const bytes = answered.reduce((sum, { ids }) => sum + ids.words.byteLength, 0)
+  const bytes = answered.flatMap(({ ids }) => ids.pieces).reduce((sum, { words }) => sum + words.byteLength, 0)
   expect(kept).toBeGreaterThanOrEqual(86_400)
   expect(kept).toBeLessThanOrEqual(86_400 + 2 * 14_400)
-  expect(bytes / kept).toBeLessThan(26)
+  expect(bytes / kept).toBeLessThan(18)
 })

@@ -3,7 +3,7 @@
  * in slots of a few hours, newest first; the oldest slot goes when even its last id has been kept for long enough.
  */
 import type { EpochMicros } from '../../schemas/units.ts'
-import { addId, emptyIdTable, hasId, type IdTable, idKey, packedIdTable } from './id-table.ts'
+import { addId, emptyIdTable, hasId, type IdTable, idKey } from './id-table.ts'
 
 /** `since`: when the first of these ids came. Only the first slot still grows. */
 export type Answered = { since: EpochMicros; ids: IdTable }[]
@@ -23,7 +23,6 @@ export function isAnswered(answered: Answered, id: string): boolean {
 export function rememberAnswered(answered: Answered, id: string, at: EpochMicros): void {
   let newest = answered[0]
   if (!newest || at - newest.since >= answeredSlotMicros) {
-    if (newest) newest.ids = packedIdTable(newest.ids)
     newest = { since: at, ids: emptyIdTable() }
     answered.unshift(newest)
   }

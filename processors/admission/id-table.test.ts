@@ -3,7 +3,7 @@ import { deserialize, serialize } from 'node:v8'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { jobIdFrom } from '../../schemas/ids.ts'
-import { addId, emptyIdTable, hasId, type IdTable, idKey, packedIdTable } from './id-table.ts'
+import { addId, emptyIdTable, hasId, type IdTable, idKey } from './id-table.ts'
 
 const tableOf = (ids: Iterable<string>): IdTable => {
   const table = emptyIdTable()
@@ -22,28 +22,43 @@ test('holds what was added, once, and nothing else, whatever the ids are', () =>
   )
 })
 
-test('given fifty thousand ids, every one is found after all the growing, and none of as many others', () => {
-  const ids = Array.from({ length: 50_000 }, (_, n) => jobIdFrom('harbor', `key-${n}`))
+test('given a hundred thousand ids, every one is found after all the growing, and none of as many others', () => {
+  const ids = Array.from({ length: 100_000 }, (_, n) => jobIdFrom('harbor', `key-${n}`))
   const table = tableOf(ids)
   expect(table.size).toBe(ids.length)
+  expect(table.pieces.reduce((sum, { size }) => sum + size, 0)).toBe(ids.length)
   expect(ids.every((id) => hasId(table, idKey(id)))).toBe(true)
   expect(ids.some((id) => hasId(table, idKey(`${id}x`)))).toBe(false)
-  expect(table.words.byteLength / ids.length).toBeLessThan(1.26 * (16 / 0.7))
 })
 
-test('packed, a table holds the same ids in less room, and takes in more of them all the same', () => {
-  const ids = Array.from({ length: 50_000 }, (_, n) => jobIdFrom('harbor', `key-${n}`))
-  const packed = packedIdTable(tableOf(ids))
-  expect(packed.size).toBe(ids.length)
-  expect(packed.words.byteLength / ids.length).toBeCloseTo(16 / 0.8, 2)
-  for (let n = 0; n < 1_000; n++) addId(packed, idKey(`later ${n}`))
-  expect(ids.every((id) => hasId(packed, idKey(id)))).toBe(true)
-  expect([hasId(packed, idKey('later 7')), hasId(packed, idKey('never'))]).toEqual([true, false])
-  expect(packed.size).toBe(ids.length + 1_000)
+test('however many there are, an id takes fifteen to eighteen bytes, and adding one moves few others', () => {
+  const table = emptyIdTable()
+  const wordsOf = (): Uint32Array[] => table.pieces.map(({ words }) => words)
+  let before = wordsOf()
+  for (let n = 1; n <= 60_000; n++) {
+    addId(table, idKey(`request ${n}`))
+    if (n % 500 !== 0) continue
+    const bytes = table.pieces.reduce((sum, { words }) => sum + words.byteLength, 0)
+    if (n >= 10_000) expect(bytes / n).toSatisfy((each: number) => each >= 15 && each < 18)
+    const now = wordsOf()
+    // Room that was made since the last look, by 500 ids: of each no more than a piece's that has yet to be split.
+    for (const words of now.filter((one) => !before.includes(one)))
+      expect(words.byteLength).toBeLessThan(2.2 * 4_096 * 17)
+    before = now
+  }
+  expect(table.pieces).toHaveLength(Math.ceil(60_000 / 4_096))
+})
+
+test('the pieces hold what they would hold if the table had begun with as many', () => {
+  const table = tableOf(Array.from({ length: 30_000 }, (_, n) => `request ${n}`))
+  const counts = table.pieces.map(({ size }) => size)
+  // Eight pieces: each has an eighth, and none has been passed over.
+  expect(counts).toHaveLength(8)
+  for (const count of counts) expect(Math.abs(count - 30_000 / 8)).toBeLessThan(300)
 })
 
 test('the same ids in the same order make the same table, and a snapshot gives it back', () => {
-  const ids = Array.from({ length: 1_000 }, (_, n) => `request ${n}`)
+  const ids = Array.from({ length: 10_000 }, (_, n) => `request ${n}`)
   const table = tableOf(ids)
   expect(tableOf(ids)).toEqual(table)
   expect(deserialize(serialize(table))).toEqual(table)
@@ -51,9 +66,9 @@ test('the same ids in the same order make the same table, and a snapshot gives i
 
 test('a word that is 0 does not read as an empty place', () => {
   const [table, twin] = [emptyIdTable(), emptyIdTable()]
-  const key = Uint32Array.of(7, 0, 0, 0)
+  const key = Uint32Array.of(7, 0, 0)
   addId(table, key)
   addId(table, key)
-  addId(twin, Uint32Array.of(7, 0, 0, 1))
+  addId(twin, Uint32Array.of(7, 0, 1))
   expect([table.size, hasId(table, key), hasId(twin, key)]).toEqual([1, true, false])
 })
