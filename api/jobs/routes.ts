@@ -78,7 +78,8 @@ export const jobRoutes: readonly Route[] = [
   route({
     method: 'get',
     path: '/v1/jobs',
-    summary: 'Jobs of the own tenant without their results, newest first: those that meet every condition given.',
+    summary:
+      'Jobs of the own tenant without their results, newest first: those that meet every condition given. Where few of very many do, a page can hold fewer than its limit, or none, before the last one: go on while next is not null.',
     roles: ['tenant-admin', 'submitter', 'reader'],
     params: none,
     query: z.strictObject({

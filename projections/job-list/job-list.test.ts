@@ -266,3 +266,31 @@ test('pages: newest first, each job once, whatever is submitted meanwhile; filte
   expect(ids((await page({ correlationId: 'nobody' })).items)).toEqual([])
   for (const limit of [0, 1_001, 1.5]) await expect(page({ limit })).rejects.toMatchObject({ code: 'REQUEST_INVALID' })
 })
+
+test('given few jobs among many that are wanted, a page says where looking goes on, and all pages together have each once', async () => {
+  for (let n = 0; n < 23; n++)
+    await given(submitted(`j${n}`, { memberId: n % 9 === 0 ? 'ann' : null }), ...(n === 22 ? [admitted('j22')] : []))
+  const walk = async (wish: Omit<Parameters<typeof jobPage>[2], 'limit' | 'after'>, limit: number, lookMax: number) => {
+    const pages: string[][] = []
+    let after: Parameters<typeof jobPage>[2]['after']
+    do {
+      const { items, next } = await view.asTenant('harbor', (tx) =>
+        jobPage(tx, 'harbor', { ...wish, limit, ...(after && { after }) }, lookMax),
+      )
+      pages.push(items.map(({ jobId }) => jobId))
+      after = next ?? undefined
+    } while (after && pages.length < 50)
+    return pages
+  }
+  expect(await walk({ memberId: 'ann' }, 5, 10)).toEqual([['j18'], ['j9'], ['j0']])
+  expect(await walk({ memberId: 'bob' }, 5, 10)).toEqual([[], [], []])
+  expect(await walk({ memberId: 'ann' }, 5, 100)).toEqual([['j18', 'j9', 'j0']])
+  const all = Array.from({ length: 23 }, (_, n) => `j${22 - n}`)
+  for (const limit of [1, 2, 3, 9, 10, 22, 23])
+    for (const lookMax of [limit + 1, 11, 12, 22, 23, 24]) {
+      if (lookMax <= limit) continue
+      expect((await walk({}, limit, lookMax)).flat()).toEqual(all)
+      expect((await walk({ memberId: 'ann' }, limit, lookMax)).flat()).toEqual(['j18', 'j9', 'j0'])
+      expect((await walk({ status: 'admitted' }, limit, lookMax)).flat()).toEqual(['j22'])
+    }
+})

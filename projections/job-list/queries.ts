@@ -128,20 +128,31 @@ export type JobPageWish = {
   after?: JobCursor
 }
 
-/** Newest first. Jobs submitted meanwhile never shift a later page. Throws REQUEST_INVALID for a limit out of bounds. */
+/** Jobs looked at for one page: some 20 ms. Only submission times are indexed; each index more would cost every job. */
+const lookedAtMax = 10_000
+
+/**
+ * Newest first. Jobs submitted meanwhile never shift a later page. With few jobs that meet the conditions a page may hold
+ * fewer than its limit, even none, before the last one: then `next` is where looking goes on. Throws REQUEST_INVALID for a
+ * limit out of bounds.
+ */
 export async function jobPage(
   tx: Tx,
   tenantId: string,
   wish: JobPageWish,
+  lookMax = lookedAtMax,
 ): Promise<{ items: Job[]; next: JobCursor | null }> {
   const limit = checkedLimit(wish.limit)
-  const { rows } = await tx.query<JobRow>(
-    `SELECT * FROM job_list WHERE tenant_id = $1
-       AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR capability = $3) AND ($4::text IS NULL OR member_id = $4)
-       AND ($5::bigint IS NULL OR (submitted_at, job_id) < ($5, $6::text))
-       AND ($7::bigint IS NULL OR submitted_at >= $7) AND ($8::bigint IS NULL OR submitted_at < $8)
-       AND ($9::text IS NULL OR correlation_id = $9)
-     ORDER BY submitted_at DESC, job_id DESC LIMIT $10`,
+  const { rows } = await tx.query<JobRow & { nth: SqlInteger; is_wanted: boolean }>(
+    `SELECT * FROM (
+       SELECT *, row_number() OVER (ORDER BY submitted_at DESC, job_id DESC) AS nth,
+         ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR capability = $3)
+           AND ($4::text IS NULL OR member_id IS NOT DISTINCT FROM $4) AND ($9::text IS NULL OR correlation_id = $9) AS is_wanted
+       FROM job_list WHERE tenant_id = $1
+         AND ($5::bigint IS NULL OR (submitted_at, job_id) < ($5, $6::text))
+         AND ($7::bigint IS NULL OR submitted_at >= $7) AND ($8::bigint IS NULL OR submitted_at < $8)
+       ORDER BY submitted_at DESC, job_id DESC LIMIT $11
+     ) AS looked_at WHERE is_wanted OR nth = $11 ORDER BY nth LIMIT $10`,
     [
       tenantId,
       wish.status ?? null,
@@ -153,10 +164,17 @@ export async function jobPage(
       wish.to === undefined ? null : String(wish.to),
       wish.correlationId ?? null,
       limit + 1,
+      lookMax,
     ],
   )
-  return pageOf(rows.map(fromRowJob), limit, ({ submittedAt, jobId }) => ({ submittedAt, jobId }))
+  const wanted = rows.filter((row) => row.is_wanted).map(fromRowJob)
+  const page = pageOf(wanted, limit, cursorOf)
+  const last = rows.at(-1)
+  const isCut = page.next === null && last !== undefined && Number(last.nth) === lookMax
+  return isCut ? { ...page, next: cursorOf(fromRowJob(last)) } : page
 }
+
+const cursorOf = ({ submittedAt, jobId }: Job): JobCursor => ({ submittedAt, jobId })
 
 type JobRow = {
   tenant_id: string
