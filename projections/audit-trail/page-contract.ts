@@ -6,6 +6,7 @@ import { type Fact, factTypesOfNoJob, streamOf } from '../../schemas/events.gene
 import { opsOf } from '../fold-rows.ts'
 import { projectionMigrations } from '../index.ts'
 import { writeOps } from '../tables.ts'
+import { explaining, type Plan, readsOf } from '../testing/explaining.ts'
 import { capSet, labelSetRegistered, noon, Stamp, tokenIssued, transferTaken } from '../testing/facts.ts'
 import type { OpenedForTest } from '../testing/stage.ts'
 import { auditTrail } from './projection.ts'
@@ -80,7 +81,7 @@ export function pageContract(name: string, open: () => Promise<Omit<OpenedForTes
         const plans: Plan[] = []
         const { next } = await page({ ...asked, limit }, (tx) => explaining(tx, plans))
         if (next) await page({ ...asked, limit, after: next }, (tx) => explaining(tx, plans))
-        for (const read of plans.flatMap(reads)) {
+        for (const read of plans.flatMap((plan) => readsOf(plan, auditTrail.table))) {
           const { 'Node Type': how, 'Rows Removed by Filter': removed = 0, 'Actual Loops': types } = read
           expect([asked, how, removed]).toEqual([asked, 'Index Scan', 0])
           expect(types).toBeLessThanOrEqual(factTypesOfNoJob.length)
@@ -92,34 +93,3 @@ export function pageContract(name: string, open: () => Promise<Omit<OpenedForTes
     })
   })
 }
-
-type Plan = {
-  'Node Type': string
-  'Relation Name'?: string
-  'Actual Loops': number
-  'Rows Removed by Filter'?: number
-  'Shared Hit Blocks': number
-  'Shared Read Blocks': number
-  Plans?: Plan[]
-}
-
-/** Also notes how each statement is carried out. */
-const explaining = (tx: Tx, plans: Plan[]): Tx => ({
-  async query(text, values) {
-    const { rows } = await tx.query<{ 'QUERY PLAN': { Plan: Plan }[] }>(
-      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text}`,
-      values,
-    )
-    plans.push(...rows.flatMap((row) => row['QUERY PLAN'].map(({ Plan: plan }) => plan)))
-    return tx.query(text, values)
-  },
-  get last() {
-    return explaining(tx.last, plans)
-  },
-})
-
-/** Where the plan reads the table. */
-const reads = (plan: Plan): Plan[] => [
-  ...(plan['Relation Name'] === auditTrail.table ? [plan] : []),
-  ...(plan.Plans ?? []).flatMap(reads),
-]

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Fact, FactBody } from '../../schemas/events.generated.ts'
+import { explaining, type Plan, readsOf } from '../testing/explaining.ts'
 import {
   admitted,
   attemptFailed,
@@ -293,4 +294,21 @@ test('given few jobs among many that are wanted, a page says where looking goes 
       expect((await walk({ memberId: 'ann' }, limit, lookMax)).flat()).toEqual(['j18', 'j9', 'j0'])
       expect((await walk({ status: 'admitted' }, limit, lookMax)).flat()).toEqual(['j22'])
     }
+})
+
+test('however many jobs there are, a page reads those that it shows, and with a filter as many as it may look at', async () => {
+  await view.take(...Array.from({ length: 600 }, (_, n) => stamp.fact('harbor', submitted(`j${n}`))))
+  await view.asService((tx) => tx.query('ANALYZE job_list'))
+  const rowsRead = async (wish: Omit<Parameters<typeof jobPage>[2], 'limit'>) => {
+    const plans: Plan[] = []
+    await view.asTenant('harbor', (tx) => jobPage(explaining(tx, plans), 'harbor', { ...wish, limit: 5 }, 50))
+    return plans
+      .flatMap((plan) => readsOf(plan, jobList.table))
+      .map((read) => read['Actual Rows'] * read['Actual Loops'] + (read['Rows Removed by Filter'] ?? 0))
+  }
+  const middle = await view.asTenant('harbor', (tx) => jobById(tx, 'harbor', 'j300'))
+  const after = { submittedAt: middle?.submittedAt ?? 0n, jobId: 'j300' }
+  expect([await rowsRead({}), await rowsRead({ after })]).toEqual([[6], [6]])
+  expect([await rowsRead({ to: after.submittedAt }), await rowsRead({ from: 0n, after })]).toEqual([[6], [6]])
+  expect([await rowsRead({ memberId: 'nobody' }), await rowsRead({ memberId: 'nobody', after })]).toEqual([[50], [50]])
 })

@@ -130,6 +130,7 @@ export type JobPageWish = {
 
 /** Jobs looked at for one page: some 20 ms. Only submission times are indexed; each index more would cost every job. */
 const lookedAtMax = 10_000
+const timeMax = 2n ** 63n - 1n
 
 /**
  * Newest first. Jobs submitted meanwhile never shift a later page. With few jobs that meet the conditions a page may hold
@@ -143,25 +144,24 @@ export async function jobPage(
   lookMax = lookedAtMax,
 ): Promise<{ items: Job[]; next: JobCursor | null }> {
   const limit = checkedLimit(wish.limit)
+  // A page goes on before its cursor, the first one before `to`: with one bound above, the index is entered there.
+  const end = wish.after ?? { submittedAt: wish.to ?? timeMax, jobId: '' }
   const { rows } = await tx.query<JobRow & { nth: SqlInteger; is_wanted: boolean }>(
     `SELECT * FROM (
        SELECT *, row_number() OVER (ORDER BY submitted_at DESC, job_id DESC) AS nth,
-         ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR capability = $3)
-           AND ($4::text IS NULL OR member_id IS NOT DISTINCT FROM $4) AND ($9::text IS NULL OR correlation_id = $9) AS is_wanted
-       FROM job_list WHERE tenant_id = $1
-         AND ($5::bigint IS NULL OR (submitted_at, job_id) < ($5, $6::text))
-         AND ($7::bigint IS NULL OR submitted_at >= $7) AND ($8::bigint IS NULL OR submitted_at < $8)
-       ORDER BY submitted_at DESC, job_id DESC LIMIT $11
-     ) AS looked_at WHERE is_wanted OR nth = $11 ORDER BY nth LIMIT $10`,
+         ($5::text IS NULL OR status = $5) AND ($6::text IS NULL OR capability = $6)
+           AND ($7::text IS NULL OR member_id IS NOT DISTINCT FROM $7) AND ($8::text IS NULL OR correlation_id = $8) AS is_wanted
+       FROM job_list WHERE tenant_id = $1 AND (submitted_at, job_id) < ($2::bigint, $3::text) AND submitted_at >= $4::bigint
+       ORDER BY submitted_at DESC, job_id DESC LIMIT $10
+     ) AS looked_at WHERE is_wanted OR nth = $10 ORDER BY submitted_at DESC, job_id DESC LIMIT $9`,
     [
       tenantId,
+      String(end.submittedAt),
+      end.jobId,
+      String(wish.from ?? 0n),
       wish.status ?? null,
       wish.capability ?? null,
       wish.memberId ?? null,
-      wish.after === undefined ? null : String(wish.after.submittedAt),
-      wish.after?.jobId ?? null,
-      wish.from === undefined ? null : String(wish.from),
-      wish.to === undefined ? null : String(wish.to),
       wish.correlationId ?? null,
       limit + 1,
       lookMax,
