@@ -22,11 +22,12 @@ export type PartitionState = {
   directory: Directory
 }
 
-export const emptyPartitionState = (): PartitionState => ({
+/** `secret`: of an owner, for the tables of ids; it decides nothing. */
+export const emptyPartitionState = (secret = ''): PartitionState => ({
   seq: 0n,
   occurredAt: 0n,
   accounts: emptyAccounts(),
-  admission: emptyAdmission(),
+  admission: emptyAdmission(secret),
   execution: emptyExecution(),
   transfers: emptyTransfers(),
   directory: emptyDirectory(),
@@ -59,7 +60,8 @@ export function fromSnapshot(snapshot: Snapshot): PartitionState | undefined {
   if (snapshot.format !== snapshotFormat || checksumOf(snapshot.body) !== snapshot.checksum) return undefined
   const state = deserialize(snapshot.body) as PartitionState
   // What v8 reads back of an array of words lies in the bytes it was read from: owners that restored from the same bytes would share it.
-  for (const { ids } of state.admission.answered) for (const piece of ids.pieces) piece.words = piece.words.slice()
+  for (const { ids } of state.admission.answered.slots)
+    for (const piece of ids.pieces) piece.words = piece.words.slice()
   return state.seq === snapshot.seq ? state : undefined
 }
 

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { systemClock as clock } from '../platform/clock.ts'
+import { systemClock as clock, systemRandom as random } from '../platform/clock.ts'
 import { directoryReader } from './directory/reader.ts'
 import { restore } from './restore.ts'
 import { testCodec, world } from './testing/world.ts'
@@ -8,7 +8,7 @@ import { testCodec, world } from './testing/world.ts'
 function partsOn(log: ReturnType<typeof world>['log']) {
   const directory = directoryReader({ log, codec: testCodec, clock, onFault: () => {} })
   onTestFinished(() => directory.stop())
-  return { log, codec: testCodec, directory, snapshots: { save: async () => {}, load: async () => [] } }
+  return { log, codec: testCodec, directory, random, snapshots: { save: async () => {}, load: async () => [] } }
 }
 
 /** Until one job is rated by an owner that then ends. */

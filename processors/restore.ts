@@ -4,7 +4,6 @@
  */
 import { PlatformError } from '../platform/errors.ts'
 import { type FactCursor, startOfFacts, type Tenure } from '../platform/log/log.ts'
-import type { SnapshotStore } from '../platform/snapshots/snapshots.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 import type { OwnerParts } from './owner-parts.ts'
 import { emptyPartitionState, evolve, fromSnapshot, type PartitionState } from './partition-state.ts'
@@ -14,6 +13,8 @@ export type Restored = { state: PartitionState; cursor: FactCursor; facts: numbe
 const restoreRecordsMax = 2_000
 /** What is committed can be read as soon as whoever leads the log after a failure has caught up. */
 const restoreWaitMs = 10_000
+/** More than anybody guesses, and short enough that an id with it is one block of its hash. */
+const secretBytes = 16
 
 /**
  * Tells `onProgress` how many facts are left to read. `facts` counts those read after the snapshot. Throws LOG_GAP when log and last commit do not agree, and go on not to for 10 s, LOG_FENCED when
@@ -21,14 +22,14 @@ const restoreWaitMs = 10_000
  */
 export async function restore(
   tenure: Tenure,
-  parts: Pick<OwnerParts, 'log' | 'codec' | 'directory' | 'snapshots'>,
+  parts: Pick<OwnerParts, 'log' | 'codec' | 'directory' | 'snapshots' | 'random'>,
   onProgress: (factsLeft: number) => void = () => {},
 ): Promise<Restored> {
   const { log, codec, directory } = parts
   const { partition } = tenure
   await directory.catchUp(await log.directoryEnd())
   const { intakeOffset, seq } = tenure.committed
-  let { state, cursor } = await fromSnapshots(partition, seq, parts.snapshots)
+  let { state, cursor } = await fromSnapshots(partition, seq, parts)
   const from = state.seq
   while (state.seq < seq) {
     onProgress(Number(seq - state.seq))
@@ -57,11 +58,14 @@ export async function restore(
 async function fromSnapshots(
   partition: number,
   seqMax: bigint,
-  snapshots: SnapshotStore,
+  { snapshots, random }: Pick<OwnerParts, 'snapshots' | 'random'>,
 ): Promise<Omit<Restored, 'facts'>> {
   for (const stored of await snapshots.load(partition)) {
     const state = stored.seq <= seqMax ? fromSnapshot(stored) : undefined
     if (state) return { state, cursor: stored.cursor }
   }
-  return { state: emptyPartitionState(), cursor: startOfFacts }
+  return {
+    state: emptyPartitionState(Buffer.from(random.bytes(secretBytes)).toString('base64url')),
+    cursor: startOfFacts,
+  }
 }

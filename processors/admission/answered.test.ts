@@ -2,16 +2,16 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { appendAgainMsMax } from '../../producers/submit-job.ts'
-import { type Answered, answeredKeptMicros, answeredSlotMicros, isAnswered, rememberAnswered } from './answered.ts'
+import { answeredKeptMicros, emptyAnswered, isAnswered, rememberAnswered } from './answered.ts'
 
-test('whatever the gaps between them, each id is remembered for a day at least, and of older slots two at most', () => {
+test('whatever the gaps between them, each id is remembered for a day at least, in seven slots at most', () => {
   const minuteMicros = 60_000_000n
   const gaps = fc.array(fc.oneof(fc.integer({ min: 0, max: 90 }), fc.integer({ min: 0, max: 3_000 })), {
     maxLength: 120,
   })
   fc.assert(
     fc.property(gaps, (minutes) => {
-      const answered: Answered = []
+      const answered = emptyAnswered('secret')
       const all: { id: string; at: bigint }[] = []
       let at = 0n
       for (const [index, gap] of minutes.entries()) {
@@ -22,20 +22,21 @@ test('whatever the gaps between them, each id is remembered for a day at least, 
           const age = at - one.at
           if (age < answeredKeptMicros) expect(isAnswered(answered, one.id)).toBe(true)
         }
-        const isOver = at - (answered.at(-1)?.since ?? at) >= answeredKeptMicros + answeredSlotMicros
-        if (answered.length > 2) expect(isOver).toBe(false)
+        expect(answered.slots.length).toBeLessThanOrEqual(7)
       }
     }),
     { numRuns: 30 },
   )
 })
 
-test('a clock that is a month ahead for one fact makes nobody forget what came a second before', () => {
-  const answered: Answered = []
-  rememberAnswered(answered, 'job-1', 0n)
-  rememberAnswered(answered, 'job-2', 30n * answeredKeptMicros)
-  rememberAnswered(answered, 'job-3', 30n * answeredKeptMicros + 1n)
-  expect(['job-1', 'job-2', 'job-3'].map((id) => isAnswered(answered, id))).toEqual([true, true, true])
+test('a clock that is a month ahead for one fact makes nobody forget what came within the last twenty hours', () => {
+  const answered = emptyAnswered('secret')
+  const hour = 3_600_000_000n
+  for (let at = 0n; at < 48n; at++) rememberAnswered(answered, `job-${at}`, at * hour)
+  rememberAnswered(answered, 'ahead', 30n * 24n * hour)
+  rememberAnswered(answered, 'set right', 30n * 24n * hour + 1n)
+  const last = Array.from({ length: 20 }, (_, n) => `job-${47 - n}`)
+  expect([...last, 'ahead', 'set right'].filter((id) => !isAnswered(answered, id))).toEqual([])
 })
 
 test('a door appends a request again only as long as it is remembered', () => {
@@ -43,12 +44,12 @@ test('a door appends a request again only as long as it is remembered', () => {
 })
 
 test('three days of jobs, one a second, take the room of one day and two slots', () => {
-  const answered: Answered = []
+  const answered = emptyAnswered('secret')
   const [second, days] = [1_000_000n, 3n]
   const seconds = days * 86_400n
   for (let at = 0n; at < seconds; at++) rememberAnswered(answered, `job-${at}`, at * second)
-  const kept = answered.reduce((sum, { ids }) => sum + ids.size, 0)
-  const bytes = answered.flatMap(({ ids }) => ids.pieces).reduce((sum, { words }) => sum + words.byteLength, 0)
+  const kept = answered.slots.reduce((sum, { ids }) => sum + ids.size, 0)
+  const bytes = answered.slots.flatMap(({ ids }) => ids.pieces).reduce((sum, { words }) => sum + words.byteLength, 0)
   expect(kept).toBeGreaterThanOrEqual(86_400)
   expect(kept).toBeLessThanOrEqual(86_400 + 2 * 14_400)
   expect(bytes / kept).toBeLessThan(18)

@@ -5,8 +5,13 @@
 import type { EpochMicros } from '../../schemas/units.ts'
 import { addId, emptyIdTable, hasId, type IdTable, idKey } from './id-table.ts'
 
+export type Answered = {
+  /** Chosen anew whenever a state begins empty: who chooses ids cannot know where they lie in the tables. */
+  readonly secret: string
+  slots: AnsweredSlot[]
+}
 /** `since`: when the first of these ids came. Only the first slot still grows. */
-export type Answered = { since: EpochMicros; ids: IdTable }[]
+export type AnsweredSlot = { since: EpochMicros; ids: IdTable }
 
 const hourMicros = 3_600_000_000n
 /** An id is remembered at least this long after it was first seen; then it goes within a slot, as soon as others come. */
@@ -14,21 +19,23 @@ export const answeredKeptMicros: EpochMicros = 24n * hourMicros
 /** The shorter, the less is kept for longer than it has to be; and every slot is looked into for every request. */
 export const answeredSlotMicros: EpochMicros = 4n * hourMicros
 
-export function isAnswered(answered: Answered, id: string): boolean {
-  const key = idKey(id)
-  return answered.some(({ ids }) => hasId(ids, key))
+export const emptyAnswered = (secret: string): Answered => ({ secret, slots: [] })
+
+export function isAnswered({ secret, slots }: Answered, id: string): boolean {
+  const key = idKey(secret, id)
+  return slots.some(({ ids }) => hasId(ids, key))
 }
 
 /** In place; `at` never goes back. */
-export function rememberAnswered(answered: Answered, id: string, at: EpochMicros): void {
-  let newest = answered[0]
+export function rememberAnswered({ secret, slots }: Answered, id: string, at: EpochMicros): void {
+  let newest = slots[0]
   if (!newest || at - newest.since >= answeredSlotMicros) {
     newest = { since: at, ids: emptyIdTable() }
-    answered.unshift(newest)
+    slots.unshift(newest)
+    // One slot goes for one that comes, when even its last id has been kept for long enough: a clock that is a day ahead
+    // for a moment takes no more than that one.
+    const oldest = slots.at(-1)
+    if (slots.length > 2 && oldest && at - oldest.since >= answeredKeptMicros + answeredSlotMicros) slots.pop()
   }
-  addId(newest.ids, idKey(id))
-  // By then even the last id of the slot has been kept for long enough. Not the last but one: a clock that is ahead for a
-  // moment must not take what came a second ago.
-  while (answered.length > 2 && at - (answered.at(-1)?.since ?? at) >= answeredKeptMicros + answeredSlotMicros)
-    answered.pop()
+  addId(newest.ids, idKey(secret, id))
 }

@@ -7,7 +7,7 @@ import { addId, emptyIdTable, hasId, type IdTable, idKey } from './id-table.ts'
 
 const tableOf = (ids: Iterable<string>): IdTable => {
   const table = emptyIdTable()
-  for (const id of ids) addId(table, idKey(id))
+  for (const id of ids) addId(table, idKey('', id))
   return table
 }
 
@@ -17,7 +17,7 @@ test('holds what was added, once, and nothing else, whatever the ids are', () =>
       const table = tableOf(added)
       const set = new Set(added)
       expect(table.size).toBe(set.size)
-      for (const id of [...added, ...others]) expect(hasId(table, idKey(id))).toBe(set.has(id))
+      for (const id of [...added, ...others]) expect(hasId(table, idKey('', id))).toBe(set.has(id))
     }),
   )
 })
@@ -27,8 +27,8 @@ test('given a hundred thousand ids, every one is found after all the growing, an
   const table = tableOf(ids)
   expect(table.size).toBe(ids.length)
   expect(table.pieces.reduce((sum, { size }) => sum + size, 0)).toBe(ids.length)
-  expect(ids.every((id) => hasId(table, idKey(id)))).toBe(true)
-  expect(ids.some((id) => hasId(table, idKey(`${id}x`)))).toBe(false)
+  expect(ids.every((id) => hasId(table, idKey('', id)))).toBe(true)
+  expect(ids.some((id) => hasId(table, idKey('', `${id}x`)))).toBe(false)
 })
 
 test('however many there are, an id takes fifteen to eighteen bytes, and adding one moves few others', () => {
@@ -36,7 +36,7 @@ test('however many there are, an id takes fifteen to eighteen bytes, and adding 
   const wordsOf = (): Uint32Array[] => table.pieces.map(({ words }) => words)
   let before = wordsOf()
   for (let n = 1; n <= 60_000; n++) {
-    addId(table, idKey(`request ${n}`))
+    addId(table, idKey('', `request ${n}`))
     if (n % 500 !== 0) continue
     const bytes = table.pieces.reduce((sum, { words }) => sum + words.byteLength, 0)
     if (n >= 10_000) expect(bytes / n).toSatisfy((each: number) => each >= 15 && each < 18)
@@ -71,4 +71,18 @@ test('a word that is 0 does not read as an empty place', () => {
   addId(table, key)
   addId(twin, Uint32Array.of(7, 0, 1))
   expect([table.size, hasId(table, key), hasId(twin, key)]).toEqual([1, true, false])
+})
+
+test('given ids that somebody chose to lie in half of the pieces, an empty piece can be split and added to', () => {
+  const table = emptyIdTable()
+  const keyOf = (n: number, last: number) => Uint32Array.of(1 + n, Math.imul(n, 0x9e3779b1) >>> 0, last)
+  for (let n = 0; n < 20_000; n++) addId(table, keyOf(n, 2 * n))
+  expect(table.pieces.filter(({ size }) => size === 0).length).toBeGreaterThan(1)
+  for (let n = 0; n < 200; n++) expect(hasId(table, keyOf(n, 2 * n + 1))).toBe(false)
+  for (let n = 0; n < 200; n++) addId(table, keyOf(n, 2 * n + 1))
+  expect([table.size, hasId(table, keyOf(199, 399)), hasId(table, keyOf(0, 0))]).toEqual([20_200, true, true])
+})
+
+test('where an id lies depends on the secret', () => {
+  expect(idKey('a', 'request 1')).not.toEqual(idKey('b', 'request 1'))
 })

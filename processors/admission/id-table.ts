@@ -25,15 +25,19 @@ const fullAt = 0.8
 /** The less, the less of it is empty, and the more often an id is moved: eight times before its piece is twice as large. */
 const growth = 1.125
 
-const emptyPiece = (places = placesFirst): IdPiece => ({ size: 0, words: new Uint32Array(places * wordsPerId) })
+const emptyPiece = (places = 0): IdPiece => ({
+  size: 0,
+  words: new Uint32Array(Math.max(placesFirst, places) * wordsPerId),
+})
 
 export const emptyIdTable = (): IdTable => ({ size: 0, pieces: [emptyPiece()] })
 
 /** What an id is looked up by; good for any number of tables. */
 export type IdKey = Uint32Array
 
-export function idKey(id: string): IdKey {
-  const words = wordsOfId(id)
+/** Ids that their senders choose need a `secret`, or they could be chosen so that they all lie in one place, where looking takes long. */
+export function idKey(secret: string, id: string): IdKey {
+  const words = wordsOfId(secret + id)
   if (words[0] === 0) words[0] = 1 // 0 says that a place is empty.
   return words
 }

@@ -12,7 +12,7 @@ import {
 } from '../../schemas/events.generated.ts'
 import type { EpochMicros } from '../../schemas/units.ts'
 import type { Recorded } from '../processor.ts'
-import { type Answered, rememberAnswered } from './answered.ts'
+import { type Answered, emptyAnswered, rememberAnswered } from './answered.ts'
 
 export type Standing = { settled: bigint; held: bigint }
 
@@ -45,7 +45,7 @@ export type Admission = {
   answered: Answered
 }
 
-export const emptyAdmission = (): Admission => ({ tenants: new Map(), answered: [] })
+export const emptyAdmission = (secret: string): Admission => ({ tenants: new Map(), answered: emptyAnswered(secret) })
 
 /** Takes in one fact, in place. */
 export function evolveAdmission(admission: Admission, fact: Fact): void {
