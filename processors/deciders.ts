@@ -16,6 +16,7 @@ import { type AdmissionContext, decideRemoveCap, decideSetCap, decideSubmitJob }
 import { decidePublishPrices, decideRegisterTenant } from './directory/decide.ts'
 import type { Directory } from './directory/state.ts'
 import { type Decided, decideCancel } from './execution/decide.ts'
+import { isPriority } from './execution/fair-queue.ts'
 import type { RouteStep } from './execution/state.ts'
 import type { PartitionState } from './partition-state.ts'
 import type { Draft, Moment } from './processor.ts'
@@ -35,7 +36,7 @@ export type RequestContext = Moment & {
   weightOf(tenantId: string): number
 }
 
-/** A request that was answered before gets nothing: its first answer stands. */
+/** A request that was answered before gets nothing: its first answer stands. Throws for one that no door lets in. */
 export function decideRequest(request: Request, state: PartitionState, context: RequestContext): Decided {
   const { accounts, admission, execution } = state
   if (request.type === 'TransferArrived') return { facts: decideArrived(request, state, context) }
@@ -69,6 +70,7 @@ export function decideRequest(request: Request, state: PartitionState, context: 
     case 'RemoveCap':
       return { facts: decideRemoveCap(request, admission) }
     case 'SubmitJob':
+      if (!isPriority(request.priority)) throw new RangeError(`Priority ${request.priority} is not 1 to 5.`)
       return { facts: decideSubmitJob(request, admission, admissionContext(request, state, context)) }
     case 'RequestCancel':
       return decideCancel(execution, request)

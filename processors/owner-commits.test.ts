@@ -1,5 +1,6 @@
 /** What the owner decides beside a commit that is under way: when it leaves, and what becomes of it when that one fails. */
 import { describe, expect, test } from 'vitest'
+import { noTokens } from '../capabilities/index.ts'
 import { PlatformError } from '../platform/errors.ts'
 import { cap, submit } from './testing/given.ts'
 import {
@@ -203,5 +204,44 @@ describe('beside a commit', () => {
     await owner.end()
     expect(whileServing.length).toBeGreaterThan(5)
     for (const { seq, committedSeq } of kept) expect(seq).toBe(committedSeq)
+  })
+})
+
+describe('stopping beside a commit', () => {
+  test('a call that was decided beside the last commit leaves at the beginning of the drain, and its job ends', async () => {
+    const w = world({ pool: 'remote' })
+    const gate = holdCommits(w)
+    const owner = w.start()
+    await w.begin()
+    gate.hold()
+    await w.ask(cap('one'))
+    await gate.atCommit(1)
+    await w.ask(submit('job-1'))
+    await untilDecided(w)
+    const ended = owner.end()
+    gate.holdNoMore()
+    await ended
+    const facts = await w.facts()
+    checkHistory(facts)
+    expect(tally(facts)).toMatchObject({ AttemptStarted: 1, JobSucceeded: 1, JobRated: 1 })
+  })
+
+  test('a long call does not keep what was decided beside the last commit back until the drain is over', async () => {
+    const { w, gate, owner } = await committingJob1({
+      pool: 'remote',
+      options: { drainMsMax: 1_000 },
+      call: async ({ jobId }, signal) => {
+        if (jobId === 'job-1') await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        return { ok: true, result: 1, usage: { ...noTokens, source: 'counted' } }
+      },
+    })
+    await w.ask(submit('job-2'))
+    await untilDecided(w)
+    const ended = owner.end()
+    gate.holdNoMore()
+    await ended
+    const facts = await w.facts()
+    checkHistory(facts)
+    expect(facts.filter(({ type }) => type === 'JobRated')).toMatchObject([{ jobId: 'job-2' }])
   })
 })

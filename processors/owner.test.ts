@@ -440,6 +440,19 @@ describe('the owner', () => {
     expect(w.problems).toMatchObject([{ isStopped: false, doing: 'deciding SubmitJob at intake offset 2' }])
   })
 
+  test('a request that its fold would not take is refused before it changes anything; the next one is answered', async () => {
+    const w = world()
+    const owner = w.start()
+    await w.begin()
+    await w.ask(submit('job-1', { priority: 9 }), submit('job-2'))
+    const facts = await w.until(rated(1))
+    await owner.end()
+    checkHistory(facts)
+    expect(facts.flatMap((fact) => ('jobId' in fact ? [fact.jobId] : []))).not.toContain('job-1')
+    expect(tally(facts)).toMatchObject({ RequestRefused: 1, JobRated: 1 })
+    expect(owner.health().phase).toBe('stopped')
+  })
+
   test('a time zone or a date that is none is refused before it can hurt', async () => {
     const w = world()
     const owner = w.start()

@@ -228,26 +228,30 @@ export function session(
       directory: directory.directory(),
       directoryVersion: directory.version(),
     }
-    const { tenantId, requestId, actor, correlationId, traceparent } = request
+    const { requestId, actor, correlationId, traceparent } = request
     const cause = { causedBy: requestId, actor, correlationId, traceparent, intakeOffset, now }
+    take(preparedOrRefused(request, context, cause))
+  }
+
+  /** Deciding changes nothing, so what cannot be decided, or not written, is refused in the log, and the next one goes on. */
+  function preparedOrRefused(request: Request, context: RequestContext, cause: Cause): Prepared[] {
     try {
-      take(prepare(decideRequest(request, state, context), cause))
+      return prepare(decideRequest(request, state, context), cause)
     } catch (error) {
-      // Deciding changes nothing, so what cannot be decided, or not written, is refused in the log, and the next one goes on.
       onFault({
         partition,
         error,
         isStopped: false,
-        doing: `deciding ${request.type} at intake offset ${intakeOffset}`,
+        doing: `deciding ${request.type} at intake offset ${cause.intakeOffset}`,
       })
       const refused: Draft = {
         type: 'RequestRefused',
-        tenantId,
+        tenantId: request.tenantId,
         requestType: request.type,
         reason: 'request_invalid',
-        subject: requestId,
+        subject: request.requestId,
       }
-      take(prepare({ facts: [refused] }, cause))
+      return prepare({ facts: [refused] }, cause)
     }
   }
 
@@ -440,6 +444,7 @@ export function session(
 
   async function drain(): Promise<void> {
     const until = clock.nowMs() + options.drainMsMax
+    await commit() // What was decided beside the last one: its calls leave now, with all the time there is.
     while (calls.size > 0 && clock.nowMs() < until) {
       await new Promise<void>((resolve) => {
         const cancel = clock.after(Math.max(1, until - clock.nowMs()), resolve)

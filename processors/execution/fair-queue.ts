@@ -16,6 +16,10 @@ export const costMax = 64
 /** One step of priority is worth this much waiting: a job of priority 5 passes later jobs of priority 1 after 4 steps. */
 export const ageStepMicros: EpochMicros = 30_000_000n
 
+const priorities = 5
+export const isPriority = (priority: number): boolean =>
+  Number.isInteger(priority) && priority >= 1 && priority <= priorities
+
 export type Entry = {
   tenantId: string
   jobId: string
@@ -173,7 +177,7 @@ function lineOf(queue: FairQueue, tenantId: string): Line {
 }
 
 function join(queue: FairQueue, tenantId: string): Line {
-  const lanes = Array.from({ length: 5 }, () => emptyFifo<Entry>())
+  const lanes = Array.from({ length: priorities }, () => emptyFifo<Entry>())
   const line: Line = { deficit: 0, weight: 1, lanes, later: [], size: 0 }
   queue.lines.set(tenantId, line)
   push(queue.ring, tenantId)
