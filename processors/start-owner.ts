@@ -107,6 +107,7 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
       await Promise.all([...leaving, ...[...owners.values()].map((owner) => owner.stop())])
       await leave()
       await directory.stop()
+      runner.close()
     },
   }
 }

@@ -289,7 +289,9 @@ test('kept content is deleted one by one', async () => {
     payload(tenantId, 'k2', 'labels', 'kept'),
     payload(tenantId, 'd', 'text'),
   ])
+  expect([await vault.has(tenantId, 'k1'), await vault.has('other', 'k1')]).toEqual([true, false])
   expect(await vault.deleteKept(tenantId, 'k1')).toBe(true)
+  expect(await vault.has(tenantId, 'k1')).toBe(false)
   expect(await vault.deleteKept(tenantId, 'k1')).toBe(false)
   expect(await vault.deleteKept(tenantId, 'd')).toBe(false)
   expect([...(await vault.get(tenantId, ['k1', 'k2', 'd'])).keys()].sort()).toEqual(['d', 'k2'])

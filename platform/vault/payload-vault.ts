@@ -209,6 +209,13 @@ export function payloadVault(parts: {
       )
       return await openRows(rows)
     },
+    async has(tenantId, ref) {
+      // Keys and contents go in one transaction, so that what is there can be opened.
+      const { rows } = await database.asService((tx) =>
+        tx.last.query('SELECT 1 FROM vault_payload WHERE tenant_id = $1 AND ref = $2', [tenantId, ref]),
+      )
+      return rows.length > 0
+    },
     async destroyDayKeys(tenantId, beforeDay) {
       // Today's key may be in use by a process that has not stored its content yet.
       if (!/^\d{4}-\d{2}-\d{2}$/.test(beforeDay) || beforeDay > today())

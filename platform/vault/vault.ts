@@ -29,4 +29,6 @@ export type PayloadVault = {
   get(tenantId: string, refs: readonly string[]): Promise<Map<string, Uint8Array>>
   /** As `get`, over several tenants at once; the map is keyed by ref. For the owner, which runs jobs of many tenants. */
   getMany(wanted: readonly { tenantId: string; ref: string }[]): Promise<Map<string, Uint8Array>>
+  /** Whether `getMany` would find it: for whoever has the content already, which may be large. */
+  has(tenantId: string, ref: string): Promise<boolean>
 }

@@ -18,6 +18,7 @@ import { isSoundUsage } from '../../pricing/index.ts'
 import { idFrom } from '../../schemas/ids.ts'
 import { msFromMicros } from '../../schemas/units.ts'
 import type { Outcome } from './decide.ts'
+import { resourceContents, type Wanted } from './resource-contents.ts'
 import type { OpenAttempt, OpenJob } from './state.ts'
 
 export type AttemptRunner = {
@@ -28,6 +29,8 @@ export type AttemptRunner = {
    * came to nothing. The attempt's id goes to the provider as idempotency key.
    */
   run(job: OpenJob, attempt: OpenAttempt, resourceRef: string | null, signal: AbortSignal): Promise<Outcome>
+  /** Forgets the contents that it keeps, at once. */
+  close(): void
 }
 
 export type AttemptRunnerParts = {
@@ -44,8 +47,6 @@ export type AttemptRunnerParts = {
 /** Payloads fetched or stored in one transaction. */
 const batchMax = 64
 const waitingMax = 100_000
-/** Resource contents kept in memory, most recently used: their size is bounded when they are registered. */
-const resourcesKeptMax = 8
 /** An adapter that does not end within this time after being told to is left behind. */
 const abortGraceMs = 2_000
 /** Between two tries to read what a job needs: nothing was asked of a provider yet, so only the deadline ends it. */
@@ -62,7 +63,6 @@ export function attemptRunner({
   clock,
   onFault,
 }: AttemptRunnerParts): AttemptRunner {
-  type Wanted = { tenantId: string; ref: string }
   const fetch = batcher<Wanted, Uint8Array | undefined>(
     async (wanted) => {
       const found = await vault.getMany(wanted)
@@ -79,20 +79,7 @@ export function attemptRunner({
     },
     { itemsMax: batchMax, waitingMax },
   )
-  const resources = new Map<string, Promise<Uint8Array | undefined>>()
-
-  function resource(tenantId: string, ref: string): Promise<Uint8Array | undefined> {
-    const key = JSON.stringify([tenantId, ref])
-    const content = resources.get(key) ?? fetch({ tenantId, ref })
-    resources.delete(key)
-    resources.set(key, content)
-    content.catch(() => resources.delete(key))
-    for (const oldest of resources.keys()) {
-      if (resources.size <= resourcesKeptMax) break
-      resources.delete(oldest)
-    }
-    return content
-  }
+  const resources = resourceContents({ vault, read: fetch, clock })
 
   async function call(
     job: OpenJob,
@@ -106,7 +93,9 @@ export function attemptRunner({
     const input = { tenantId, ref: submitted.payloadRef }
     const [stored, content] = await Promise.all([
       fresh?.take(input) ?? patiently(jobId, signal, () => fetch(input)),
-      resourceRef === null ? undefined : patiently(jobId, signal, () => resource(tenantId, resourceRef)),
+      resourceRef === null
+        ? undefined
+        : patiently(jobId, signal, () => resources.content({ tenantId, ref: resourceRef })),
     ])
     if (!stored || (resourceRef !== null && !content)) return { ok: false, code: 'INPUT_UNREADABLE' }
     if (signal.aborted) return { ok: false, code: 'CANCELLED' }
@@ -192,6 +181,7 @@ export function attemptRunner({
       const canRetry = capabilityNamed(job.submitted.capability)?.canRepeat ?? false
       return { ...base, ok: false, code: 'OUTCOME_UNKNOWN', canRetry, retryAfterMs: 0, usage }
     },
+    close: resources.close,
   }
 }
 

@@ -70,6 +70,7 @@ export function plainVault(): PayloadVault & { contents: Map<string, Uint8Array>
       }),
     get: (_, refs) => getMany(refs.map((ref) => ({ ref }))),
     getMany,
+    has: async (_, ref) => contents.has(ref),
   }
 }
 

@@ -1,4 +1,7 @@
-/** Fitted models by the hash of their label set: fitted once, shared by all threads, the least recently used given up first. */
+/**
+ * Fitted models by the hash of their label set: fitted once, shared by all threads, the least recently used given up first.
+ * Only who brings the label set is given its model: once the set is erased, nobody can.
+ */
 import type { LinearModel } from './linear-model.ts'
 import { type Pending, PoolError } from './worker-pool.ts'
 

@@ -121,6 +121,32 @@ test('what is stored after an erasure stays, also while no view shows yet that i
   expect(await jobOf(owner, id)).toHaveProperty('result')
 })
 
+test('a label set that was erased serves no job any more, and every job again once it is registered anew', async () => {
+  const owner = await openTenant(service, 'sorting')
+  const register = async () =>
+    (
+      await owner.admin.put('/v1/label-sets/marks', {
+        labels: ['yes', 'no'],
+        examples: [
+          { text: 'gladly', label: 'yes' },
+          { text: 'never', label: 'no' },
+        ],
+      })
+    ).expect(200)
+  const sort = async () => {
+    const job = { capability: 'classify.category', params: { labelSetId: 'marks' }, input: { text: 'gladly' } }
+    return (await owner.submitter.post('/v1/jobs?wait=30', job)).expect(200)
+  }
+  await register()
+  expect(await sort()).toMatchObject({ status: 'succeeded' })
+  ;(await owner.admin.post('/v1/tenants/sorting/erasures', undefined)).expect(202)
+  await keeper.sweep()
+  for (let n = 0; n < 2; n++)
+    expect(await sort()).toMatchObject({ status: 'failed', failure: { code: 'INPUT_UNREADABLE' } })
+  await register()
+  for (let n = 0; n < 2; n++) expect(await sort()).toMatchObject({ status: 'succeeded' })
+})
+
 test(`of ${canaries} canaries none is left after an erasure; ledger and replay are as they were`, async () => {
   const canary = (n: number) => `canary-${n}-7f3a9`
   const labelSet = {

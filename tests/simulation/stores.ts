@@ -59,6 +59,7 @@ export function simVault(
     },
     get: (tenantId, refs) => getMany(refs.map((ref) => ({ tenantId, ref }))),
     getMany,
+    has: async (tenantId, ref) => (await getMany([{ tenantId, ref }])).has(ref),
   }
 }
 
