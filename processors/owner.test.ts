@@ -321,6 +321,33 @@ describe('the owner', () => {
     },
   )
 
+  test('makes no call for a job whose deadline came while its start was committed', async () => {
+    let laterMs = 0
+    const input = new TextEncoder().encode('{"input":{"text":"fresh"},"params":{}}')
+    const w = world({
+      pool: 'remote',
+      clock: { ...systemClock, nowMs: () => systemClock.nowMs() + laterMs },
+      fresh: { take: () => input, keep: () => {} },
+    })
+    changeTenures(w.log, (tenure) => {
+      const commit = tenure.commit
+      tenure.commit = async (facts, intakeOffset) => {
+        const ends = await commit(facts, intakeOffset)
+        if (facts.some(({ value }) => testCodec.decode(value).type === 'AttemptStarted')) laterMs += 60_000
+        return ends
+      }
+    })
+    const owner = w.start()
+    await w.begin()
+    await w.ask(submit('job-1', { deadlineMs: 30_000n }))
+    const facts = await w.until(rated(1))
+    await owner.end()
+    checkHistory(facts)
+    expect(w.calls).toEqual([])
+    expect(facts.flatMap((f) => (f.type === 'JobFailed' ? [f.code] : []))).toEqual(['DEADLINE_PASSED'])
+    expect(facts.at(-1)).toMatchObject({ type: 'JobRated', outcome: 'failed', attempts: 1, chargedPico: 0n })
+  })
+
   test('tries again what failed for now, and gives up after the last attempt', async () => {
     let calls = 0
     const w = world({

@@ -16,7 +16,7 @@ import type { FreshContents } from '../../platform/vault/fresh-content.ts'
 import type { PayloadReceipt, PayloadVault } from '../../platform/vault/vault.ts'
 import { isSoundUsage } from '../../pricing/index.ts'
 import { idFrom } from '../../schemas/ids.ts'
-import { msFromMicros } from '../../schemas/units.ts'
+import { type EpochMicros, microsFromMs, msFromMicros } from '../../schemas/units.ts'
 import type { Outcome } from './decide.ts'
 import { resourceContents, type Wanted } from './resource-contents.ts'
 import type { OpenAttempt, OpenJob } from './state.ts'
@@ -85,8 +85,9 @@ export function attemptRunner({
     job: OpenJob,
     attempt: OpenAttempt,
     resourceRef: string | null,
-    signal: AbortSignal,
+    { signal, isOver }: Timed,
   ): Promise<CallOutcome> {
+    if (isOver()) return { ok: false, code: 'CANCELLED' }
     const provider = providers.find((p) => p.name === attempt.provider)
     if (!provider) return { ok: false, code: 'PROVIDER_UNAVAILABLE' }
     const { tenantId, jobId, submitted } = job
@@ -98,8 +99,8 @@ export function attemptRunner({
         : patiently(jobId, signal, () => resources.content({ tenantId, ref: resourceRef })),
     ])
     if (!stored || (resourceRef !== null && !content)) return { ok: false, code: 'INPUT_UNREADABLE' }
-    if (signal.aborted) return { ok: false, code: 'CANCELLED' }
     const asked = JSON.parse(new TextDecoder().decode(stored)) as { input: unknown; params: unknown }
+    if (isOver()) return { ok: false, code: 'CANCELLED' }
     return provider.call(
       {
         tenantId,
@@ -149,9 +150,9 @@ export function attemptRunner({
   return {
     async run(job, attempt, resourceRef, signal) {
       const startedMs = clock.nowMs()
-      const timed = withDeadline(clock, signal, msFromMicros(attempt.deadlineAt) + roundedMs)
+      const timed = withDeadline(clock, signal, attempt.deadlineAt)
       const outcome = await Promise.race([
-        call(job, attempt, resourceRef, timed.signal).catch((error: unknown): CallOutcome => {
+        call(job, attempt, resourceRef, timed).catch((error: unknown): CallOutcome => {
           onFault(error, job.jobId)
           return { ok: false, code: 'PROVIDER_UNAVAILABLE' }
         }),
@@ -193,24 +194,37 @@ function trusted(usage: UsageReport, job: OpenJob): UsageReport {
 }
 
 /**
- * A deadline is never early, or a job that ran into its own would be told of a timeout: a millisecond for the
+ * The timer of a deadline is never early, or a job that ran into its own would be told of a timeout: a millisecond for the
  * microseconds that are cut off, and one because Node's timers come up to one too early.
  */
 const roundedMs = 2
 
-/** A signal that follows `outer` and also aborts at `deadlineMs`. */
-function withDeadline(clock: Clock, outer: AbortSignal, deadlineMs: number) {
+type Timed = {
+  /** Follows the outer signal, and aborts also once the deadline has come. */
+  signal: AbortSignal
+  /** Looks at the clock: a timer comes only once the process has time for it, and nothing may begin until then. */
+  isOver(): boolean
+  isLate(): boolean
+  clear(): void
+}
+
+function withDeadline(clock: Clock, outer: AbortSignal, deadlineAt: EpochMicros): Timed {
   const inner = new AbortController()
   let isLate = false
   const abort = () => inner.abort()
-  if (outer.aborted) abort()
-  outer.addEventListener('abort', abort, { once: true })
-  const cancel = clock.after(Math.max(0, deadlineMs - clock.nowMs()), () => {
+  const tooLate = () => {
     isLate = true
     abort()
-  })
+  }
+  if (outer.aborted) abort()
+  outer.addEventListener('abort', abort, { once: true })
+  const cancel = clock.after(Math.max(0, msFromMicros(deadlineAt) + roundedMs - clock.nowMs()), tooLate)
   return {
     signal: inner.signal,
+    isOver() {
+      if (!inner.signal.aborted && microsFromMs(clock.nowMs()) >= deadlineAt) tooLate()
+      return inner.signal.aborted
+    },
     isLate: () => isLate,
     clear() {
       cancel()
