@@ -97,7 +97,7 @@ export class World {
 
   live(n: number): void {
     this.admit(n)
-    const started = decideStart(this.#state.execution, 'local', limits, { now: this.#now })
+    const started = decideStart(this.#state.execution, 'local', limits, { now: this.#now })?.facts[0]
     if (started?.type !== 'AttemptStarted') throw new Error(`Job ${n} does not start.`)
     this.#take(started.tenantId, started)
     const job = this.#state.execution.jobs.get(started.jobId)

@@ -3,7 +3,6 @@ import type { CallOutcome } from '../capabilities/index.ts'
 import { noTokens } from '../capabilities/index.ts'
 import { systemClock } from '../platform/clock.ts'
 import { PlatformError } from '../platform/errors.ts'
-import { jumpingClock } from '../platform/testing/jumping-clock.ts'
 import type { FactStream } from '../schemas/streams.ts'
 import { cap, local, submit } from './testing/given.ts'
 import {
@@ -294,58 +293,6 @@ describe('the owner', () => {
       ['waiting', 'cancelled', 0, 0n],
       ['running', 'cancelled', 1, 1_000_000_000_000n + 7_000_000n],
     ])
-  })
-
-  test.each([0, 0.9])(
-    'gives a job up at its deadline, waiting or running, though timers are %d ms early',
-    async (earlyMs) => {
-      const clock = jumpingClock({ earlyMs })
-      const w = world({
-        clock,
-        options: { limits: { places: { local: 1, remote: 1 }, attemptMsMax: 5_000, retryBaseMs: 1, retryMsMax: 5 } },
-        call: (_, signal) =>
-          new Promise<CallOutcome>((resolve) =>
-            signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED' })),
-          ),
-      })
-      const owner = w.start()
-      await clock.run(w.begin())
-      await clock.run(w.ask(submit('running', { deadlineMs: 500n }), submit('waiting', { deadlineMs: 30n })))
-      const facts = await clock.run(w.until(rated(2)))
-      await clock.run(owner.end())
-      checkHistory(facts)
-      expect(facts.flatMap((f) => (f.type === 'JobFailed' ? [[f.jobId, f.code]] : []))).toEqual([
-        ['waiting', 'DEADLINE_PASSED'],
-        ['running', 'DEADLINE_PASSED'],
-      ])
-    },
-  )
-
-  test('makes no call for a job whose deadline came while its start was committed', async () => {
-    let laterMs = 0
-    const input = new TextEncoder().encode('{"input":{"text":"fresh"},"params":{}}')
-    const w = world({
-      pool: 'remote',
-      clock: { ...systemClock, nowMs: () => systemClock.nowMs() + laterMs },
-      fresh: { take: () => input, keep: () => {} },
-    })
-    changeTenures(w.log, (tenure) => {
-      const commit = tenure.commit
-      tenure.commit = async (facts, intakeOffset) => {
-        const ends = await commit(facts, intakeOffset)
-        if (facts.some(({ value }) => testCodec.decode(value).type === 'AttemptStarted')) laterMs += 60_000
-        return ends
-      }
-    })
-    const owner = w.start()
-    await w.begin()
-    await w.ask(submit('job-1', { deadlineMs: 30_000n }))
-    const facts = await w.until(rated(1))
-    await owner.end()
-    checkHistory(facts)
-    expect(w.calls).toEqual([])
-    expect(facts.flatMap((f) => (f.type === 'JobFailed' ? [f.code] : []))).toEqual(['DEADLINE_PASSED'])
-    expect(facts.at(-1)).toMatchObject({ type: 'JobRated', outcome: 'failed', attempts: 1, chargedPico: 0n })
   })
 
   test('tries again what failed for now, and gives up after the last attempt', async () => {

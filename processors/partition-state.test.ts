@@ -12,6 +12,8 @@ const limits: ExecutionLimits = {
 }
 
 const hourMicros = 3_600_000_000n
+/** The hours of a history pass, and no job is given up. */
+const deadlineMs = 1_000n * 3_600_000n
 
 /** A history with every kind of fact execution knows, decided by the real rules. */
 function history(): { facts: Fact[]; scene: Scene } {
@@ -27,8 +29,8 @@ function history(): { facts: Fact[]; scene: Scene } {
   scene.ask(cap('tokens', { metric: 'tokens', limit: 2_500n, period: 'day' }))
   for (let index = 0; index < 40; index++) {
     scene.now += hourMicros // So that ids of answered requests stand in several slots, and the first are forgotten.
-    scene.ask(submit(`job-${index}`, { priority: 1 + (index % 5), inputTokensMax: BigInt(10 + index * 3) }))
-    const started = decideStart(scene.state.execution, 'local', limits, { now: scene.now + 1_000_000n })
+    scene.ask(submit(`job-${index}`, { priority: 1 + (index % 5), inputTokensMax: BigInt(10 + index * 3), deadlineMs }))
+    const started = decideStart(scene.state.execution, 'local', limits, { now: scene.now + 1_000_000n })?.facts[0]
     if (started) scene.take(started)
     const open = [...scene.state.execution.jobs.values()].find((job) => job.attempt)
     if (index % 3 !== 0 || !open?.attempt) continue
@@ -97,7 +99,7 @@ test('a restored state starts the same jobs in the same order', () => {
     const places = { ...limits, places: { local: 1_000, remote: 1 } }
     const started: string[] = []
     for (;;) {
-      const draft = decideStart(state.execution, 'local', places, { now: scene.now + 10_000_000n })
+      const draft = decideStart(state.execution, 'local', places, { now: scene.now + 10_000_000n })?.facts[0]
       if (draft?.type !== 'AttemptStarted') return started
       started.push(draft.jobId)
       evolve(state, {

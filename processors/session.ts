@@ -270,10 +270,8 @@ export function session(
     for (const jobId of timers.due(now)) {
       const job = state.execution.jobs.get(jobId)
       if (!job) continue
-      const { tenantId, admitted } = job
-      const causedBy = idFrom('timer', 'deadline', tenantId, jobId, admitted.deadlineAt)
       const decided = decideDeadline(job, { now })
-      if (decided.ending) record(decided, { ...ownCause(job), causedBy, now: moment() })
+      if (decided.ending) record(decided, { ...ownCause(job), causedBy: deadlineOf(job), now: moment() })
       // A call that is under way has the same deadline and ends by itself; when it does not wait any more but
       // is to be tried again after the deadline, retryTime has already said no.
     }
@@ -289,13 +287,13 @@ export function session(
   function fillPlaces(): void {
     filledAt = moment()
     for (const pool of ['local', 'remote'] satisfies Pool[]) {
-      for (let started = 0; started < options.limits.places[pool]; started++) {
+      // As many as wait at most: each of them leaves the queue, into a place or because it is too late.
+      for (;;) {
         const now = moment()
-        const draft = decideStart(state.execution, pool, options.limits, { now })
-        if (draft?.type !== 'AttemptStarted') break
-        const job = state.execution.jobs.get(draft.jobId)
-        if (!job) break
-        record({ facts: [draft] }, { ...ownCause(job), causedBy: job.readyBy, now })
+        const decided = decideStart(state.execution, pool, options.limits, { now })
+        if (!decided) break
+        const { job, ending } = decided
+        record(decided, { ...ownCause(job), causedBy: ending ? deadlineOf(job) : job.readyBy, now })
       }
     }
   }
@@ -479,6 +477,9 @@ export function session(
 
   return { readRequests, settleUnderWay, work, step, commit, drain, end }
 }
+
+const deadlineOf = ({ tenantId, jobId, admitted }: OpenJob): string =>
+  idFrom('timer', 'deadline', tenantId, jobId, admitted.deadlineAt)
 
 const earliest = (...times: readonly (EpochMicros | undefined)[]): EpochMicros | undefined =>
   times.reduce((a, b) => (a === undefined || (b !== undefined && b < a) ? b : a), undefined)

@@ -126,9 +126,12 @@ function finish(scene: Scene, jobId: string, decided: Decided): Record<Metric, b
   return told
 }
 
+/** Periods pass, and no job is given up by itself: a hundred years. */
+const noDeadlineMs = 100n * 366n * 86_400_000n
+
 function startAll(scene: Scene): void {
   for (;;) {
-    const draft = decideStart(scene.state.execution, 'local', limits, { now: scene.now + 1n })
+    const draft = decideStart(scene.state.execution, 'local', limits, { now: scene.now + 1n })?.facts[0]
     if (!draft) return
     scene.take(draft)
   }
@@ -182,7 +185,8 @@ const kinds = [
       model.jobs += 1
       const at = real.scene.now + 1_000_000n
       const most = { requests: 1n, tokens: drawn.tokens, money: moneyFor(drawn.tokens) }
-      const request = { memberId: drawn.member, inputTokensMax: drawn.tokens, outputTokensMax: 0n }
+      const bounds = { inputTokensMax: drawn.tokens, outputTokensMax: 0n, deadlineMs: noDeadlineMs }
+      const request = { memberId: drawn.member, ...bounds }
       const lives = capIds.flatMap((capId) => lifeOf(model.events, capId) ?? [])
       const looked = lives
         .filter((life) => applies(life.cap, drawn.member, 'classify.category'))

@@ -24,7 +24,7 @@ const result = { ref: 'res_1', bytes: 20, mac: 'mac' }
 
 class Running extends Scene {
   start() {
-    const draft = decideStart(this.state.execution, 'local', limits, { now: this.now + 1n })
+    const draft = decideStart(this.state.execution, 'local', limits, { now: this.now + 1n })?.facts[0]
     if (draft) this.take(draft)
     return draft
   }
@@ -104,6 +104,28 @@ describe('starting', () => {
     const admittedAt = scene.job('job-1').admitted.occurredAt
     const draft = scene.start()
     expect(draft?.type === 'AttemptStarted' && draft.deadlineAt).toBeLessThanOrEqual(admittedAt + 10_000_000n)
+  })
+})
+
+describe('a job whose deadline comes before its place', () => {
+  const scene = new Running()
+  scene.ask(submit('late', { deadlineMs: 3_000n }))
+  scene.ask(submit('next'))
+  const { deadlineAt } = scene.job('late').admitted
+  const start = (now: bigint) => decideStart(scene.state.execution, 'local', limits, { now })
+
+  test('starts a moment before it', () =>
+    expect(start(deadlineAt - 1n)).toMatchObject({ facts: [{ type: 'AttemptStarted', jobId: 'late', deadlineAt }] }))
+
+  test('is given up from then on, and the next one has its turn', () => {
+    const decided = start(deadlineAt)
+    expect(decided).toMatchObject({
+      job: { jobId: 'late' },
+      facts: [],
+      ending: { end: { type: 'JobFailed', jobId: 'late', code: 'DEADLINE_PASSED', attempts: 0 }, usage: null },
+    })
+    if (decided) scene.settle(decided)
+    expect(start(deadlineAt)).toMatchObject({ facts: [{ type: 'AttemptStarted', jobId: 'next' }] })
   })
 })
 

@@ -32,17 +32,25 @@ export type Outcome = { jobId: string; attemptId: string; durationMs: number } &
     }
 )
 
-/** The job that gets the next free place of the pool, as the fact that says so; undefined when nobody can start. */
+/**
+ * The job that gets the next free place of the pool, and the fact that it starts; or its end, when its deadline has come
+ * before its place. Either way it waits no more, so that the next one can be asked for. Undefined when nobody can start.
+ */
 export function decideStart(
   execution: Execution,
   pool: Pool,
   limits: ExecutionLimits,
   { now }: Moment,
-): Draft | undefined {
+): (Decided & { job: OpenJob }) | undefined {
   if (execution.running[pool] >= limits.places[pool]) return undefined
   const entry = next(execution.queues[pool], now)
   const job = entry && execution.jobs.get(entry.jobId)
   if (!job) return undefined
+  const late = decideDeadline(job, { now })
+  return { job, ...(late.ending ? late : { facts: [attemptStarted(job, limits, now)] }) }
+}
+
+function attemptStarted(job: OpenJob, limits: ExecutionLimits, now: EpochMicros): Draft & { type: 'AttemptStarted' } {
   const attemptNo = attemptsStarted(job) + 1
   const { provider, model, keyOwner, keyId } = stepFor(job, attemptNo)
   const { tenantId, jobId } = job

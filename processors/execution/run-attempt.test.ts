@@ -14,7 +14,7 @@ const never = new AbortController().signal
 function scene({ readMs = 0 } = {}) {
   const given = new Scene()
   given.ask(submit('job-1'))
-  const draft = decideStart(given.state.execution, 'local', limits, { now: given.now + 1n })
+  const draft = decideStart(given.state.execution, 'local', limits, { now: given.now + 1n })?.facts[0]
   if (draft) given.take(draft)
   const job = given.state.execution.jobs.get('job-1')
   if (!job?.attempt) throw new Error('the job was not started')

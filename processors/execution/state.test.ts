@@ -27,7 +27,7 @@ class Running extends Scene {
     this.ask(submit(jobId), { routeFor })
   }
   start(pool: 'local' | 'remote') {
-    const draft = decideStart(this.state.execution, pool, limits, { now: this.now + 1_000_000n })
+    const draft = decideStart(this.state.execution, pool, limits, { now: this.now + 1_000_000n })?.facts[0]
     if (draft) this.take(draft)
     return draft?.type === 'AttemptStarted' ? draft.jobId : undefined
   }

@@ -31,7 +31,7 @@ type JobLife = {
 }
 
 /** Between looking for what is late and filling the places no more than this passes. */
-const lateStartMicrosMax = 100_000n
+const lateMicrosMax = 100_000n
 /** A serving owner is back from its commit by then, and looks. */
 const idleMsMax = 500
 
@@ -124,8 +124,11 @@ export function checker(
       const ready = { cost: Number(schedulingCost), weight: schedulingWeight, readyAt: job.readyAt }
       partitions[partition]?.fairness[pool].started({ tenantId: job.tenantId, ...ready }, fact.occurredAt)
     }
-    if (fact.occurredAt > deadlineAt + lateStartMicrosMax)
+    if (fact.occurredAt >= deadlineAt)
       violated(`job ${fact.jobId} was started ${fact.occurredAt - deadlineAt} µs after its deadline`)
+    for (const jobId of partitions[partition]?.waiting ?? [])
+      if (fact.occurredAt > (jobs.get(jobId)?.admitted?.deadlineAt ?? 0n) + lateMicrosMax)
+        violated(`job ${fact.jobId} was started while ${jobId} waited past its deadline`)
   }
 
   function complain(): void {
