@@ -12,12 +12,14 @@ export {
   type Rates,
 } from './price-book.ts'
 export {
+  isCredibleUsage,
   isSoundUsage,
   noUsage,
   type RatedOutcome,
   type RatedWork,
   type Rating,
   rate,
+  reportedTokensMax,
   tokensOf,
   type UsageBuckets,
 } from './rate.ts'

@@ -4,7 +4,16 @@ import { lineIdFrom } from '../schemas/ids.ts'
 import { entryFor, type KeyOwner } from './lookup.ts'
 import { mostPico } from './most.ts'
 import { type PriceBook, parsePriceBook } from './price-book.ts'
-import { isSoundUsage, noUsage, type RatedWork, rate, tokensOf, type UsageBuckets } from './rate.ts'
+import {
+  isCredibleUsage,
+  isSoundUsage,
+  noUsage,
+  type RatedWork,
+  rate,
+  reportedTokensMax,
+  tokensOf,
+  type UsageBuckets,
+} from './rate.ts'
 
 type Prices = [perRequest: string, input: string, cacheRead: string, cacheWrite: string, output: string]
 const rates = ([perRequest, input, cacheRead, cacheWrite, output]: Prices) => ({
@@ -191,8 +200,30 @@ test.for([
   ['more reasoning than output', usage(0n, 0n, 0n, 1n, 2n)],
   ['more than an Avro long', usage(2n ** 63n)],
 ] as const)('%s is not sound usage and is never rated', ([, unsound]) => {
-  expect(isSoundUsage(unsound)).toBe(false)
+  expect([isSoundUsage(unsound), isCredibleUsage(unsound)]).toEqual([false, false])
   expect(() => rate(book, { ...work, usage: unsound })).toThrow(RangeError)
+})
+
+test('a report above all measure is not believed, but what the log says is rated all the same', () => {
+  const [most, above] = [reportedTokensMax, reportedTokensMax + 1n]
+  expect(isCredibleUsage(usage(most, most, most, most, most))).toBe(true)
+  const tooMuch = [usage(above), usage(0n, above), usage(0n, 0n, above), usage(0n, 0n, 0n, above)]
+  expect(tooMuch.map(isCredibleUsage)).toEqual([false, false, false, false])
+  expect([...tooMuch, usage(2n ** 63n - 1n)].map((sound) => rate(book, { ...work, usage: sound }).priced)).toEqual(
+    Array(5).fill(true),
+  )
+})
+
+test('jobs of which each reports the most, at the dearest price, fit the sums of a day and of a cap', () => {
+  const dearest: Prices = ['1000000000', '1000000000', '1000000000', '1000000000', '1000000000']
+  const most = usage(reportedTokensMax, reportedTokensMax, reportedTokensMax, reportedTokensMax)
+  const rating = rate(bookOf({ model: 'm', price: dearest }), { ...work, usage: most })
+  if (!rating.priced) throw new Error('the job has no price')
+  const jobsOfDay = 100_000n * 86_400n
+  expect(reportedTokensMax * jobsOfDay).toBeLessThan(2n ** 63n)
+  const jobsOfYear = jobsOfDay * 366n
+  expect(rating.chargedPico * jobsOfYear).toBeLessThan(10n ** 38n)
+  expect(tokensOf(most) * jobsOfYear).toBeLessThan(10n ** 38n)
 })
 
 const amount = (decimalsMax: number) =>

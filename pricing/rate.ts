@@ -116,7 +116,25 @@ const amountPico = (rates: Rates, usage: UsageBuckets): Pico =>
 
 const sum = (amounts: readonly Pico[]): Pico => amounts.reduce((total, amount) => total + amount, 0n)
 
-/** Whether the figures can be true: no bucket below 0 or above an Avro long, reasoning within output. */
+/**
+ * Most tokens of one bucket that a report is believed to say of one job: a thousand times those of the longest text, and
+ * little enough for every sum. Of a tenant's day a bucket is summed in an Avro long, which has room for 9.2 × 10⁹ such jobs,
+ * 106,000 a second. At the dearest price that a book may name, such a job costs 4 × 10²⁴ pico-units for its four buckets, and
+ * an amount of 38 digits has room for 2.5 × 10¹³ of them.
+ */
+export const reportedTokensMax = 1_000_000_000n
+
+/** Whether a provider's report can be true of one job: asked where it comes in, and never again of what is in the log. */
+export function isCredibleUsage(usage: UsageBuckets): boolean {
+  const { inputUncachedTokens, inputCacheReadTokens, inputCacheWriteTokens, outputTokens } = usage
+  const most = [inputUncachedTokens, inputCacheReadTokens, inputCacheWriteTokens, outputTokens]
+  return isSoundUsage(usage) && most.every((tokens) => tokens <= reportedTokensMax)
+}
+
+/**
+ * Whether the figures can be rated: no bucket below 0 or above an Avro long, reasoning within output. What is in the log is,
+ * also where it was reported before `reportedTokensMax` was held to.
+ */
 export function isSoundUsage(usage: UsageBuckets): boolean {
   const { inputUncachedTokens, inputCacheReadTokens, inputCacheWriteTokens, outputTokens, reasoningTokens } = usage
   const buckets = [inputUncachedTokens, inputCacheReadTokens, inputCacheWriteTokens, outputTokens, reasoningTokens]

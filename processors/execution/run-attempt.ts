@@ -14,7 +14,7 @@ import { type Clock, sleep } from '../../platform/clock.ts'
 import { failures, isFailure } from '../../platform/errors.ts'
 import type { FreshContents } from '../../platform/vault/fresh-content.ts'
 import type { PayloadReceipt, PayloadVault } from '../../platform/vault/vault.ts'
-import { isSoundUsage } from '../../pricing/index.ts'
+import { isCredibleUsage } from '../../pricing/index.ts'
 import { idFrom } from '../../schemas/ids.ts'
 import { type EpochMicros, microsFromMs, msFromMicros } from '../../schemas/units.ts'
 import type { Outcome } from './decide.ts'
@@ -186,9 +186,9 @@ export function attemptRunner({
   }
 }
 
-/** Figures that cannot be true (below 0, reasoning above output) are not rated: the bound takes their place, marked as estimated. */
+/** Figures that cannot be true (below 0, above all measure, reasoning above output) are not rated: the bound takes their place, marked as estimated. */
 function trusted(usage: UsageReport, job: OpenJob): UsageReport {
-  if (isSoundUsage(usage)) return usage
+  if (isCredibleUsage(usage)) return usage
   const { inputTokensMax, outputTokensMax } = job.submitted
   return { ...noTokens, inputUncachedTokens: inputTokensMax, outputTokens: outputTokensMax, source: 'estimated' }
 }

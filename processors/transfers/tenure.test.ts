@@ -1,5 +1,6 @@
 /** Transfers through whole tenures of an owner, on a log that fails, repeats and forgets what was acknowledged. */
 import { expect, test } from 'vitest'
+import { noTokens } from '../../capabilities/index.ts'
 import type { Fact, RequestBody } from '../../schemas/events.generated.ts'
 import type { Recorded } from '../processor.ts'
 import { submit } from '../testing/given.ts'
@@ -35,6 +36,28 @@ test('the platform is told what a job cost: sent, taken and noted as forwarded, 
   expect(taken.intakeOffset).not.toBeNull()
   expect(forwarded).toMatchObject({ causedBy: sent.eventId, transfers: [{ toTenantId: 'platform', number: 1n }] })
   checkHistory(facts)
+  expect(w.problems).toEqual([])
+})
+
+test('reports of as many tokens as a fact can hold do not stop the partition, whose sums they would pass', async () => {
+  const most = 2n ** 63n - 1n
+  const w = world({
+    options: { rollupWaitMs: 30 },
+    call: async () => ({
+      ok: true,
+      result: 1,
+      usage: { ...noTokens, inputUncachedTokens: most, outputTokens: most, source: 'provider' },
+    }),
+  })
+  const owner = w.start()
+  await w.begin()
+  await w.ask(submit('job-1'), submit('job-2'))
+  const facts = await w.until(isTold(2))
+  await owner.end()
+  checkHistory(facts)
+  expect(of(facts, 'UsageMetered')).toMatchObject(
+    Array(2).fill({ inputUncachedTokens: 90n, outputTokens: 10n, source: 'estimated' }),
+  )
   expect(w.problems).toEqual([])
 })
 

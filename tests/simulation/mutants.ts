@@ -296,7 +296,7 @@ export const mutants: readonly Mutant[] = [
     name: 'trusts-impossible-usage',
     means: 'a report that cannot be true is rated as it is',
     file: 'processors/execution/run-attempt.ts',
-    find: 'if (isSoundUsage(usage)) return usage',
+    find: 'if (isCredibleUsage(usage)) return usage',
     replace: 'return usage',
   },
   {
