@@ -1,7 +1,7 @@
 /** The archive a command is about: where it lies, and the key that its manifests are signed with. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { publicKeyOf, type Signer, signerFrom } from '../platform/archive/archive.ts'
+import { type ArchiveReader, publicKeyOf, type Signer, signerFrom } from '../platform/archive/archive.ts'
 import type { ArchiveStore } from '../platform/archive/archive-store.ts'
 import { complaintAbout, openStore } from '../platform/archive/open-store.ts'
 import { localMasterKeyFile } from '../platform/vault/master-key.ts'
@@ -30,4 +30,15 @@ export async function archivePublicKey(config: Config, file: string | undefined)
     // Said below.
   }
   throw new ConfigError([`--public-key: ${file} is no Ed25519 public key in PEM`])
+}
+
+/** Of how many partitions the archive is. Throws ConfigError, which names `option`, for a place that has nothing of one. */
+export async function archivedPartitions(
+  reader: ArchiveReader,
+  { place }: ArchiveStore,
+  option: string,
+): Promise<number> {
+  const partitions = await reader.partitions()
+  if (partitions === undefined) throw new ConfigError([`${option}: there is nothing in ${place}`])
+  return partitions
 }

@@ -3,7 +3,7 @@ import { archivePartition, archiveReader, publicKeyOf } from '../../platform/arc
 import { isFailure } from '../../platform/errors.ts'
 import { readOwnSchemas } from '../../schemas/own-schemas.ts'
 import type { PlaceOptions } from '../archive-options.ts'
-import { archivePublicKey, archiveSigner, archiveStore } from '../archive-place.ts'
+import { archivedPartitions, archivePublicKey, archiveSigner, archiveStore } from '../archive-place.ts'
 import { readConfig } from '../config.ts'
 import { borrowFoundation } from '../foundation.ts'
 import { printLine, toJson } from '../print.ts'
@@ -37,13 +37,16 @@ export async function archiveWrite(given: Given & { to: string }): Promise<void>
   }
 }
 
-/** Reads everything: signatures, hashes, the chain, every fact. Ends with 1 when something is not as it was signed. */
+/**
+ * Reads everything: signatures, hashes, the chain, every fact. Ends with 1 when something is not as it was signed. Throws
+ * ConfigError when there is nothing: what was emptied, or is another place, must not pass for what was signed.
+ */
 export async function archiveCheck(given: Given & { from: string; publicKey?: string }): Promise<void> {
   const publicKey = await archivePublicKey(readConfig(process.env), given.publicKey)
   const store = archiveStore(given.from, given)
   try {
     const reader = archiveReader({ store, publicKey, ownSchemas: readOwnSchemas() })
-    const partitions = (await reader.partitions()) ?? 0
+    const partitions = await archivedPartitions(reader, store, '--from')
     const found: { partition: number; facts: number }[] = []
     for (let partition = 0; partition < partitions; partition++) {
       let facts = 0

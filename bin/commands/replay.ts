@@ -11,7 +11,7 @@ import { readOwnSchemas } from '../../schemas/own-schemas.ts'
 import { platformTenantId } from '../../schemas/streams.ts'
 import { decimalFromPico } from '../../schemas/units.ts'
 import type { PlaceOptions } from '../archive-options.ts'
-import { archivePublicKey, archiveStore } from '../archive-place.ts'
+import { archivedPartitions, archivePublicKey, archiveStore } from '../archive-place.ts'
 import { ConfigError, readConfig } from '../config.ts'
 import { borrowFoundation, type Foundation } from '../foundation.ts'
 import { printLine, toJson } from '../print.ts'
@@ -78,8 +78,7 @@ async function anArchive(place: string, given: ReplayGiven): Promise<Source> {
   const publicKey = await archivePublicKey(readConfig(process.env), given.publicKey)
   const store = archiveStore(place, given)
   const reader = archiveReader({ store, publicKey, ownSchemas: readOwnSchemas() })
-  const partitions = await reader.partitions()
-  if (partitions === undefined) throw new ConfigError([`--archive: there is nothing in ${store.place}`])
+  const partitions = await archivedPartitions(reader, store, '--archive')
   const directory = () => reader.facts(partitionOf(platformTenantId, partitions))
   const facts = () => reader.facts(partitionOf(given.tenant, partitions))
   return { facts, directory, ledger: undefined, close: store.close }

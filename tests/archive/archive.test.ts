@@ -53,11 +53,17 @@ test('a period replayed from the archive is the period replayed from the log, an
   const key = join(dataDir, 'archive.pem')
   await writeFile(key, first.publicKey)
   const elsewhere = { PF3_DATA_DIR: join(dataDir, 'nothing-here') }
-  const check = () =>
-    run(process.execPath, [pf3Path, 'archive', 'check', '--from', place, '--public-key', key], {
+  const check = (from = place) =>
+    run(process.execPath, [pf3Path, 'archive', 'check', '--from', from, '--public-key', key], {
       env: cleanEnv(elsewhere),
     })
   expect((await check()).stdout).toMatch(/^\d+ facts in .* are as they were signed\.\n$/)
+  for (const nothing of [join(place, 'mistyped'), dataDir])
+    await expect(check(nothing)).rejects.toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining(`--from: there is nothing in ${nothing}`),
+    })
   const files = (await readdir(place, { recursive: true })).filter((name) => name.endsWith('.avro'))
   await writeFile(join(place, files[0] ?? ''), 'not that')
   await expect(check()).rejects.toMatchObject({ code: 1, stdout: expect.stringMatching(/is not what was signed/) })
