@@ -1,11 +1,10 @@
 /** `pf3 replay`: derives a tenant's charges from the log again, and says where they differ. */
 import { readFile } from 'node:fs/promises'
 import { archiveReader } from '../../platform/archive/archive.ts'
+import { systemClock } from '../../platform/clock.ts'
 import { partitionOf } from '../../platform/log/partitioner.ts'
 import { type PriceBook, parsePriceBook } from '../../pricing/index.ts'
 import { type LedgerLine, type ReplayReport, replay, replayedTypes } from '../../processors/rating/replay.ts'
-import { noChargeKind } from '../../projections/ledger/projection.ts'
-import { type LedgerCursor, ledgerPage } from '../../projections/ledger/queries.ts'
 import type { Fact } from '../../schemas/events.generated.ts'
 import { readOwnSchemas } from '../../schemas/own-schemas.ts'
 import { platformTenantId } from '../../schemas/streams.ts'
@@ -13,7 +12,8 @@ import { decimalFromPico } from '../../schemas/units.ts'
 import type { PlaceOptions } from '../archive-options.ts'
 import { archivedPartitions, archivePublicKey, archiveStore } from '../archive-place.ts'
 import { ConfigError, readConfig } from '../config.ts'
-import { borrowFoundation, type Foundation } from '../foundation.ts'
+import { borrowFoundation } from '../foundation.ts'
+import { ledgerAsOf } from '../ledger-as-of.ts'
 import { printLine, toJson } from '../print.ts'
 import { factsOfTenant, readDirectory } from '../read-facts.ts'
 
@@ -27,7 +27,10 @@ export type ReplayGiven = PlaceOptions & {
   json?: boolean
 }
 
-/** Where the facts are, a batch at a time: the log with its ledger, or an archive. */
+/**
+ * Where the facts are, a batch at a time: the log with its ledger as of the same fact, or an archive. An archive has no ledger
+ * beside it: it may end before the ledger does, and is replayed where there is no database.
+ */
 type Source = {
   /** Of the tenant, and perhaps of others. */
   facts(): AsyncIterable<Iterable<Fact>>
@@ -37,7 +40,6 @@ type Source = {
   close(): Promise<void>
 }
 
-const pageRows = 1_000
 const deltasShown = 20
 
 /** Ends with 1 when `--diff` finds a difference, also between facts and ledger. */
@@ -64,13 +66,22 @@ export async function replayCommand(given: ReplayGiven): Promise<void> {
   }
 }
 
-async function theLog(given: ReplayGiven): Promise<Source> {
+async function theLog({ tenant, period }: ReplayGiven): Promise<Source> {
   const foundation = await borrowFoundation(readConfig(process.env))
-  return {
-    facts: () => factsOfTenant(foundation, { tenantId: given.tenant, types: replayedTypes }),
-    directory: () => readDirectory(foundation),
-    ledger: () => ledgerLines(foundation, given),
-    close: foundation.close,
+  const { log, database, close } = foundation
+  try {
+    const partition = partitionOf(tenant, log.partitionCount)
+    // Before anything is read: what is decided from here on stands on neither side of the comparison.
+    const { seq: to } = await log.committed(partition)
+    return {
+      facts: () => factsOfTenant(foundation, { tenantId: tenant, types: replayedTypes, to }),
+      directory: () => readDirectory(foundation),
+      ledger: () => ledgerAsOf({ database, clock: systemClock }, { tenantId: tenant, partition, period, to }),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
   }
 }
 
@@ -96,18 +107,6 @@ async function publishedBooks({ directory }: Source): Promise<Map<string, PriceB
     for (const fact of facts)
       if (fact.type === 'PriceBookPublished') books.set(fact.hash, bookFrom(fact.book, fact.hash))
   return books
-}
-
-async function* ledgerLines({ database }: Foundation, { tenant, period }: ReplayGiven): AsyncGenerator<LedgerLine> {
-  let after: LedgerCursor | undefined
-  for (;;) {
-    const page = await database.asTenant(tenant, (tx) =>
-      ledgerPage(tx, tenant, { billingPeriod: period, limit: pageRows, ...(after ? { after } : {}) }),
-    )
-    for (const line of page.items) if (line.kind !== noChargeKind) yield line
-    if (!page.next) return
-    after = page.next
-  }
 }
 
 function show(report: ReplayReport, isDiff: boolean): void {
