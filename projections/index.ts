@@ -7,7 +7,7 @@ import { erasureList } from './erasure-list/projection.ts'
 import { jobList } from './job-list/projection.ts'
 import { jobTrail } from './job-trail/projection.ts'
 import { labelSets } from './label-sets/projection.ts'
-import { ledger } from './ledger/projection.ts'
+import { ledger, periodTotals } from './ledger/projection.ts'
 import { memberList } from './member-list/projection.ts'
 import { positionMigration } from './positions.ts'
 import { priceBooks } from './price-books/projection.ts'
@@ -24,6 +24,7 @@ export const allProjections: readonly Projection[] = [
   capVersions,
   capStanding,
   ledger,
+  periodTotals,
   auditTrail,
   jobTrail,
   tokenList,

@@ -60,7 +60,7 @@ export type LedgerTotal = {
   amountPico: Pico
 }
 
-/** Sums of a billing period by kind of line, and the rated jobs; reads all lines of the period. */
+/** Sums of a billing period by kind of line, and the rated jobs; as many rows as there are kinds, however many lines there are. */
 export async function ledgerTotals(
   tx: Tx,
   tenantId: string,
@@ -74,9 +74,8 @@ export async function ledgerTotals(
     quantity: SqlInteger
     amount_pico: SqlInteger
   }>(
-    `SELECT currency, kind, count(*)::text AS lines, (count(*) FILTER (WHERE line_no = 1))::text AS jobs,
-       sum(quantity)::text AS quantity, sum(amount_pico)::text AS amount_pico
-     FROM ledger_line WHERE tenant_id = $1 AND billing_period = $2 GROUP BY currency, kind ORDER BY currency, kind`,
+    `SELECT currency, kind, lines, jobs, quantity, amount_pico FROM period_total
+     WHERE tenant_id = $1 AND billing_period = $2 ORDER BY currency, kind`,
     [tenantId, billingPeriod],
   )
   const byKind = rows.map(({ currency, kind, lines, quantity, amount_pico }) => ({
@@ -87,7 +86,7 @@ export async function ledgerTotals(
     amountPico: bigintFrom(amount_pico),
   }))
   return {
-    jobs: rows.reduce((sum, row) => sum + bigintFrom(row.jobs), 0n), // Every rated job has exactly one first line.
+    jobs: rows.reduce((sum, row) => sum + bigintFrom(row.jobs), 0n),
     amountPico: byKind.reduce((sum, row) => sum + row.amountPico, 0n),
     byKind,
   }
@@ -96,7 +95,7 @@ export async function ledgerTotals(
 /** Billing periods the tenant has lines in, newest first; at most 1,000. */
 export async function billingPeriods(tx: Tx, tenantId: string): Promise<string[]> {
   const { rows } = await tx.query<{ billing_period: string }>(
-    'SELECT DISTINCT billing_period FROM ledger_line WHERE tenant_id = $1 ORDER BY billing_period DESC LIMIT 1000',
+    'SELECT DISTINCT billing_period FROM period_total WHERE tenant_id = $1 ORDER BY billing_period DESC LIMIT 1000',
     [tenantId],
   )
   return rows.map((row) => row.billing_period)

@@ -185,7 +185,16 @@ export function rowSecurityContract(name: string, open: () => Promise<{ url?: st
         expect([table, unset.rowCount]).toEqual([table, 0])
       }
       // An empty table proves nothing: these are the ones that one job of each tenant fills.
-      const tables = ['audit_trail', 'job_list', 'job_trail', 'ledger_line', 'submission', 'token_list', 'usage_by_day']
+      const tables = [
+        'audit_trail',
+        'job_list',
+        'job_trail',
+        'ledger_line',
+        'period_total',
+        'submission',
+        'token_list',
+        'usage_by_day',
+      ]
       expect(filled).toEqual(expect.arrayContaining(tables.flatMap((table) => tenants.map((id) => `${table} ${id}`))))
     }
 
