@@ -30,6 +30,12 @@ export const failures = {
     canRetry: false,
     means: 'The request was understood and refused; nothing changed.',
   },
+  READ_TOO_LARGE: {
+    httpStatus: 422,
+    canRetry: false,
+    means:
+      'To find the answer takes the database longer than a request may: ask for a shorter period, or for less at once.',
+  },
   RATE_LIMITED: { httpStatus: 429, canRetry: true, means: 'This tenant has asked too much in a short time.' },
   TOO_MANY_AT_ONCE: { httpStatus: 429, canRetry: true, means: 'Too many requests of this tenant are under way.' },
   TOO_MANY_FAILURES: {

@@ -30,6 +30,7 @@ const guarded = [
   'OVERLOADED',
   'NOT_READY',
   'DATABASE_UNAVAILABLE',
+  'READ_TOO_LARGE',
 ] as const satisfies readonly FailureCode[]
 /** A reason that cannot be put on record in time is LOG_UNAVAILABLE. */
 const justified = ['JUSTIFICATION_REQUIRED', 'LOG_UNAVAILABLE', 'LOG_BUSY'] as const satisfies readonly FailureCode[]

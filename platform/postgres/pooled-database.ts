@@ -16,7 +16,12 @@ export type PoolOptions = {
   connectWaitMs: number
   /** A statement may take this long, then its connection is given up and DATABASE_UNAVAILABLE reported. */
   statementWaitMs: number
-  /** The same for schema changes and rebuilds, which run as the owner. */
+  /**
+   * What a tenant asks may take this long, then the server itself ends it and READ_TOO_LARGE is reported: whoever asked may have
+   * gone long ago. Without sessions of its own nothing ends it: PGlite knows no time within a statement.
+   */
+  tenantStatementWaitMs: number
+  /** As `statementWaitMs`, for schema changes and rebuilds, which run as the owner. */
   ownerStatementWaitMs: number
   /** The connections are sessions of their own, as PostgreSQL's are and PGlite's are not: one stays the service's once it was. */
   hasSessions: boolean
@@ -27,7 +32,12 @@ export type PoolOptions = {
   preparesStatements: boolean
 }
 
-export const poolDefaults = { connectWaitMs: 30_000, statementWaitMs: 60_000, ownerStatementWaitMs: 600_000 }
+export const poolDefaults = {
+  connectWaitMs: 30_000,
+  statementWaitMs: 60_000,
+  tenantStatementWaitMs: 10_000,
+  ownerStatementWaitMs: 600_000,
+}
 
 /** Idle connections are closed after this; the next transaction opens one again. */
 const poolIdleMs = 30_000
@@ -70,9 +80,10 @@ export function pooledDatabase(options: PoolOptions): Database {
     owner: { as: 'owner', settings: '', statementWaitMs: ownerStatementWaitMs },
   } satisfies Record<string, Kind>
 
+  const bound = options.hasSessions ? `; SET LOCAL statement_timeout = ${options.tenantStatementWaitMs}` : ''
   const asTenant = (tenantId: string): Kind => ({
     as: 'tenant',
-    settings: `; SET LOCAL ROLE ${tenantRole}; SET LOCAL pf3.tenant = ${pg.escapeLiteral(tenantId)}`,
+    settings: `; SET LOCAL ROLE ${tenantRole}; SET LOCAL pf3.tenant = ${pg.escapeLiteral(tenantId)}${bound}`,
     statementWaitMs,
   })
 
@@ -111,6 +122,8 @@ export function pooledDatabase(options: PoolOptions): Database {
         if (last === undefined) throw new PlatformError('INTERNAL', { problem: 'the database answered no result' })
         return last
       } catch (error) {
+        if (kind.as === 'tenant' && isEndedByServer(error))
+          throw new PlatformError('READ_TOO_LARGE', {}, { cause: error })
         if (!isConnectionFailure(error)) throw error
         isBroken = true
         throw new PlatformError('DATABASE_UNAVAILABLE', { during }, { cause: error })
@@ -265,6 +278,8 @@ const bigintArray = (text: string): (bigint | null)[] =>
         .slice(1, -1)
         .split(',')
         .map((item) => (item === 'NULL' ? null : BigInt(item)))
+
+const isEndedByServer = (error: unknown): boolean => error instanceof pg.DatabaseError && error.code === '57014'
 
 /** Where the server says that the connection, or for now the whole server, is of no use: also full, out of memory, or read-only. */
 const unavailableStates = /^(08|25006|53|57P0)/

@@ -2,6 +2,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type FreshDatabase, freshDatabase } from '../../tests/postgres/fresh-database.ts'
 import { databaseContract } from './contract.ts'
+import type { Tx } from './database.ts'
 import { openPostgres } from './postgres.ts'
 
 let fresh: FreshDatabase
@@ -56,6 +57,23 @@ test('a single statement of the service takes one statement, and a second one is
   await expect(second).rejects.toMatchObject({ code: 'INTERNAL' })
   const { rows } = await database.asService((tx) => tx.query('SELECT n FROM alone ORDER BY n'))
   expect(rows).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }, { n: 4 }])
+  await database.close()
+})
+
+test('what a tenant asks is ended by the server itself when it takes too long; the connection stays, and the service has no such bound', async () => {
+  const database = await openPostgres({ url: fresh.url, poolMax: 1, tenantStatementWaitMs: 100 })
+  const backend = async (tx: Tx) => (await tx.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows
+  const before = await database.asTenant('a', backend)
+  const since = performance.now()
+  for (const sleep of [
+    (tx: Tx) => tx.query('SELECT pg_sleep($1)', [20]),
+    (tx: Tx) => tx.last.query('SELECT pg_sleep(20)'),
+  ])
+    await expect(database.asTenant('a', sleep)).rejects.toMatchObject({ code: 'READ_TOO_LARGE', canRetry: false })
+  expect(performance.now() - since).toBeLessThan(10_000)
+  expect(await database.asTenant('a', backend)).toEqual(before)
+  await database.asService((tx) => tx.query('SELECT pg_sleep(0.3)'))
+  await database.asOwner((tx) => tx.query('SELECT pg_sleep(0.3)'))
   await database.close()
 })
 

@@ -15,6 +15,8 @@ export type PostgresOptions = {
   connectWaitMs?: number
   /** See PoolOptions; default 60 s. */
   statementWaitMs?: number
+  /** See PoolOptions; default 10 s. */
+  tenantStatementWaitMs?: number
   /** Only the times of upkeep depend on it; default the system's. */
   clock?: Clock
 }

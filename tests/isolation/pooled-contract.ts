@@ -4,6 +4,7 @@
  */
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { isFailure } from '../../platform/errors.ts'
 import type { Database, Tx } from '../../platform/postgres/database.ts'
 import { isolationSql } from '../../platform/postgres/isolation.ts'
 
@@ -202,7 +203,7 @@ function nameOf(error: unknown): string {
   const text = String(error)
   if (/row-level security/.test(text)) return 'refused'
   if (/nowhere/.test(text)) return 'failed'
-  if (/canceling statement/.test(text)) return 'cancelled'
+  if (isFailure(error, 'READ_TOO_LARGE')) return 'cancelled'
   if (/INTERNAL/.test(text)) return 'swallowed'
   return text
 }
