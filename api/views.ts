@@ -8,10 +8,9 @@
  */
 import { type BatcherOptions, batcher } from '../platform/batcher.ts'
 import type { Clock } from '../platform/clock.ts'
-import { isFailure } from '../platform/errors.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import type { FreshContents } from '../platform/vault/fresh-content.ts'
-import type { PayloadVault } from '../platform/vault/vault.ts'
+import { isDamageOf, type PayloadVault } from '../platform/vault/vault.ts'
 import { type SubmittedJob, submittedJobs } from '../producers/index.ts'
 import { type AuditFact, answersToMany } from '../projections/audit-trail/queries.ts'
 import { type Job, jobsById } from '../projections/job-list/queries.ts'
@@ -107,21 +106,14 @@ async function findJobs(database: Database, keys: readonly JobKey[]): Promise<(F
 
 function contents(vault: PayloadVault, fresh: Pick<FreshContents, 'take'> | undefined): Views['content'] {
   type Wanted = { tenantId: string; ref: string }
-  const together = batcher<Wanted, Uint8Array | undefined>(async (wanted) => {
-    const found = await vault.getMany(wanted)
-    return wanted.map(({ ref }) => found.get(ref))
-  }, groupedContents)
-  return async (key, isAwaited = false) => {
-    const found = isAwaited ? fresh?.take(key) : undefined
-    if (found) return found
-    try {
-      return await together(key)
-    } catch (error) {
-      if (!isFailure(error, 'VAULT_DAMAGED')) throw error
-      // Somebody's content is damaged; it must not cost the others theirs.
-      return (await vault.get(key.tenantId, [key.ref])).get(key.ref)
-    }
-  }
+  const together = batcher<Wanted, Uint8Array | undefined>(
+    async (wanted) => {
+      const found = await vault.getMany(wanted)
+      return wanted.map(({ ref }) => found.get(ref))
+    },
+    { ...groupedContents, isFaultOf: isDamageOf },
+  )
+  return async (key, isAwaited = false) => (isAwaited ? fresh?.take(key) : undefined) ?? together(key)
 }
 
 const textOf = ({ tenantId, jobId }: JobKey): string => JSON.stringify([tenantId, jobId])

@@ -31,6 +31,26 @@ test('asked at once, items share a batch from the first', async () => {
   expect(sizes).toEqual([3])
 })
 
+test('what is the fault of some items rejects these, and the others of the batch run again', async () => {
+  const batches: number[][] = []
+  const run = batcher<number, number>(
+    async (items) => {
+      batches.push([...items])
+      const odd = items.find((item) => item % 2 === 1)
+      if (odd !== undefined) throw new Error(`${odd} is odd`)
+      return items
+    },
+    { itemsMax: 100, waitingMax: 100, isFaultOf: (error, item) => String(error).includes(`${item} is`) },
+  )
+  const settled = await Promise.allSettled([1, 2, 3, 4, 1].map((item) => run(item)))
+  expect(settled.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected', 'fulfilled', 'rejected'])
+  expect(batches).toEqual([
+    [1, 2, 3, 4, 1],
+    [2, 3, 4],
+    [2, 4],
+  ])
+})
+
 test('a batch that fails rejects its own items and no others', async () => {
   const run = batcher<number, number>(
     async (items) => {

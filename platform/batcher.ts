@@ -17,14 +17,20 @@ export type BatcherOptions = {
   pace?: { clock: Clock; everyMs: number; isBusy(): boolean }
 }
 
-/** `run` answers one result per item, in order; when it throws, every item of that batch is rejected with its error. */
+/** Whether what `run` threw is this item's own fault. `run` must be safe to repeat. */
+type FaultOf<Item> = { isFaultOf?: (error: unknown, item: Item) => boolean }
+
+/**
+ * `run` answers one result per item, in order; when it throws, every item of that batch is rejected with its error. Where
+ * that is the fault of some of them, only those are, and `run` is called again with the others.
+ */
 export function batcher<Item, Result>(
   run: (items: readonly Item[]) => Promise<readonly Result[]>,
-  options: BatcherOptions,
+  options: BatcherOptions & FaultOf<Item>,
 ): (item: Item) => Promise<Result> {
   type Waiting = { item: Item; resolve: (result: Result) => void; reject: (error: unknown) => void }
   const waiting: Waiting[] = []
-  const { pace } = options
+  const { pace, isFaultOf = () => false } = options
   let isRunning = false
   let beganMs = -Infinity
 
@@ -37,17 +43,25 @@ export function batcher<Item, Result>(
         if (leftMs > 0) await sleep(pace.clock, Math.min(leftMs, pace.everyMs))
       }
       if (pace) beganMs = pace.clock.nowMs()
-      const batch = waiting.splice(0, options.itemsMax)
-      try {
-        const results = await run(batch.map((w) => w.item))
-        if (results.length !== batch.length)
-          throw new PlatformError('INTERNAL', { expected: batch.length, got: results.length })
-        for (const [index, w] of batch.entries()) w.resolve(results[index] as Result)
-      } catch (error) {
-        for (const w of batch) w.reject(error)
-      }
+      let batch = waiting.splice(0, options.itemsMax)
+      while (batch.length > 0) batch = await settle(batch)
     }
     isRunning = false
+  }
+
+  /** Answers those that are to run again: fewer each time. */
+  async function settle(batch: readonly Waiting[]): Promise<Waiting[]> {
+    try {
+      const results = await run(batch.map((w) => w.item))
+      if (results.length !== batch.length)
+        throw new PlatformError('INTERNAL', { expected: batch.length, got: results.length })
+      for (const [index, w] of batch.entries()) w.resolve(results[index] as Result)
+      return []
+    } catch (error) {
+      const guilty = batch.filter((w) => isFaultOf(error, w.item))
+      for (const w of guilty.length > 0 ? guilty : batch) w.reject(error)
+      return guilty.length > 0 ? batch.filter((w) => !guilty.includes(w)) : []
+    }
   }
 
   return (item) =>

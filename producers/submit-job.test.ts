@@ -114,6 +114,37 @@ test('an input is handed on once it is stored, and only the one that is: not of 
   expect(handed).toEqual([`${ref} {"input":{"text":"first"},"params":{}}`])
 })
 
+test('a tenant whose keys are damaged fails alone; those that are written with it are as ever', async () => {
+  const [one, damaged, two] = [newTenant(), newTenant(), newTenant()]
+  await rig.vault.put([{ tenantId: damaged, ref: `of ${damaged}`, class: 'day', content: Buffer.from('text') }])
+  await rig.database.asService((tx) =>
+    tx.query('UPDATE vault_key SET wrapped = set_byte(wrapped, 0, get_byte(wrapped, 0) # 1) WHERE tenant_id = $1', [
+      damaged,
+    ]),
+  )
+  const handed: string[] = []
+  const fresh = { keep: ({ tenantId }: { tenantId: string }) => void handed.push(tenantId) }
+  const other = await openRig(rig.database) // As another process: it remembers no keys.
+  const { submitter } = openDoor({ ...other, fresh })
+  // The first is written by itself, because it is large, before the damage is met.
+  const asked = [
+    submitter.submitJob(caller, aJob(one, 'large', 'x'.repeat(9_000_000))),
+    ...[one, damaged, two, damaged].map((tenantId) => submitter.submitJob(caller, aJob(tenantId, 'k'))),
+  ]
+  const settled = await Promise.allSettled(asked)
+  expect(settled).toMatchObject([
+    { value: { isNew: true } },
+    { value: { isNew: true } },
+    { reason: { code: 'VAULT_DAMAGED', facts: { tenantId: damaged } } },
+    { value: { isNew: true } },
+    { reason: { code: 'VAULT_DAMAGED' } },
+  ])
+  expect(handed).toEqual([one, one, two])
+  expect(await rowsOf(damaged)).toEqual([])
+  await submitter.settled()
+  await other.log.close()
+})
+
 test('two tenants may use the same key; their rows show neither the other nor that the bodies are equal', async () => {
   const [one, two] = [newTenant(), newTenant()]
   await Promise.all([one, two].map((tenantId) => door.submitter.submitJob(caller, aJob(tenantId, 'k', 'equal'))))

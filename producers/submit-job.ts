@@ -13,7 +13,7 @@ import { batcher } from '../platform/batcher.ts'
 import type { Clock, Random } from '../platform/clock.ts'
 import { isFailure, PlatformError } from '../platform/errors.ts'
 import type { FreshContents } from '../platform/vault/fresh-content.ts'
-import type { PayloadReceipt, PayloadVault, SealedPayload } from '../platform/vault/vault.ts'
+import { isDamageOf, type PayloadReceipt, type PayloadVault, type SealedPayload } from '../platform/vault/vault.ts'
 import type { SubmitJobBody } from '../schemas/events.generated.ts'
 import { idFrom, jobIdFrom } from '../schemas/ids.ts'
 import { type Caller, type RequestAppender, randomText } from './append-request.ts'
@@ -107,12 +107,13 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
   let marking = Promise.resolve()
   // Retries that meet in one process share the append of whoever came first, until the row says that it happened.
   const underWay = new Map<string, Promise<void>>()
+  /** Whoever made the job, also when its batch is written again without somebody else's. */
+  const isNew = new WeakSet<Asked>()
 
   const store = batcher<Asked, Found>(
     async (items) => {
       const found = new Map<string, SubmissionRow>()
-      const isNew = new Set<Asked>()
-      for (const chunk of chunksOf(firstOfEachKey(items))) await storeChunk(chunk, found, isNew)
+      for (const chunk of chunksOf(firstOfEachKey(items))) await storeChunk(chunk, found)
       return items.map((item) => {
         const row = found.get(submissionText(item.key))
         if (!row)
@@ -123,14 +124,10 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
         return { row, isNew: isNew.has(item) }
       })
     },
-    { itemsMax, waitingMax },
+    { itemsMax, waitingMax, isFaultOf: (error, { job, inputRef }) => isDamageOf(error, { ...job, ref: inputRef }) },
   )
 
-  async function storeChunk(
-    chunk: readonly Asked[],
-    found: Map<string, SubmissionRow>,
-    isNew: Set<Asked>,
-  ): Promise<void> {
+  async function storeChunk(chunk: readonly Asked[], found: Map<string, SubmissionRow>): Promise<void> {
     const kept = await sealAndKeep(chunk).catch((error: unknown) => {
       if (!isFailure(error, 'VAULT_KEY_GONE')) throw error
       return sealAndKeep(chunk) // An erasure came between: what comes after it stands under new keys.

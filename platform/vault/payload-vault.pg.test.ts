@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { freshDatabase } from '../../tests/postgres/fresh-database.ts'
 import { systemClock, systemRandom } from '../clock.ts'
+import type { Database } from '../postgres/database.ts'
 import { migrate } from '../postgres/migrate.ts'
 import { openPostgres } from '../postgres/postgres.ts'
 import { masterKeyFrom } from './master-key.ts'
@@ -37,5 +38,37 @@ test('of many first users at once, on connections of their own, all seal under t
   const { rows } = await first.asService((tx) => tx.query<{ n: bigint }>('SELECT count(*) AS n FROM vault_key'))
   expect(rows).toEqual([{ n: 60n }])
   await Promise.all(databases.map((database) => database.close()))
+  await fresh.drop()
+})
+
+test('an erasure waits for a key that is being made below the one it destroys, and destroys it, too', async () => {
+  const fresh = await freshDatabase()
+  const secret = systemRandom.bytes(32)
+  const [database, erasers] = [await openPostgres({ url: fresh.url }), await openPostgres({ url: fresh.url })]
+  await migrate(database, vaultMigrations)
+  const vaultOn = (on: Database) =>
+    payloadVault({ database: on, masterKey: masterKeyFrom(secret), clock: systemClock, random: systemRandom })
+  const isWaiting = async () =>
+    (await erasers.asOwner((tx) => tx.query('SELECT 1 AS x FROM pg_locks WHERE NOT granted'))).rowCount > 0
+  let transactions = 0
+  let erasing: Promise<unknown> = Promise.resolve()
+  /** Erases the tenant after the day key was made and before that is committed. */
+  const slow: Database = {
+    ...database,
+    asService: (run, options) =>
+      database.asService(async (tx) => {
+        const result = await run(tx)
+        if (++transactions === 3) {
+          erasing = vaultOn(erasers).destroyTenant('tenant')
+          await expect.poll(isWaiting).toBe(true)
+        }
+        return result
+      }, options),
+  }
+  await vaultOn(slow).seal([{ tenantId: 'tenant', ref: 'a', class: 'day', content: Buffer.from('text') }])
+  await erasing
+  const { rows } = await database.asService((tx) => tx.query('SELECT kind FROM vault_key'))
+  expect(rows).toEqual([])
+  await Promise.all([database.close(), erasers.close()])
   await fresh.drop()
 })

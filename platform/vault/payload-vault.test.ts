@@ -1,6 +1,7 @@
 import { createHmac, hkdfSync } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Clock, systemClock, systemRandom } from '../clock.ts'
+import type { Database } from '../postgres/database.ts'
 import type { EmbeddedDatabase } from '../postgres/embedded.ts'
 import { openEmbeddedDatabase } from '../postgres/embedded.ts'
 import { migrate } from '../postgres/migrate.ts'
@@ -335,6 +336,73 @@ test('a remembered key costs no round trip until it is forgotten', async () => {
   await vault.seal([payload(tenantId, 'c', 'text')])
   expect(transactions).toBe(4)
   nowMs -= cacheMs + 1
+})
+
+/** A vault of a process that is held up before each of its transactions. */
+const vaultHeldUp = (before: (transaction: number) => Promise<unknown>): StoredPayloadVault => {
+  let transactions = 0
+  const slow: Database = {
+    ...database,
+    async asService(run, options) {
+      await before(++transactions)
+      return database.asService(run, options)
+    },
+  }
+  return payloadVault({ database: slow, masterKey: masterKeyFrom(secret), clock, random: systemRandom })
+}
+const keysOf = async (tenantId: string) => {
+  const { rows } = await database.asService((tx) =>
+    tx.query('SELECT kind, name FROM vault_key WHERE tenant_id = $1 ORDER BY kind, name', [tenantId]),
+  )
+  return rows
+}
+
+test.each([
+  ['has read', 2],
+  ['has made', 3],
+])('no key is made below one that an erasure destroys after its process %s it', async (_, held) => {
+  const [tenantId, neighbour] = [newTenant(), newTenant()]
+  if (held === 2) await vaultOfNewProcess().put([payload(tenantId, 'kept', 'labels', 'kept')])
+  const late = vaultHeldUp(async (transaction) => {
+    if (transaction === held) await vaultOfNewProcess().destroyTenant(tenantId)
+  })
+  await late.put([payload(tenantId, 'a', 'mine'), payload(neighbour, 'n', 'theirs')])
+  for (const reader of [late, vaultOfNewProcess()]) {
+    expect(textOf((await reader.get(tenantId, ['a'])).get('a'))).toBe('mine')
+    expect(textOf((await reader.get(neighbour, ['n'])).get('n'))).toBe('theirs')
+  }
+  expect(await keysOf(tenantId)).toEqual([
+    { kind: 'day', name: '2026-03-10' },
+    { kind: 'tenant', name: '' },
+  ])
+})
+
+test('a tenant that is erased time and again is told to come again, and has no key', async () => {
+  const tenantId = newTenant()
+  const vault = vaultHeldUp(() => vaultOfNewProcess().destroyTenant(tenantId))
+  await expect(vault.seal([payload(tenantId, 'a', 'text')])).rejects.toMatchObject({
+    code: 'VAULT_KEY_GONE',
+    facts: { tenants: tenantId },
+  })
+  expect(await keysOf(tenantId)).not.toContainEqual(expect.objectContaining({ kind: 'day' }))
+})
+
+test('a day key whose tenant key is gone is as destroyed, and what was sealed under it is missing; both make room for new ones', async () => {
+  const [tenantId, neighbour] = [newTenant(), newTenant()]
+  await vaultOfNewProcess().put([payload(tenantId, 'old', 'text'), payload(neighbour, 'n', 'theirs')])
+  await database.asService((tx) =>
+    tx.query("DELETE FROM vault_key WHERE tenant_id = $1 AND kind = 'tenant'", [tenantId]),
+  )
+  const all = [
+    { tenantId, ref: 'old' },
+    { tenantId, ref: 'new' },
+    { tenantId: neighbour, ref: 'n' },
+  ]
+  expect([...(await vaultOfNewProcess().getMany(all)).keys()]).toEqual(['n'])
+  await vaultOfNewProcess().put([payload(tenantId, 'new', 'mine')])
+  expect([...(await vaultOfNewProcess().getMany(all)).keys()].sort()).toEqual(['n', 'new'])
+  await vaultOfNewProcess().put([payload(tenantId, 'old', 'again')])
+  expect(textOf((await vaultOfNewProcess().get(tenantId, ['old'])).get('old'))).toBe('again')
 })
 
 test('midnight in UTC begins another key', async () => {

@@ -236,10 +236,12 @@ export function payloadVault(parts: {
     },
     async destroyTenant(tenantId) {
       const destroyed = await database.asService(async (tx) => {
-        // Keys first: whoever stores under them either came before, and is deleted below, or finds them gone.
-        const keys = await tx.query('DELETE FROM vault_key WHERE tenant_id = $1', [tenantId])
+        // From the top, each in a statement of its own: whoever makes keys below one, or stores under them, either came
+        // before, and is waited for and deleted by the next statement, or finds them gone.
+        const top = await tx.query("DELETE FROM vault_key WHERE tenant_id = $1 AND kind = 'tenant'", [tenantId])
+        const below = await tx.query("DELETE FROM vault_key WHERE tenant_id = $1 AND kind <> 'tenant'", [tenantId])
         const payloads = await tx.query('DELETE FROM vault_payload WHERE tenant_id = $1', [tenantId])
-        return { keys: keys.rowCount, payloads: payloads.rowCount }
+        return { keys: top.rowCount + below.rowCount, payloads: payloads.rowCount }
       })
       chain.forget((name) => name.tenantId === tenantId)
       return destroyed

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { noTokens } from '../../capabilities/index.ts'
+import { PlatformError } from '../../platform/errors.ts'
 import { msFromMicros } from '../../schemas/units.ts'
 import { Scene, submit, tenantId } from '../testing/given.ts'
-import { plainVault } from '../testing/world.ts'
+import { plainVault, rated, tally, world } from '../testing/world.ts'
 import { decideStart } from './decide.ts'
 import { attemptRunner } from './run-attempt.ts'
 
@@ -66,4 +67,27 @@ test.each([
   const outcome = await run(deadlineMs + sinceDeadlineMs)
   expect(calls).toEqual(isCalled ? [tenantId] : [])
   expect(outcome).toMatchObject(isCalled ? { ok: true } : { ok: false, code: 'PROVIDER_TIMEOUT', usage: null })
+})
+
+test('an input that is damaged fails its own job, not those that are read with it', async () => {
+  const w = world({ pool: 'remote' })
+  const batches: string[][] = []
+  const { getMany } = w.vault
+  w.vault.getMany = async (wanted) => {
+    batches.push(wanted.map(({ ref }) => ref))
+    const bad = wanted.find(({ ref }) => ref === 'bad')
+    if (bad) throw new PlatformError('VAULT_DAMAGED', bad)
+    return getMany(wanted)
+  }
+  const owner = w.start({ attemptsMax: 1 })
+  await w.begin()
+  await w.ask(submit('job-1'), submit('job-2', { payloadRef: 'bad' }), submit('job-3'))
+  const facts = await w.until(rated(3))
+  await owner.end()
+  expect(batches).toEqual([
+    ['p', 'bad', 'p'],
+    ['p', 'p'],
+  ])
+  expect(tally(facts)).toMatchObject({ JobSucceeded: 2, JobFailed: 1 })
+  expect(facts.find((fact) => fact.type === 'JobFailed')).toMatchObject({ jobId: 'job-2' })
 })

@@ -13,7 +13,7 @@ import { batcher } from '../../platform/batcher.ts'
 import { type Clock, sleep } from '../../platform/clock.ts'
 import { failures, isFailure } from '../../platform/errors.ts'
 import type { FreshContents } from '../../platform/vault/fresh-content.ts'
-import type { PayloadReceipt, PayloadVault } from '../../platform/vault/vault.ts'
+import { isDamageOf, type PayloadReceipt, type PayloadVault } from '../../platform/vault/vault.ts'
 import { isCredibleUsage } from '../../pricing/index.ts'
 import { idFrom } from '../../schemas/ids.ts'
 import { type EpochMicros, microsFromMs, msFromMicros } from '../../schemas/units.ts'
@@ -68,7 +68,7 @@ export function attemptRunner({
       const found = await vault.getMany(wanted)
       return wanted.map(({ ref }) => found.get(ref))
     },
-    { itemsMax: batchMax, waitingMax },
+    { itemsMax: batchMax, waitingMax, isFaultOf: isDamageOf },
   )
   type Kept = { tenantId: string; ref: string; content: Uint8Array }
   const keep = batcher<Kept, PayloadReceipt>(
@@ -77,7 +77,7 @@ export function attemptRunner({
       for (const result of results) fresh?.keep(result)
       return receipts
     },
-    { itemsMax: batchMax, waitingMax },
+    { itemsMax: batchMax, waitingMax, isFaultOf: isDamageOf },
   )
   const resources = resourceContents({ vault, read: fetch, clock })
 
