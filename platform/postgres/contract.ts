@@ -146,6 +146,34 @@ export function databaseContract(name: string, open: () => Promise<OpenedForTest
       expect(found.map(({ rows }) => rows[0]?.n)).toEqual([1, 2, 3])
     })
 
+    test('other columns of a table under its statements cost nobody anything but one transaction that had begun, and that may be retried', async () => {
+      const swap = (columns: string) =>
+        database.asOwner((tx) =>
+          tx.query(`DROP TABLE IF EXISTS swapped; CREATE TABLE swapped (tenant_id text NOT NULL${columns});
+            ${isolationSql('swapped')} INSERT INTO swapped (tenant_id) VALUES ('a')`),
+        )
+      const select = (tx: Tx) => tx.query('SELECT * FROM swapped WHERE tenant_id = $1', ['a'])
+      const columns = async (found: ReturnType<typeof select>) => Object.keys((await found).rows[0] ?? {}).length
+      const [single, asTenant, second] = [
+        () => columns(database.asService((tx) => select(tx.last))),
+        () => columns(database.asTenant('a', async (tx) => (await Promise.all([select(tx), select(tx)]))[1])),
+        () => columns(database.asService((tx) => tx.query('SELECT $1', [1]).then(() => select(tx)))),
+      ]
+      const often = (read: () => Promise<number>) => Promise.all(Array.from({ length: 12 }, read))
+      await swap('')
+      for (const read of [single, asTenant, second]) expect(new Set(await often(read))).toEqual(new Set([1]))
+      await swap(', b int')
+      expect(new Set(await often(single))).toEqual(new Set([2]))
+      await swap(', b int, c int')
+      expect(new Set(await often(asTenant))).toEqual(new Set([3]))
+      await often(second)
+      await swap('')
+      await expect(second()).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
+      for (let n = 0; n < 12; n++) expect(await second()).toBe(1)
+      await database.asOwner((tx) => tx.query('DEALLOCATE ALL'))
+      expect(await single()).toBe(1)
+    })
+
     const countAsService = (where: string): Promise<bigint | undefined> =>
       database.asService(
         async (tx) => (await tx.query<{ n: bigint }>(`SELECT count(*) AS n FROM note WHERE ${where}`)).rows[0]?.n,

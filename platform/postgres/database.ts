@@ -24,6 +24,7 @@ export type ServiceOptions = {
   isDurable?: boolean
 }
 
+/** Of every transaction: when a table was changed under its first statement, nothing was done yet, and `run` is called once more. */
 export type Database = {
   /** One transaction as role `pf3_tenant`: sees the rows of `tenantId` and no others. Rolls back when `run` throws. */
   asTenant<T>(tenantId: string, run: (tx: Tx) => Promise<T>): Promise<T>

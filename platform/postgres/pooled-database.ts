@@ -2,7 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Socket } from 'node:net'
 import pg from 'pg'
-import { PlatformError } from '../errors.ts'
+import { isFailure, PlatformError } from '../errors.ts'
 import type { Database, Tx } from './database.ts'
 import { serviceRole, tenantRole } from './isolation.ts'
 import { plannerSetting } from './statistics.ts'
@@ -87,17 +87,30 @@ export function pooledDatabase(options: PoolOptions): Database {
     statementWaitMs,
   })
 
-  async function transact<T>(kind: Kind, run: (tx: Tx) => Promise<T>): Promise<T> {
+  /** One whose statements are of the tables as they are; those that are not, no more than were open, are given up on the way. */
+  async function connect(): Promise<pg.PoolClient> {
+    for (;;) {
+      const client = await pool.connect().catch((error: unknown) => {
+        throw new PlatformError('DATABASE_UNAVAILABLE', { during: 'connect' }, { cause: error })
+      })
+      if (!names?.isOutdated(client)) return client
+      client.release(true)
+    }
+  }
+
+  async function transact<T>(kind: Kind, run: (tx: Tx) => Promise<T>, isAgain = false): Promise<T> {
     // With one connection the inner transaction would wait for the outer one for ever.
     if (running.getStore()?.isOpen)
       throw new PlatformError('INTERNAL', { problem: 'a transaction was begun inside another' })
-    const client = await pool.connect().catch((error: unknown) => {
-      throw new PlatformError('DATABASE_UNAVAILABLE', { during: 'connect' }, { cause: error })
-    })
+    const client = await connect()
     const transaction: Transaction = { isOpen: true }
     const noteError = () => undefined // The statement under way reports it; without a listener it would end the process.
     client.on('error', noteError)
     let isBroken = false
+    /** Statements of `run`. */
+    let asked = 0
+    /** The first one was not taken, so nothing was done, and a new connection will take it. */
+    let canRepeat = false
 
     /** What is said in one turn goes to the server together: a write costs more than most statements. */
     function corked<Result>(say: () => Result): Result {
@@ -124,16 +137,25 @@ export function pooledDatabase(options: PoolOptions): Database {
       } catch (error) {
         if (kind.as === 'tenant' && isEndedByServer(error))
           throw new PlatformError('READ_TOO_LARGE', {}, { cause: error })
-        if (!isConnectionFailure(error)) throw error
+        const isOutdated = isOutdatedStatement(error)
+        if (isOutdated) names?.outdate(client)
+        else if (!isConnectionFailure(error)) throw error
         isBroken = true
-        throw new PlatformError('DATABASE_UNAVAILABLE', { during }, { cause: error })
+        const problem = isOutdated ? 'what a statement was prepared for has changed' : undefined
+        throw new PlatformError('DATABASE_UNAVAILABLE', { during, problem }, { cause: error })
       }
     }
 
     async function sendInTurn(text: string, values?: readonly unknown[]): Promise<pg.QueryResult> {
       if (!transaction.isOpen)
         throw new PlatformError('INTERNAL', { problem: 'a statement came after its transaction had ended' })
-      return send('statement', text, values)
+      const isFirst = ++asked === 1
+      try {
+        return await send('statement', text, values)
+      } catch (error) {
+        canRepeat ||= isFirst && isFailure(error) && isOutdatedStatement(error.cause)
+        throw error
+      }
     }
 
     let begun: Promise<pg.QueryResult> | undefined
@@ -208,11 +230,12 @@ export function pooledDatabase(options: PoolOptions): Database {
       transaction.isOpen = false
       await committing?.catch(() => undefined) // Of a statement that failed it was none.
       if (begun && !isBroken && !committing) await send('rollback', 'ROLLBACK').catch(() => (isBroken = true))
-      throw error
+      if (!canRepeat || isAgain) throw error
     } finally {
       client.off('error', noteError)
       client.release(isBroken)
     }
+    return transact(kind, run, true)
   }
 
   return {
@@ -231,6 +254,9 @@ function statementNames() {
   const numbers = new Map<string, number>()
   const serials = new Map<pg.PoolClient, number>()
   let openedEver = 0
+  let outdatedBelow = 0
+  /** Opened before a statement was found outdated: others that were prepared there are likely to be so, too. */
+  const isOutdated = (client: pg.PoolClient) => (serials.get(client) ?? outdatedBelow) < outdatedBelow
 
   function numberOf(text: string): number | undefined {
     const known = numbers.get(text)
@@ -242,6 +268,11 @@ function statementNames() {
   return {
     opened: (client: pg.PoolClient) => void serials.set(client, openedEver++),
     closed: (client: pg.PoolClient) => void serials.delete(client),
+    isOutdated,
+    /** Of a connection on which a statement was. */
+    outdate(client: pg.PoolClient): void {
+      if (!isOutdated(client)) outdatedBelow = openedEver
+    },
     of(client: pg.PoolClient, text: string): string | undefined {
       const [serial, number] = [serials.get(client), numberOf(text)]
       return serial === undefined || number === undefined ? undefined : `pf3_${serial}_${number}`
@@ -280,6 +311,14 @@ const bigintArray = (text: string): (bigint | null)[] =>
         .map((item) => (item === 'NULL' ? null : BigInt(item)))
 
 const isEndedByServer = (error: unknown): boolean => error instanceof pg.DatabaseError && error.code === '57014'
+
+/**
+ * Whether a prepared statement is of no use any more: a table got other columns, as where a view of a raised version takes
+ * the place of the old one, or somebody has deallocated it. By the routine, because the message is in the server's language.
+ */
+const isOutdatedStatement = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError &&
+  (error.code === '26000' || (error.code === '0A000' && error.routine === 'RevalidateCachedQuery'))
 
 /** Where the server says that the connection, or for now the whole server, is of no use: also full, out of memory, or read-only. */
 const unavailableStates = /^(08|25006|53|57P0)/
