@@ -12,6 +12,7 @@ import { memberList } from './member-list/projection.ts'
 import { positionMigration } from './positions.ts'
 import { priceBooks } from './price-books/projection.ts'
 import type { Projection } from './projection.ts'
+import { rebuildLockMigration } from './rebuild-lock.ts'
 import { rollups } from './rollups/projection.ts'
 import { createTableSql } from './tables.ts'
 import { tenantTree } from './tenant-tree/projection.ts'
@@ -43,6 +44,7 @@ export const allProjections: readonly Projection[] = [
  */
 export const projectionMigrations = (projections: readonly Projection[] = allProjections): Migration[] => [
   positionMigration,
+  rebuildLockMigration,
   ...projections.map((projection) => ({
     name: `projections-1000-${projection.name}-v${projection.version}`,
     sql: `DO $pf3$ BEGIN IF to_regclass('${projection.table}') IS NULL THEN\n${createTableSql(projection)}\nEND IF; END $pf3$;`,

@@ -3,6 +3,7 @@
  * rows until they see the new ones. Started again after a crash it begins anew; what the crash left is dropped.
  */
 import { createHash } from 'node:crypto'
+import { type Clock, systemClock } from '../platform/clock.ts'
 import { PlatformError } from '../platform/errors.ts'
 import { type FactCursor, type FactsLog, startOfFacts } from '../platform/log/log.ts'
 import { readAhead } from '../platform/log/read-ahead.ts'
@@ -15,6 +16,7 @@ import { notDurable, type ViewWrite } from './group-writer.ts'
 import { allProjections } from './index.ts'
 import { beginPositions, movePositions, offsetTexts, readPositions } from './positions.ts'
 import type { Projection } from './projection.ts'
+import { type LockParts, withRebuildLock } from './rebuild-lock.ts'
 import { createBareTableSql, createIndexSql, rebuildSuffix, writeOps } from './tables.ts'
 
 export type RebuildProgress = { projection: string; factsDone: bigint; factsTotal: bigint }
@@ -31,6 +33,10 @@ export type RebuildParts = {
   beforeSwap?: () => Promise<unknown>
   /** Facts in one transaction; default 2,000. */
   factsMax?: number
+  /** Only for waiting for rebuilds of others; default the system's. */
+  clock?: Clock
+  /** Called once, when another rebuild has to be waited for. */
+  onWait?: LockParts['onWait']
 }
 
 export type Rebuilt = { projection: string; facts: bigint; rounds: number }
@@ -44,7 +50,8 @@ const factsInARow = 200
 const roundsMax = 1_000
 
 /**
- * Rebuilds one view. Runs beside live readers and writers; while it runs they are served from the old table. Throws
+ * Rebuilds one view. Runs beside live readers and writers; while it runs they are served from the old table. Waits for
+ * the end of any other rebuild, in whatever process. Throws
  * NOT_FOUND for a name no projection has, NOT_READY when the live view was ahead at every one of 1,000 attempts to
  * swap, and what a fact that cannot be decoded or applied throws: then the live view stays as it is.
  */
@@ -58,7 +65,13 @@ export async function rebuildProjection(name: string, parts: RebuildParts): Prom
  * Rebuilds several views in one reading of the log, each swapped by itself when all have caught up. Otherwise as
  * `rebuildProjection`: what fails leaves the views that are not swapped yet as they are.
  */
-export async function rebuildProjections(names: readonly string[], parts: RebuildParts): Promise<Rebuilt[]> {
+export const rebuildProjections = (names: readonly string[], parts: RebuildParts): Promise<Rebuilt[]> =>
+  locked(parts, () => rebuildAll(names, parts))
+
+const locked = <T>({ database, clock = systemClock, onWait }: RebuildParts, run: () => Promise<T>): Promise<T> =>
+  withRebuildLock({ database, clock, ...(onWait && { onWait }) }, run)
+
+async function rebuildAll(names: readonly string[], parts: RebuildParts): Promise<Rebuilt[]> {
   const { log, database, projections = allProjections, beforeSwap = async () => {} } = parts
   let waiting = names.map((name) => {
     const found = projections.find((p) => p.name === name)
@@ -184,16 +197,18 @@ async function take(
     version,
   }))
   await database.asService(async (tx) => {
-    const [isMoved] = await Promise.all([
-      movePositions(tx, moves),
-      ...writes.map(({ projection, factOps }) => writeOps(tx, projection, factOps, projection.table + rebuildSuffix)),
-    ])
-    if (!isMoved) {
+    const moving = movePositions(tx, moves)
+    const writing = Promise.all(
+      writes.map(({ projection, factOps }) => writeOps(tx, projection, factOps, projection.table + rebuildSuffix)),
+    )
+    writing.catch(() => undefined) // What comes of the positions counts: in a table of somebody else anything may be amiss.
+    if (!(await moving)) {
       throw new PlatformError('INTERNAL', {
         projection: writes.map(({ projection }) => projection.name).join(' '),
         problem: 'another rebuild of this view has begun',
       })
     }
+    await writing
   }, notDurable)
 }
 
@@ -241,25 +256,24 @@ const isAt = (
 const sumOfSeq = (cursors: ReadonlyMap<number, FactCursor>): bigint =>
   [...cursors.values()].reduce((sum, { seq }) => sum + seq, 0n)
 
+type ViewParts = RebuildParts & {
+  projections: readonly Projection[]
+  onRebuild?: (progress: RebuildProgress) => void
+}
+
 /**
  * Makes every view ready for a runner of this build: new views begin at zero, or are rebuilt where others have moved
- * on already; views of a lower version are rebuilt. Throws SCHEMA_INCOMPATIBLE when a newer build wrote one.
+ * on already; views of a lower version are rebuilt. Of several processes that start at once one rebuilds, and the others
+ * wait and find it done. Throws SCHEMA_INCOMPATIBLE when a newer build wrote one.
  */
-export async function prepareViews(
-  parts: RebuildParts & { projections: readonly Projection[]; onRebuild?: (progress: RebuildProgress) => void },
-): Promise<void> {
+export async function prepareViews(parts: ViewParts): Promise<void> {
   const { database, log, projections, onRebuild } = parts
-  const found = await database.asService((tx) => readPositions(tx, null))
-  const isFresh = found.every((p) => p.cursor.seq === 0n)
-  const versions = new Map(found.map((p) => [p.projection, p.version]))
-  const toRebuild = projections.filter(({ name, version }) => {
-    const known = versions.get(name)
-    if (known !== undefined && known > version)
-      throw new PlatformError('SCHEMA_INCOMPATIBLE', { projection: name, version, found: known })
-    return known === undefined ? !isFresh : known < version
-  })
-  for (const { name } of toRebuild)
-    await rebuildProjection(name, { ...parts, ...(onRebuild && { onProgress: onRebuild }) })
+  if ((await toRebuild(parts)).length > 0) {
+    await locked(parts, async () => {
+      for (const { name } of await toRebuild(parts))
+        await rebuildAll([name], { ...parts, ...(onRebuild && { onProgress: onRebuild }) })
+    })
+  }
   await database.asService((tx) =>
     beginPositions(
       tx,
@@ -267,6 +281,18 @@ export async function prepareViews(
       log.partitionCount,
     ),
   )
+}
+
+async function toRebuild({ database, projections }: ViewParts): Promise<Projection[]> {
+  const found = await database.asService((tx) => readPositions(tx, null))
+  const isFresh = found.every((p) => p.cursor.seq === 0n)
+  const versions = new Map(found.map((p) => [p.projection, p.version]))
+  return projections.filter(({ name, version }) => {
+    const known = versions.get(name)
+    if (known !== undefined && known > version)
+      throw new PlatformError('SCHEMA_INCOMPATIBLE', { projection: name, version, found: known })
+    return known === undefined ? !isFresh : known < version
+  })
 }
 
 /**

@@ -37,6 +37,7 @@ export async function projectionsRebuild(
       async beforeSwap() {
         ;[before, after] = await Promise.all([digests(foundation, wanted), digests(foundation, wanted, rebuildSuffix)])
       },
+      onWait: () => void process.stderr.write('Another rebuild is under way; this one begins when that has ended.\n'),
       onProgress: ({ factsDone, factsTotal }) => bar.to(Number(factsDone), Number(factsTotal)),
     })
     bar.end()

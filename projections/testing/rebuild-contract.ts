@@ -1,6 +1,7 @@
 /** What a rebuild must do on every database; run by rebuild.test.ts and rebuild.pg.test.ts. */
 import { describe, expect, test } from 'vitest'
-import type { Log } from '../../platform/log/log.ts'
+import { type Clock, systemClock } from '../../platform/clock.ts'
+import type { FactsLog, Log } from '../../platform/log/log.ts'
 import type { Database } from '../../platform/postgres/database.ts'
 import { migrate } from '../../platform/postgres/migrate.ts'
 import { allProjections, projectionMigrations } from '../index.ts'
@@ -9,9 +10,22 @@ import { type Projection, text } from '../projection.ts'
 import { compareTables, rebuildProjection, rebuildProjections, tableDigest } from '../rebuild.ts'
 import { tenantTree } from '../tenant-tree/projection.ts'
 import { Stamp, submitted } from './facts.ts'
-import { history, recordOf, testCodec, writeHistory } from './history.ts'
+import { type History, history, recordOf, testCodec, writeHistory } from './history.ts'
 import { faulty, type OpenedForTest, someTenant, stage } from './stage.ts'
 import { tableRows } from './view.ts'
+
+const raised: Projection = {
+  ...tenantTree,
+  version: 2,
+  tableSql: () => tenantTree.tableSql().replace('seq bigint', 'origin text NOT NULL, seq bigint'),
+  columns: { ...tenantTree.columns, origin: text },
+  apply: (fact) =>
+    tenantTree.apply(fact).map((op) => (op.op === 'insert' ? { ...op, values: { ...op.values, origin: 'v2' } } : op)),
+}
+const raisedViews = allProjections.map((p) => (p.name === raised.name ? raised : p))
+
+/** Fifty times as fast as the system's. */
+const hasty: Clock = { ...systemClock, after: (delayMs, run) => systemClock.after(delayMs / 50, run) }
 
 export function rebuildContract(name: string, open: () => Promise<OpenedForTest>): void {
   describe(name, () => {
@@ -147,17 +161,49 @@ export function rebuildContract(name: string, open: () => Promise<OpenedForTest>
       expect(left.rows).toEqual([])
     })
 
-    test('two at once: one of them gives up, and the view is right', async () => {
+    test('two at once: one after the other, and the second says that it waits', async () => {
       const past = history({ seed: 25, jobs: 60 })
       await writeHistory(on.log, past)
       const projections = await on.start()
       await on.caughtUp(projections, past)
-      const rebuilds = await Promise.allSettled(
-        [1, 2].map(() =>
-          rebuildProjection('job-list', { log: on.log, codec: testCodec, database: on.database, factsMax: 20 }),
-        ),
-      )
-      expect(rebuilds.some((result) => result.status === 'fulfilled')).toBe(true)
+      const [done, waited] = [[] as string[], [] as string[]]
+      const rebuild = async (who: string, database: Database) => {
+        const parts = { log: on.log, codec: testCodec, database, factsMax: 20, onWait: () => void waited.push(who) }
+        await rebuildProjection('job-list', parts)
+        done.push(who)
+      }
+      await Promise.all([rebuild('one', on.database), rebuild('two', await on.another())])
+      expect([...done].sort()).toEqual(['one', 'two'])
+      expect(waited).toEqual([done[1]])
+      await on.expectViewsOf(past)
+    })
+
+    test('one whose process is gone is taken over, and one that comes back then leaves the view alone', async () => {
+      const past = history({ seed: 25, jobs: 60 })
+      await writeHistory(on.log, past)
+      const projections = await on.start()
+      await on.caughtUp(projections, past)
+      const goOn = Promise.withResolvers<void>()
+      const begun = Promise.withResolvers<void>()
+      const frozen: FactsLog = {
+        ...on.log,
+        async readFacts(partition, cursor, options) {
+          if (cursor.seq > 0n) await goOn.promise
+          return on.log.readFacts(partition, cursor, options)
+        },
+      }
+      const parts = { codec: testCodec, factsMax: 20 }
+      const first = rebuildProjection('job-list', {
+        ...parts,
+        log: frozen,
+        database: on.database,
+        clock: { ...systemClock, after: () => () => {} },
+        onProgress: () => begun.resolve(),
+      })
+      await begun.promise
+      await rebuildProjection('job-list', { ...parts, log: on.log, database: await on.another(), clock: hasty })
+      goOn.resolve()
+      await expect(first).rejects.toMatchObject({ facts: { problem: 'another rebuild of this view has begun' } })
       await on.expectViewsOf(past)
     })
 
@@ -174,20 +220,12 @@ export function rebuildContract(name: string, open: () => Promise<OpenedForTest>
       await writeHistory(on.log, past)
       const old = await on.start()
       await on.caughtUp(old, past)
-      const raised: Projection = {
-        ...tenantTree,
-        version: 2,
-        tableSql: () => tenantTree.tableSql().replace('seq bigint', 'origin text NOT NULL, seq bigint'),
-        columns: { ...tenantTree.columns, origin: text },
-        apply: (fact) =>
-          tenantTree
-            .apply(fact)
-            .map((op) => (op.op === 'insert' ? { ...op, values: { ...op.values, origin: 'v2' } } : op)),
-      }
-      const projections = allProjections.map((p) => (p.name === raised.name ? raised : p))
-      await migrate(on.database, projectionMigrations(projections))
+      await migrate(on.database, projectionMigrations(raisedViews))
       const seen: string[] = []
-      const next = await on.start({ projections, onRebuild: (progress) => void seen.push(progress.projection) })
+      const next = await on.start({
+        projections: raisedViews,
+        onRebuild: (progress) => void seen.push(progress.projection),
+      })
       await on.caughtUp(next, past)
       expect(new Set(seen)).toEqual(new Set(['tenant-tree']))
       const rows = await tableRows(on.database, raised)
@@ -206,6 +244,48 @@ export function rebuildContract(name: string, open: () => Promise<OpenedForTest>
         { partition: 0, error: { code: 'SCHEMA_INCOMPATIBLE' } },
       ])
       await expect(on.start()).rejects.toMatchObject({ code: 'SCHEMA_INCOMPATIBLE' })
+    })
+
+    /** Views of the version before have caught up, and processes of the next build are about to start. */
+    async function beforeRaise(seed: number): Promise<History> {
+      const past = history({ seed, jobs: 60 })
+      await writeHistory(on.log, past)
+      const old = await on.start()
+      await on.caughtUp(old, past)
+      await old.stop()
+      await migrate(on.database, projectionMigrations(raisedViews))
+      return past
+    }
+
+    test('at start of two at once: one of them rebuilds, the other finds it done; a command beside them waits its turn', async () => {
+      const past = await beforeRaise(30)
+      const rebuilt: number[] = []
+      const start = async (who: number, database: Database) =>
+        on.start({ database, projections: raisedViews, factsMax: 5, onRebuild: () => void rebuilt.push(who) })
+      const command = async (database: Database) =>
+        rebuildProjection(raised.name, { log: on.log, codec: testCodec, projections: raisedViews, database })
+      const [one, two, { facts }] = await Promise.all([
+        start(1, on.database),
+        start(2, await on.another()),
+        command(await on.another()),
+      ])
+      await Promise.all([on.caughtUp(one, past), on.caughtUp(two, past)])
+      expect(facts).toBe(BigInt(past.byPartition.flat().length))
+      expect(new Set(rebuilt).size).toBeLessThanOrEqual(1) // None, when the command came first.
+      expect((await tableRows(on.database, raised)).every((row) => row['origin'] === 'v2')).toBe(true)
+      expect(on.failures).toEqual([])
+    })
+
+    test('at start of two at once, when the first one dies in the middle: the other goes on', async () => {
+      const past = await beforeRaise(31)
+      const dying = faulty(on.database, (transaction) => (transaction > 6 ? 'before commit' : undefined))
+      const common = { projections: raisedViews, factsMax: 5 }
+      await expect(on.start({ ...common, database: dying.database })).rejects.toMatchObject({
+        code: 'DATABASE_UNAVAILABLE',
+      })
+      const next = await on.start({ ...common, database: await on.another(), clock: hasty })
+      await on.caughtUp(next, past)
+      expect((await tableRows(on.database, raised)).every((row) => row['origin'] === 'v2')).toBe(true)
     })
 
     test('at start, for a view that is new beside older ones', async () => {

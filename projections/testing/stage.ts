@@ -80,7 +80,7 @@ export function stage(open: () => Promise<OpenedForTest>): Stage {
     on.failures = []
     on.log = newLog()
     await database.asOwner(async (tx) => {
-      await tx.query('DROP TABLE IF EXISTS pf3_migration, projection_position')
+      await tx.query('DROP TABLE IF EXISTS pf3_migration, projection_position, projection_rebuild')
       for (const { table } of allProjections) await tx.query(`DROP TABLE IF EXISTS ${table}, ${table}${rebuildSuffix}`)
     })
     await migrate(database, projectionMigrations())

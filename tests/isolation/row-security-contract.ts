@@ -23,6 +23,7 @@ const tablesOfNoTenant = [
   'owner_snapshot',
   'pf3_migration',
   'projection_position',
+  'projection_rebuild',
 ]
 /** What the tenant role may do where it may do more than look. */
 const tenantMayWrite: Readonly<Record<string, string>> = {
