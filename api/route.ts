@@ -34,6 +34,8 @@ type Shape<Params, Query, Body> = {
   /** A body as somebody may send it, for the documentation; a test sends it. */
   example?: unknown
   bodyBytesMax?: number
+  /** Values in the body, as `jsonValueCounter` counts them: more than any request has that is as documented. */
+  bodyValuesMax?: number
   /** Which tenants the request may name; checked before `handle`. Left out where it can name none. */
   reach?: Reach
   /** Whether the header Idempotency-Key is looked at. */

@@ -39,8 +39,9 @@ export type ServeParts = {
 /** What figures call a request whose caller did not wait for the answer; never sent. */
 const callerLeft = 499
 
-/** Bytes of a body where the route does not say. */
+/** Bounds of a body where the route does not say. */
 export const bodyBytesMaxDefault = 64 * 1024
+export const bodyValuesMaxDefault = 1_000
 
 type Request = IncomingMessage & { params?: Readonly<Record<string, string | readonly string[]>> }
 
@@ -169,7 +170,8 @@ async function callerOf(
 }
 
 async function bodyOf(request: Request, route: Route, budget: BodyBudget): Promise<unknown> {
-  if (route.body) return readJson(request, route.bodyBytesMax ?? bodyBytesMaxDefault, budget)
+  const { bodyBytesMax: bytesMax = bodyBytesMaxDefault, bodyValuesMax: valuesMax = bodyValuesMaxDefault } = route
+  if (route.body) return readJson(request, { bytesMax, valuesMax }, budget)
   if (!hasBody(request)) return undefined
   throw new Problem('REQUEST_INVALID', { detail: 'This request has no body.', headers: { Connection: 'close' } })
 }

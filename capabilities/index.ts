@@ -25,6 +25,7 @@ export {
   labelSetHash,
   labelSetIdSchema,
   labelSetSchema,
+  labelSetValuesMax,
   labelsMax,
 } from './label-set.ts'
 export { routeFor, routeStepsMax } from './routing.ts'

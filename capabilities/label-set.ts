@@ -7,6 +7,8 @@ import { textSchema } from './text.ts'
 export const labelSetBytesMax = 64 * 1_048_576
 export const labelsMax = 1_000
 export const examplesMax = 100_000
+/** Values in the JSON of a label set: an example has 3, and the labels find room in the rest. */
+export const labelSetValuesMax = 4 * examplesMax
 
 export const labelSetIdSchema = z
   .string()

@@ -4,6 +4,7 @@ export { entryFor, type KeyOwner, type PricedWork, ratesFor } from './lookup.ts'
 export { type Most, mostPico, type TokenBounds } from './most.ts'
 export {
   bookBytesMax,
+  bookValuesMax,
   entriesMax,
   type ParsedPriceBook,
   type PriceBook,

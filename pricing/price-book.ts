@@ -41,6 +41,8 @@ export type ParsedPriceBook = { ok: true; book: PriceBook; canonical: string } |
 
 export const entriesMax = 10_000
 export const bookBytesMax = 8 * 1024 * 1024
+/** Values in the JSON of a book; an entry has 22. */
+export const bookValuesMax = 30 * entriesMax
 const problemsMax = 100
 const nameCharsMax = 200
 const tokensPerMillion = 1_000_000n

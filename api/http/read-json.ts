@@ -1,25 +1,36 @@
-/** Reads a JSON body from a stream, within bounds of size, depth and memory, and refuses what only looks like JSON. */
+/** Reads a JSON body from a stream, within bounds of size, values, depth and memory, and refuses what only looks like JSON. */
 import type { IncomingMessage } from 'node:http'
-import { PlatformError } from '../../platform/errors.ts'
 import { whereOf } from './field-errors.ts'
+import { jsonValueCounter } from './json-values.ts'
 import { type FieldError, invalid, Problem } from './problem.ts'
 
 /** Bytes of bodies in memory at once, over all requests of a door. */
 export type BodyBudget = { bytes: number; readonly bytesMax: number }
 
+export type BodyBounds = { bytesMax: number; valuesMax: number }
+
 export const depthMax = 64
-/** A body that is too large is still read this far: a client that is cut off in mid-sentence never sees the answer. */
+/** What is read and dropped of a body after it is refused: a client that is cut off in mid-sentence never sees the answer. */
 const overreadBytesMax = 4 * 1024 * 1024
 // Never meaningful to us, and dangerous to whatever merges objects later.
 const forbiddenNames = new Set(['__proto__', 'constructor', 'prototype'])
 
 /**
- * Throws Problem: UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, REQUEST_INVALID; PlatformError LOG_BUSY when bodies under way
- * fill the budget.
+ * Throws Problem: UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, REQUEST_INVALID, and LOG_BUSY when bodies under way fill the
+ * budget. What is beyond a bound is refused while it comes in, and never parsed.
  */
-export async function readJson(request: IncomingMessage, bytesMax: number, budget: BodyBudget): Promise<unknown> {
+export async function readJson(request: IncomingMessage, bounds: BodyBounds, budget: BodyBudget): Promise<unknown> {
   checkHeaders(request)
-  const text = decode(await readBytes(request, bytesMax, budget))
+  const chunks: Buffer[] = []
+  try {
+    await readInto(chunks, request, bounds, budget)
+    return parsed(decode(Buffer.concat(chunks)))
+  } finally {
+    letGo(chunks, budget)
+  }
+}
+
+function parsed(text: string): unknown {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -48,33 +59,49 @@ function checkHeaders(request: IncomingMessage): void {
   }
 }
 
-async function readBytes(request: IncomingMessage, bytesMax: number, budget: BodyBudget): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let bytes = 0
+async function readInto(
+  chunks: Buffer[],
+  request: IncomingMessage,
+  bounds: BodyBounds,
+  budget: BodyBudget,
+): Promise<void> {
+  const refusalOf = checker(bounds, budget)
+  let refusal: Problem | undefined
+  let overreadBytes = 0
   try {
     // Ending the loop early must not destroy the connection that the answer goes out on.
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       const part = chunk as Buffer
-      bytes += part.byteLength
-      if (bytes > bytesMax + overreadBytesMax) break
-      if (bytes > bytesMax) continue
+      if (refusal) {
+        overreadBytes += part.byteLength
+        if (overreadBytes > overreadBytesMax) break
+        continue
+      }
       budget.bytes += part.byteLength
       chunks.push(part)
-      if (budget.bytes > budget.bytesMax) throw new PlatformError('LOG_BUSY', { bodyBytes: budget.bytes })
+      refusal = refusalOf(part)
+      if (refusal) letGo(chunks, budget)
     }
-    if (bytes > bytesMax)
-      throw new Problem('BODY_TOO_LARGE', {
-        detail: `The body may have ${bytesMax} bytes.`,
-        members: { bytesMax },
-        headers: close,
-      })
-    return Buffer.concat(chunks)
   } catch (error) {
-    if (error instanceof Problem || error instanceof PlatformError) throw error
     throw new Problem('REQUEST_INVALID', { detail: 'The body was cut off.', headers: close }, { cause: error })
-  } finally {
-    budget.bytes -= chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0)
   }
+  if (refusal) throw refusal
+}
+
+/** Looks at each part of a body as it comes, and answers what the body is to be refused with. */
+function checker({ bytesMax, valuesMax }: BodyBounds, budget: BodyBudget): (part: Buffer) => Problem | undefined {
+  const countValues = jsonValueCounter()
+  let bytes = 0
+  return (part) => {
+    bytes += part.byteLength
+    if (bytes > bytesMax) return tooLarge(bytesMax)
+    if (countValues(part) > valuesMax) return tooManyValues(valuesMax)
+    return budget.bytes > budget.bytesMax ? new Problem('LOG_BUSY', { headers: close }) : undefined
+  }
+}
+
+function letGo(chunks: Buffer[], budget: BodyBudget): void {
+  for (const { byteLength } of chunks.splice(0)) budget.bytes -= byteLength
 }
 
 function decode(bytes: Buffer): string {
@@ -171,6 +198,27 @@ const placePartsMax = 10
 const placeOf = (path: readonly PropertyKey[]): string => whereOf('body', path.slice(0, placePartsMax))
 
 const close = { Connection: 'close' }
+
+const tooLarge = (bytesMax: number): Problem =>
+  new Problem('BODY_TOO_LARGE', {
+    detail: `The body may have ${bytesMax} bytes.`,
+    members: { bytesMax },
+    headers: close,
+  })
+
+const tooManyValues = (valuesMax: number): Problem =>
+  new Problem('REQUEST_INVALID', {
+    detail: `The body may have ${valuesMax} values.`,
+    errors: [
+      {
+        where: 'body',
+        problem: `It has more than ${valuesMax} values.`,
+        expected: `At most ${valuesMax}: each text, number, list and object is one.`,
+        remedy: 'Send no more than the request is documented to take; several requests may take it.',
+      },
+    ],
+    headers: close,
+  })
 
 function wrong(where: string, problem: string, expected: string, cause?: unknown): Problem {
   const error: FieldError = { where, problem, expected, remedy: 'Correct the body.' }

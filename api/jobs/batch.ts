@@ -18,6 +18,8 @@ import { submissionCodes, toJobRequest } from './job-request.ts'
 export const batchJobsMax = 10_000
 /** Ten thousand jobs of 6 kB; larger ones go in smaller batches. */
 export const batchBytesMax = 64 * 1024 * 1024
+/** A job with all its fields has 13; the rest is for what is wrong with some, so that they are refused by themselves. */
+const batchValuesMax = 25 * batchJobsMax
 /** Submitted side by side; the next begin when these are in the log, so that a batch leaves room for others. */
 const atOnceMax = 500
 /** Results in one answer; a batch whose results are larger is answered with the rest of each job, whose result is fetched by itself. */
@@ -79,6 +81,7 @@ export const batchRoute: Route = route({
     ],
   },
   bodyBytesMax: batchBytesMax,
+  bodyValuesMax: batchValuesMax,
   takesIdempotencyKey: true,
   replies: { 200: batchReply },
   codes: submissionCodes,

@@ -6,6 +6,7 @@ import {
   labelSetHash,
   labelSetIdSchema,
   labelSetSchema,
+  labelSetValuesMax,
 } from '../../capabilities/index.ts'
 import { registerLabelSet } from '../../producers/index.ts'
 import { labelSetById, labelSetPage } from '../../projections/label-sets/queries.ts'
@@ -40,6 +41,7 @@ export const labelSetRoutes: readonly Route[] = [
       ],
     },
     bodyBytesMax: labelSetBytesMax,
+    bodyValuesMax: labelSetValuesMax,
     replies: { 200: labelSetReply },
     codes: [...answerCodes, 'VAULT_KEY_GONE'],
     async handle({ params, body, who, caller, gone }, parts) {

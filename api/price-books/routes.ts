@@ -1,6 +1,6 @@
 /** Price books: published by the platform, read by whoever is priced by them. */
 import { z } from 'zod'
-import { bookBytesMax, parsePriceBook, starterBookJson } from '../../pricing/index.ts'
+import { bookBytesMax, bookValuesMax, parsePriceBook, starterBookJson } from '../../pricing/index.ts'
 import { publishPrices } from '../../producers/index.ts'
 import { bookByHash, bookPage } from '../../projections/price-books/queries.ts'
 import { platformTenantId } from '../../schemas/streams.ts'
@@ -31,6 +31,7 @@ export const priceBookRoutes: readonly Route[] = [
     body: bookBody,
     example: JSON.parse(starterBookJson()),
     bodyBytesMax: bookBytesMax,
+    bodyValuesMax: bookValuesMax,
     replies: { 201: bookReply },
     codes: answerCodes,
     async handle({ body, caller, gone }, parts) {
