@@ -13,9 +13,9 @@ import { deprecationHeaders } from './http/deprecation.ts'
 import { sendEventStream } from './http/event-stream.ts'
 import { correlationIdOf, traceparentOf } from './http/follow.ts'
 import { type FieldError, invalid, Problem, replyOf } from './http/problem.ts'
-import { type BodyBudget, hasBody, readJson } from './http/read-json.ts'
+import { type BodyDoor, hasBody, readJson } from './http/read-json.ts'
 import { checkHead } from './http/request-head.ts'
-import type { Limits } from './limits/limits.ts'
+import type { Limits, Place } from './limits/limits.ts'
 import type { ApiMetrics } from './metrics.ts'
 import type { Parts } from './parts.ts'
 import type { Reply, Route } from './route.ts'
@@ -28,7 +28,7 @@ export type ServeParts = {
   metrics: ApiMetrics
   rootTokenHash: string | null
   oidc: OidcVerifier | null
-  bodyBudget: BodyBudget
+  bodies: BodyDoor
   limits: Limits
   /** Of every request that is being answered, so that a stop can end their waits. */
   underWay: Set<AbortController>
@@ -107,7 +107,7 @@ async function answer(
   }: { about: { correlationId: string; tenantId?: string }; gone: AbortSignal; given: (() => void)[] },
   serveParts: ServeParts,
 ): Promise<Reply> {
-  const { parts, bodyBudget, limits } = serveParts
+  const { parts, bodies, limits } = serveParts
   const { headers } = request
   checkHead(request)
   if (route.roles !== 'public' && !serveParts.isOpen()) throw new Problem('NOT_READY')
@@ -127,7 +127,7 @@ async function answer(
   if (who && route.roles !== 'public') checkRole(who, route.roles)
   const query = queryOf(request)
   const idempotencyKey = route.takesIdempotencyKey ? idempotencyKeyOf(headers['idempotency-key']) : undefined
-  const body = await bodyOf(request, route, bodyBudget)
+  const body = await bodyOf(request, route, bodies, place)
   const { correlationId } = about
   const caller = {
     actor: who ? actorOf(who) : 'nobody',
@@ -169,9 +169,15 @@ async function callerOf(
   }
 }
 
-async function bodyOf(request: Request, route: Route, budget: BodyBudget): Promise<unknown> {
+async function bodyOf(request: Request, route: Route, bodies: BodyDoor, place: Place | undefined): Promise<unknown> {
   const { bodyBytesMax: bytesMax = bodyBytesMaxDefault, bodyValuesMax: valuesMax = bodyValuesMaxDefault } = route
-  if (route.body) return readJson(request, { bytesMax, valuesMax }, budget)
+  if (route.body) {
+    // Callers who send slowly must not take the places of all who work; most bodies are in by now.
+    if (!request.complete) place?.rest()
+    const body = await readJson(request, { bytesMax, valuesMax }, bodies)
+    place?.work()
+    return body
+  }
   if (!hasBody(request)) return undefined
   throw new Problem('REQUEST_INVALID', { detail: 'This request has no body.', headers: { Connection: 'close' } })
 }

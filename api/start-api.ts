@@ -16,7 +16,7 @@ import type { PayloadVault } from '../platform/vault/vault.ts'
 import { type AppenderParts, jobSubmitter, requestAppender, submissionStore } from '../producers/index.ts'
 import type { Codec } from '../schemas/codec.ts'
 import { type OidcOptions, oidcVerifier } from './auth/oidc.ts'
-import { type Certificate, type Listener, listener, type Wire } from './http/listener.ts'
+import { type Certificate, type Listener, listener, type Wire, waitsDefault } from './http/listener.ts'
 import { Problem } from './http/problem.ts'
 import { type LimitOptions, limitDefaults, limits, type SharedCounts } from './limits/limits.ts'
 import { apiMetrics } from './metrics.ts'
@@ -138,7 +138,11 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     rootTokenHash: options.rootTokenHash,
     oidc: options.oidc ? oidcVerifier(options.oidc, { clock, onFault: noteIssuer }) : null,
     limits: limits(options.limits ?? limitDefaults, options.sharedCounts),
-    bodyBudget: { bytes: 0, bytesMax: bodyBytesInMemoryMax },
+    bodies: {
+      budget: { bytes: 0, bytesMax: bodyBytesInMemoryMax },
+      clock,
+      behindMsMax: wire.waits?.bodyMs ?? waitsDefault.bodyMs,
+    },
     isStopping: () => isStopping,
     isOpen: options.isOpen ?? (() => true),
   })

@@ -296,7 +296,7 @@ export const options = [
     min: 1,
     max: 100_000,
     means:
-      'Requests that work at once; one more is answered with 503. Those that only wait for the end of a job do not count.',
+      'Requests that work at once; one more is answered with 503. Those that only wait, for the end of a job or for their own body, do not count.',
   },
   {
     name: 'PF3_OPEN_REQUESTS',

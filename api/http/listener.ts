@@ -31,12 +31,14 @@ export type Waits = {
   headersMs: number
   /** Until all of it is there. */
   requestMs: number
+  /** How much longer its body may take than one that comes in at 1,000 bytes a second. */
+  bodyMs: number
   /** How often connections are looked at for both. */
   lookMs: number
 }
 
-/** A label set of 64 MiB over a slow line; the head of a request has no such excuse. */
-const waitsDefault: Waits = { headersMs: 20_000, requestMs: 300_000, lookMs: 5_000 }
+/** A label set of 64 MiB over a slow line; the head of a request has no such excuse, nor a body that does not get on. */
+export const waitsDefault: Waits = { headersMs: 20_000, requestMs: 300_000, bodyMs: 10_000, lookMs: 5_000 }
 /** Longer than the idle time of common load balancers, so that it is they who close. */
 const keepAliveTimeoutMs = 65_000
 const connectionsMax = 20_000

@@ -1,5 +1,6 @@
 /** Reads a JSON body from a stream, within bounds of size, values, depth and memory, and refuses what only looks like JSON. */
 import type { IncomingMessage } from 'node:http'
+import { type Clock, within } from '../../platform/clock.ts'
 import { whereOf } from './field-errors.ts'
 import { jsonValueCounter } from './json-values.ts'
 import { type FieldError, invalid, Problem } from './problem.ts'
@@ -9,24 +10,34 @@ export type BodyBudget = { bytes: number; readonly bytesMax: number }
 
 export type BodyBounds = { bytesMax: number; valuesMax: number }
 
+/** What bodies share, and how long they are waited for. */
+export type BodyDoor = {
+  budget: BodyBudget
+  clock: Clock
+  /** How much longer a body may take than one that comes in at `bytesPerMsMin`, in milliseconds. */
+  behindMsMax: number
+}
+
 export const depthMax = 64
 /** What is read and dropped of a body after it is refused: a client that is cut off in mid-sentence never sees the answer. */
 const overreadBytesMax = 4 * 1024 * 1024
+/** Slower than any line that is in use; a caller who keeps to it costs no more than it sends. */
+const bytesPerMsMin = 1
 // Never meaningful to us, and dangerous to whatever merges objects later.
 const forbiddenNames = new Set(['__proto__', 'constructor', 'prototype'])
 
 /**
- * Throws Problem: UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, REQUEST_INVALID, and LOG_BUSY when bodies under way fill the
- * budget. What is beyond a bound is refused while it comes in, and never parsed.
+ * Throws Problem: UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, REQUEST_INVALID, REQUEST_TOO_SLOW, and LOG_BUSY when bodies
+ * under way fill the budget. What is beyond a bound is refused while it comes in, and never parsed.
  */
-export async function readJson(request: IncomingMessage, bounds: BodyBounds, budget: BodyBudget): Promise<unknown> {
+export async function readJson(request: IncomingMessage, bounds: BodyBounds, door: BodyDoor): Promise<unknown> {
   checkHeaders(request)
   const chunks: Buffer[] = []
   try {
-    await readInto(chunks, request, bounds, budget)
+    await readInto(chunks, request, bounds, door)
     return parsed(decode(Buffer.concat(chunks)))
   } finally {
-    letGo(chunks, budget)
+    letGo(chunks, door.budget)
   }
 }
 
@@ -59,33 +70,49 @@ function checkHeaders(request: IncomingMessage): void {
   }
 }
 
-async function readInto(
-  chunks: Buffer[],
-  request: IncomingMessage,
-  bounds: BodyBounds,
-  budget: BodyBudget,
-): Promise<void> {
+async function readInto(chunks: Buffer[], request: IncomingMessage, bounds: BodyBounds, door: BodyDoor): Promise<void> {
+  const { budget } = door
   const refusalOf = checker(bounds, budget)
   let refusal: Problem | undefined
   let overreadBytes = 0
-  try {
-    // Ending the loop early must not destroy the connection that the answer goes out on.
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      const part = chunk as Buffer
-      if (refusal) {
-        overreadBytes += part.byteLength
-        if (overreadBytes > overreadBytesMax) break
-        continue
-      }
-      budget.bytes += part.byteLength
-      chunks.push(part)
-      refusal = refusalOf(part)
-      if (refusal) letGo(chunks, budget)
+  for await (const part of partsInTime(request, door)) {
+    if (refusal) {
+      overreadBytes += part.byteLength
+      if (overreadBytes > overreadBytesMax) break
+      continue
     }
-  } catch (error) {
-    throw new Problem('REQUEST_INVALID', { detail: 'The body was cut off.', headers: close }, { cause: error })
+    budget.bytes += part.byteLength
+    chunks.push(part)
+    refusal = refusalOf(part)
+    if (refusal) letGo(chunks, budget)
   }
   if (refusal) throw refusal
+}
+
+/**
+ * The parts of a body as they come. Throws REQUEST_TOO_SLOW as soon as they are too far behind, and REQUEST_INVALID when
+ * they end too early.
+ */
+async function* partsInTime(request: IncomingMessage, { clock, behindMsMax }: BodyDoor): AsyncGenerator<Buffer> {
+  const sinceMs = clock.nowMs()
+  let bytes = 0
+  // Ending it early must not destroy the connection that the answer goes out on.
+  const parts = request.iterator({ destroyOnReturn: false })
+  try {
+    for (;;) {
+      const leftMs = sinceMs + behindMsMax + bytes / bytesPerMsMin - clock.nowMs()
+      const next = await within(clock, parts.next(), leftMs, tooSlow).catch((error: unknown) => {
+        throw error instanceof Problem ? error : cutOff(error)
+      })
+      if (next.done) return
+      const part = next.value as Buffer
+      bytes += part.byteLength
+      yield part
+    }
+  } finally {
+    // Not waited for: it follows the part that is waited for, which may never come.
+    void parts.return?.()
+  }
 }
 
 /** Looks at each part of a body as it comes, and answers what the body is to be refused with. */
@@ -198,6 +225,11 @@ const placePartsMax = 10
 const placeOf = (path: readonly PropertyKey[]): string => whereOf('body', path.slice(0, placePartsMax))
 
 const close = { Connection: 'close' }
+
+const tooSlow = (): Problem => new Problem('REQUEST_TOO_SLOW', { headers: close })
+
+const cutOff = (cause: unknown): Problem =>
+  new Problem('REQUEST_INVALID', { detail: 'The body was cut off.', headers: close }, { cause })
 
 const tooLarge = (bytesMax: number): Problem =>
   new Problem('BODY_TOO_LARGE', {

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Problem } from '../http/problem.ts'
 import { openTenant, type Service, startService } from '../testing/service.ts'
-import { type LimitOptions, limitDefaults } from './limits.ts'
+import { type LimitOptions, limitDefaults, limits } from './limits.ts'
 
 let service: Service
 let tenant: Awaited<ReturnType<typeof openTenant>>
@@ -105,6 +106,20 @@ describe('requests under way', () => {
     await (await stream).text()
     await expect.poll(async () => (await get(url, other.tokens.reader)).status).toBe(200)
     await api.stop()
+  })
+
+  test('one that works again after a rest takes a place like any other', () => {
+    const { enter } = limits({ ...limitDefaults, workingMax: 1 })
+    const first = enter()
+    first.work()
+    first.rest()
+    const second = enter()
+    expect(() => first.work()).toThrow(new Problem('OVERLOADED'))
+    second.leave()
+    first.work()
+    expect(enter).toThrow(new Problem('OVERLOADED'))
+    first.leave()
+    enter().leave()
   })
 
   test('of many at once so many are served as may work, and the others are told to come again', async () => {

@@ -12,7 +12,7 @@ import { Problem } from '../http/problem.ts'
 import { networkOf } from './network-of.ts'
 
 export type LimitOptions = {
-  /** Requests that work at once; one that only waits for its answer does not count. */
+  /** Requests that work at once; one that only waits, for its answer or its body, does not count. */
   workingMax: number
   /** Requests under way at once, waiting or not. */
   openMax: number
@@ -52,6 +52,8 @@ const grouped = { itemsMax: 1_000, waitingMax: 50_000 }
 export type Place = {
   /** From now on the request only waits: its place is another's. Safe to call again. */
   rest(): void
+  /** Takes a place again after a rest, or throws OVERLOADED. Safe to call again. */
+  work(): void
   /** Gives everything back. Safe to call again. */
   leave(): void
 }
@@ -111,6 +113,12 @@ export function limits(options: LimitOptions, shared?: SharedCounts): Limits {
       }
       return {
         rest,
+        work() {
+          if (isWorking) return
+          if (working >= workingMax) throw new Problem('OVERLOADED')
+          working += 1
+          isWorking = true
+        },
         leave() {
           rest()
           if (isOpen) open -= 1

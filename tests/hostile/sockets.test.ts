@@ -1,15 +1,19 @@
 /** What arrives is not always HTTP, or not in good time: each gets a clear answer or an end, and nobody else notices. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { limitDefaults } from '../../api/limits/limits.ts'
+import { clientOf } from '../../api/testing/client.ts'
 import { openTenant, type Service, startService } from '../../api/testing/service.ts'
 import { factCounts } from '../isolation/world.ts'
 import { type Heard, speak } from './raw-socket.ts'
 
 let service: Service
 let tenant: Awaited<ReturnType<typeof openTenant>>
+let other: typeof tenant
 let before: Record<string, number>
 beforeAll(async () => {
   service = await startService({ wire: { waits: { headersMs: 300, requestMs: 900, lookMs: 50 } } })
   tenant = await openTenant(service, 'harbor')
+  other = await openTenant(service, 'lighthouse')
   before = await factCounts(service.database)
 })
 afterAll(() => service.stop())
@@ -59,6 +63,37 @@ test('slow-loris: a body that trickles for ever is given up', async () => {
 test('a body that stops in the middle is given up', async () => {
   const start = head('POST /v1/jobs HTTP/1.1', 'Host: x', bearer(), json, 'Content-Length: 100')
   expectProblem(await speak(port(), [start, '{"capa']), 408, 'REQUEST_TOO_SLOW')
+})
+
+describe('where a body may be a second behind', () => {
+  const start = (bytes: number): string =>
+    head('POST /v1/jobs HTTP/1.1', 'Host: x', bearer(), json, closing, `Content-Length: ${bytes}`)
+  let api: Service['api']
+  let url: string
+  beforeAll(async () => {
+    const limits = { ...limitDefaults, workingMax: 2 }
+    ;({ api, url } = await service.openDoor({ limits, wire: { waits: { bodyMs: 1_000 } } }))
+  })
+  afterAll(() => api.stop())
+
+  test('more of them than may work at once keep no place from others, and are given up', async () => {
+    const figures = async () => (await clientOf(url, undefined).get('/metrics')).text
+    const slow: Promise<Heard>[] = []
+    for (let underWay = 2; underWay <= 5; underWay++) {
+      slow.push(speak(api.port, [start(100), '{']))
+      await expect.poll(figures, { interval: 10 }).toContain(`pf3_http_requests_under_way ${underWay}\n`)
+      ;(await clientOf(url, other.tokens.reader).get('/v1/jobs')).expect(200)
+    }
+    for (const heard of await Promise.all(slow)) expectProblem(heard, 408, 'REQUEST_TOO_SLOW')
+  })
+
+  test('one that trickles is given up, one that is slow but gets on is heard to its end', async () => {
+    const since = performance.now()
+    expectProblem(await speak(api.port, endless(start(100_000), ' '), { gapMs: 50 }), 408, 'REQUEST_TOO_SLOW')
+    expect(performance.now() - since).toBeLessThan(5_000)
+    const parts = Array.from({ length: 15 }, () => ' '.repeat(1_000))
+    expectProblem(await speak(api.port, [start(15_002), ...parts, '{}'], { gapMs: 150 }), 400, 'REQUEST_INVALID')
+  })
 })
 
 test('a body without end is refused at its bound', async () => {
