@@ -5,7 +5,7 @@ import type { Clock, Random } from '../platform/clock.ts'
 import { failures, isFailure } from '../platform/errors.ts'
 import type { LogContext } from '../platform/telemetry/context.ts'
 import type { Logger } from '../platform/telemetry/service-log.ts'
-import { authenticate, checkRole } from './auth/authenticate.ts'
+import { authenticate, checkRole, isUnchecked } from './auth/authenticate.ts'
 import { justificationHeader } from './auth/enter-tenant.ts'
 import type { OidcVerifier } from './auth/oidc.ts'
 import { actorOf, type Principal } from './auth/principal.ts'
@@ -164,7 +164,8 @@ async function callerOf(
   try {
     return await authenticate(request.headers.authorization, { views, tokenUse, clock, rootTokenHash, oidc })
   } catch (error) {
-    if (error instanceof Problem && error.code === 'UNAUTHENTICATED') await limits.credentialFailed(address)
+    if (error instanceof Problem && error.code === 'UNAUTHENTICATED' && !isUnchecked(error))
+      await limits.credentialFailed(address)
     throw error
   }
 }

@@ -29,7 +29,7 @@ const bearerForm = /^Bearer ([\x21-\x7e]{8,})$/i
 /** PF-3 tokens have no dots. */
 const jwtForm = /^[\w-]+\.[\w-]+\.[\w-]*$/
 
-/** Throws UNAUTHENTICATED, without saying which of missing, unknown, expired or revoked it was. */
+/** Throws UNAUTHENTICATED, without saying which of missing, unknown, expired or revoked it was; see `isUnchecked`. */
 export async function authenticate(authorization: string | undefined, parts: AuthenticateParts): Promise<Principal> {
   const token = bearerForm.exec(authorization ?? '')?.[1]
   if (token === undefined || token.length > tokenCharsMax)
@@ -47,6 +47,9 @@ export async function authenticate(authorization: string | undefined, parts: Aut
   return { tenantId: found.tenantId, memberId: found.memberId, tokenId: found.tokenId, role }
 }
 
+/** Of what `authenticate` throws: whether nobody could say if the credential is good, so that it is none that has failed. */
+export const isUnchecked = ({ cause }: Problem): boolean => cause instanceof KeysUnavailableError
+
 async function fromIssuer(
   token: string,
   oidc: OidcVerifier,
@@ -56,12 +59,10 @@ async function fromIssuer(
   try {
     who = await oidc.verify(token)
   } catch (error) {
+    if (!(error instanceof KeysUnavailableError)) throw new Problem('UNAUTHENTICATED', { detail })
     // Perhaps the token is good: the caller may ask again, and is told when the issuer will be asked again.
-    const retryAfterMs = error instanceof KeysUnavailableError ? error.retryAfterMs : undefined
-    throw new Problem('UNAUTHENTICATED', {
-      detail,
-      ...(retryAfterMs !== undefined && { headers: { 'Retry-After': String(Math.ceil(retryAfterMs / 1_000)) } }),
-    })
+    const retryAfterS = Math.ceil(error.retryAfterMs / 1_000)
+    throw new Problem('UNAUTHENTICATED', { detail, headers: { 'Retry-After': String(retryAfterS) } }, { cause: error })
   }
   if (!who || !(await isThere(who, views))) throw new Problem('UNAUTHENTICATED', { detail })
   return who

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exportJWK, exportSPKI, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { limitDefaults } from '../limits/limits.ts'
 import { type Client, clientOf } from '../testing/client.ts'
 import { type Claims, type Issuer, type SigningKey, secondsNow, signed, startIssuer } from '../testing/issuer.ts'
 import { openTenant, type Service, startService } from '../testing/service.ts'
@@ -188,6 +189,22 @@ test('while the issuer cannot be reached known keys go on working, and unknown o
   expect(await status(known)).toBe(200)
   issuer.behave('well')
   expect(service.logged.filter(({ message }) => message.includes('keys of the issuer')).length).toBeGreaterThan(0)
+})
+
+test('while the issuer cannot be reached, JWTs that nobody can check do not count against their address', async () => {
+  issuer.behave('failing')
+  const oidc = { issuer: issuer.url, audience: 'pf3', jwksUrl: issuer.jwksUrl, allowsPlatformAdmin: false }
+  const { api, url } = await service.openDoor({ oidc, limits: { ...limitDefaults, failuresPerAddressMax: 3 } })
+  const byJwt = clientOf(url, await signed(issuer, key, reader))
+  for (let nth = 0; nth < 5; nth++) (await byJwt.get('/v1/jobs')).problem(401, 'UNAUTHENTICATED')
+  const issued = await service.root.post('/v1/tenants/harbor/tokens', { role: 'reader' })
+  const own = clientOf(url, String(issued.expect(201)['token']))
+  ;(await own.get('/v1/jobs')).expect(200)
+  // What can be checked, and is not good, counts as ever.
+  for (let nth = 0; nth < 3; nth++) (await clientOf(url, 'pf3_no-such').get('/v1/jobs')).problem(401, 'UNAUTHENTICATED')
+  ;(await own.get('/v1/jobs')).problem(429, 'TOO_MANY_FAILURES')
+  await api.stop()
+  issuer.behave('well')
 })
 
 test('an issuer that may name platform admins names them for the platform only', async () => {
