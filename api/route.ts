@@ -59,7 +59,10 @@ export type Asked<Params, Query, Body> = Given<Params, Query, Body> & {
   caller: Caller
   idempotencyKey: string | undefined
   lastEventId: string | undefined
-  /** From now on the request only waits, and is not counted among those that work. */
+  /**
+   * From now on the request only waits, and is not counted among those that work. Before the answer goes out, and before
+   * each part of a stream, its credential is looked at again.
+   */
   rest(): void
   /** Aborts when nobody waits for the answer any more, or the service stops: waits then end at once. */
   gone: AbortSignal

@@ -5,10 +5,12 @@ import type { Clock, Random } from '../platform/clock.ts'
 import { failures, isFailure } from '../platform/errors.ts'
 import type { LogContext } from '../platform/telemetry/context.ts'
 import type { Logger } from '../platform/telemetry/service-log.ts'
-import { authenticate, checkRole, isUnchecked } from './auth/authenticate.ts'
+import { checkRole, isUnchecked } from './auth/authenticate.ts'
+import { type Credential, credentialOf, whileGood } from './auth/credential.ts'
 import { justificationHeader } from './auth/enter-tenant.ts'
 import type { OidcVerifier } from './auth/oidc.ts'
-import { actorOf, type Principal } from './auth/principal.ts'
+import { actorOf } from './auth/principal.ts'
+import { ifPassing } from './await-readable.ts'
 import { deprecationHeaders } from './http/deprecation.ts'
 import { sendEventStream } from './http/event-stream.ts'
 import { correlationIdOf, traceparentOf } from './http/follow.ts'
@@ -38,6 +40,9 @@ export type ServeParts = {
 
 /** What figures call a request whose caller did not wait for the answer; never sent. */
 const callerLeft = 499
+
+/** A request that takes longer looks at its credential again; most are over by then, and it would cost each a look-up. */
+const credentialMsMax = 1_000
 
 /** Bounds of a body where the route does not say. */
 export const bodyBytesMaxDefault = 64 * 1024
@@ -114,7 +119,8 @@ async function answer(
   // Whether the process lives must be known also when it has more than enough to do.
   const place = route.roles === 'public' ? undefined : limits.enter()
   if (place) given.push(place.leave)
-  const who = route.roles === 'public' ? undefined : await callerOf(request, serveParts)
+  const credential = route.roles === 'public' ? undefined : await callerOf(request, serveParts)
+  const who = credential?.who
   // Beside the counting of requests and the body, not after them; whoever writes the request is told when it fails.
   const directoryEnd = route.takesIdempotencyKey ? parts.appender.directoryEnd() : undefined
   directoryEnd?.catch(() => undefined)
@@ -128,6 +134,7 @@ async function answer(
   const query = queryOf(request)
   const idempotencyKey = route.takesIdempotencyKey ? idempotencyKeyOf(headers['idempotency-key']) : undefined
   const body = await bodyOf(request, route, bodies, place)
+  await credential?.check(credentialMsMax)
   const { correlationId } = about
   const caller = {
     actor: who ? actorOf(who) : 'nobody',
@@ -136,7 +143,8 @@ async function answer(
     ...(directoryEnd && { directoryEnd }),
   }
   const justification = headers[justificationHeader.toLowerCase()]
-  return route.answer(
+  let hasRested = false
+  const answered = route.answer(
     {
       params: { ...request.params },
       query,
@@ -146,23 +154,36 @@ async function answer(
       justification: typeof justification === 'string' ? justification : undefined,
       idempotencyKey,
       lastEventId: route.takesLastEventId ? headers['last-event-id']?.toString() : undefined,
-      rest: () => place?.rest(),
+      rest() {
+        hasRested = true
+        place?.rest()
+      },
       gone,
     },
     parts,
   )
+  // Not waited for here, where the body would be kept for as long.
+  return answered.then((reply) => (credential && hasRested ? stillFor(credential, reply) : reply))
+}
+
+/** What was waited for goes to those only whose credential is good now. */
+async function stillFor(credential: Credential, reply: Reply): Promise<Reply> {
+  if (reply.stream) return { ...reply, stream: whileGood(reply.stream, credential) }
+  // Where nobody can say, what was done with a good one is told of.
+  await credential.check(credentialMsMax).catch(ifPassing(undefined))
+  return reply
 }
 
 /** Throws UNAUTHENTICATED, and TOO_MANY_FAILURES where that has happened too often. */
 async function callerOf(
   request: Request,
   { parts, clock, rootTokenHash, oidc, limits }: ServeParts,
-): Promise<Principal> {
+): Promise<Credential> {
   const address = request.socket.remoteAddress ?? ''
   await limits.checkAddress(address)
   const { views, tokenUse } = parts
   try {
-    return await authenticate(request.headers.authorization, { views, tokenUse, clock, rootTokenHash, oidc })
+    return await credentialOf(request.headers.authorization, { views, tokenUse, clock, rootTokenHash, oidc })
   } catch (error) {
     if (error instanceof Problem && error.code === 'UNAUTHENTICATED' && !isUnchecked(error))
       await limits.credentialFailed(address)
