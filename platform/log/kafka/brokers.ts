@@ -51,6 +51,7 @@ export function openBrokers(parts: readonly TopicPartition[], connection: KafkaC
   let isClosed = false
 
   async function connect(): Promise<void> {
+    if (isClosed) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'the reader is closed' })
     connecting ??= (async () => {
       const made = clusterClient(connection)
       cluster = made

@@ -65,9 +65,11 @@ export type BrokerClient = {
   }): Promise<{ responses: { topic: string; partitions: { partition: number; offset: string }[] }[] }>
 }
 
-export type ClusterClient = {
+/** `revoke`: see `revocableConnection`. */
+export type Client = { disconnect(): Promise<unknown>; revoke(): void }
+
+export type ClusterClient = Client & {
   connect(): Promise<void>
-  disconnect(): Promise<void>
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>
   findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
   findBroker(of: { nodeId: number | string }): Promise<BrokerClient>
@@ -97,7 +99,7 @@ const { emitWarning } = process
 process.emitWarning = ((warning: string | Error, ...rest: never[]) => {
   if (String(rest[0]) !== 'TimeoutNegativeWarning') emitWarning.call(process, warning, ...rest)
 }) as typeof process.emitWarning
-const Cluster = fromHere('kafkajs/src/cluster') as new (options: object) => ClusterClient
+const Cluster = fromHere('kafkajs/src/cluster') as new (options: object) => Omit<ClusterClient, 'revoke'>
 const newSocketFactory = fromHere('kafkajs/src/network/socketFactory') as () => KafkaConfig['socketFactory']
 
 /** What kafkajs reports at every retry, though it mends it. */
@@ -159,6 +161,9 @@ export function revocableConnection(connection: KafkaConnection): { revocable: K
         socket.once('close', () => sockets.delete(socket))
         return socket
       },
+      onNotice(message, facts) {
+        if (!isRevoked) connection.onNotice?.(message, facts)
+      },
     },
     revoke() {
       isRevoked = true
@@ -169,17 +174,18 @@ export function revocableConnection(connection: KafkaConnection): { revocable: K
 
 /** Connections to brokers, for reading and for transactions, with nobody's group behind them. */
 export function clusterClient(connection: KafkaConnection): ClusterClient {
-  const { logLevel: _, logCreator: __, ...config } = configOf(connection)
-  return new Cluster({
+  const { revocable, revoke } = revocableConnection(connection)
+  const { logLevel: _, logCreator: __, ...config } = configOf(revocable)
+  const cluster = new Cluster({
     ...config,
-    logger: kafkaClient(connection).logger(),
-    socketFactory: connection.socketFactory ?? newSocketFactory(),
+    logger: kafkaClient(revocable).logger(),
     enforceRequestTimeout: true,
     metadataMaxAge: 300_000,
     allowAutoTopicCreation: false,
     maxInFlightRequests: null,
     isolationLevel: isolation.committed,
   })
+  return Object.assign(cluster, { revoke })
 }
 
 /** More than kafkajs itself gives a request, and what it does around it. */
@@ -194,9 +200,17 @@ const farewellMsMax = 2_000
 export const answered = <Result>(clock: Clock, asked: Promise<Result>, msMax = answerMsMax): Promise<Result> =>
   within(clock, asked, msMax, () => new Error(`there was no answer within ${msMax} ms`))
 
-/** Ends a client of kafkajs, which waits for all it has asked; not for longer than 2 s, and never rejects. */
-export async function farewell(clock: Clock, client: { disconnect(): Promise<unknown> } | undefined): Promise<void> {
-  if (client) await answered(clock, client.disconnect(), farewellMsMax).catch(() => undefined)
+/**
+ * Ends a client of kafkajs, which waits for all it has asked; not for longer than 2 s, and never rejects. One that is still
+ * connecting would go on, and its connection be closed by nobody: where it can be, its connection is revoked.
+ */
+export async function farewell(
+  clock: Clock,
+  client: (Pick<Client, 'disconnect'> & Partial<Client>) | undefined,
+): Promise<void> {
+  if (!client) return
+  await answered(clock, client.disconnect(), farewellMsMax).catch(() => undefined)
+  client.revoke?.()
 }
 
 /** The names of Kafka's own errors in `error` and in what caused it. */
