@@ -1,7 +1,7 @@
 /** One admin client of kafkajs at a time, and another one when it has failed or was late. */
 import type { Admin } from 'kafkajs'
 import type { Clock } from '../../clock.ts'
-import { answered, farewell, type KafkaConnection, kafkaClient } from './client.ts'
+import { answered, type Client, farewell, type KafkaConnection, kafkaClient, revocableConnection } from './client.ts'
 
 export type Admins = {
   /** Rejects with what `request` rejects with, and after 10 s without an answer. */
@@ -9,19 +9,16 @@ export type Admins = {
   close(): Promise<void>
 }
 
+type Opened = Client & { connected: Promise<Admin> }
+
 /** Connects when it is first used. */
 export function openAdmins(connection: KafkaConnection, clock: Clock): Admins {
-  let current: Promise<Admin> | undefined
+  let current: Opened | undefined
 
-  function open(): Promise<Admin> {
-    const admin = kafkaClient(connection).admin()
-    return admin.connect().then(
-      () => admin,
-      (error: unknown) => {
-        void farewell(clock, admin)
-        throw error
-      },
-    )
+  function open(): Opened {
+    const { revocable, revoke } = revocableConnection(connection)
+    const admin = kafkaClient(revocable).admin()
+    return { connected: admin.connect().then(() => admin), disconnect: () => admin.disconnect(), revoke }
   }
 
   return {
@@ -29,15 +26,13 @@ export function openAdmins(connection: KafkaConnection, clock: Clock): Admins {
       current ??= open()
       const used = current
       try {
-        return await answered(clock, used.then(request))
+        return await answered(clock, used.connected.then(request))
       } catch (error) {
         if (current === used) current = undefined
-        void used.then((admin) => farewell(clock, admin)).catch(() => undefined)
+        void farewell(clock, used)
         throw error
       }
     },
-    async close() {
-      await current?.then((admin) => farewell(clock, admin)).catch(() => undefined)
-    },
+    close: () => farewell(clock, current),
   }
 }

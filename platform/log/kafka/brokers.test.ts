@@ -1,11 +1,13 @@
 /** Clients of brokers that are away, or do not answer: when they are given up, and that nothing of them is left then. */
 import { expect, onTestFinished, test } from 'vitest'
 import { sleep, systemClock } from '../../clock.ts'
+import { openAdmins } from './admins.ts'
 import { openBrokers } from './brokers.ts'
 import { hurriedClock, type StandIn, standIn } from './testing/stand-in.ts'
 import { openTransactions } from './transactions.ts'
 
 const parts = [{ topic: 'jobs', partition: 0 }]
+const never = () => new Promise<void>(() => undefined)
 
 async function brokersThat(options: Partial<Pick<StandIn, 'isThere' | 'beforeAnswer'>>): Promise<StandIn> {
   const brokers = Object.assign(await standIn(['jobs']), options)
@@ -53,4 +55,17 @@ test('transactions that were given up while they connected do not go on to', asy
   await expect(transactions.fence()).rejects.toThrow('there was no answer')
   await transactions.close()
   await expectNothingLeft(brokers)
+})
+
+test('an admin client is closed in time also while it connects to brokers that do not answer', {
+  timeout: 4_000,
+}, async () => {
+  const brokers = await brokersThat({ beforeAnswer: never })
+  const admins = openAdmins(brokers.connection, hurriedClock())
+  const asked = admins.ask((admin) => admin.listTopics())
+  asked.catch(() => undefined)
+  await expect.poll(() => brokers.open()).toBe(1)
+  await admins.close()
+  await expectNothingLeft(brokers)
+  await expect(asked).rejects.toThrow()
 })

@@ -18,6 +18,7 @@ import { type Assignment, joinOwners } from './assignment.ts'
 import type { TopicPartition } from './brokers.ts'
 import {
   answered,
+  type Client,
   farewell,
   type KafkaConnection,
   kafkaClient,
@@ -97,17 +98,13 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
     appendCallsBy({ recordsMax: appendRecordsMax, bytesMax: appendBytesMax }, appendChunk),
     { itemsMax: appendRecordsMax, waitingMax: limits.waitingRecordsMax },
   )
-  type Appender = { producer: Promise<Producer>; revoke: () => void }
+  type Appender = Client & { connected: Promise<Producer> }
   let appender: Appender | undefined
 
   function openAppender(): Appender {
     const { revocable, revoke } = revocableConnection(connection)
-    const opening = async () => {
-      const made = kafkaClient(revocable).producer({ idempotent: true, ...producerSettings })
-      await made.connect()
-      return made
-    }
-    return { producer: opening(), revoke }
+    const made = kafkaClient(revocable).producer({ idempotent: true, ...producerSettings })
+    return { connected: made.connect().then(() => made), disconnect: () => made.disconnect(), revoke }
   }
 
   async function appendChunk(records: readonly IntakeRecord[]): Promise<Position[]> {
@@ -122,7 +119,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
         value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
         partition: partitions[index] ?? 0,
       }))
-      const sent = used.producer.then((one) => one.send({ topic: topic('intake'), acks: -1, messages }))
+      const sent = used.connected.then((one) => one.send({ topic: topic('intake'), acks: -1, messages }))
       answers = await answered(clock, sent, appendMsMax)
       // kafkajs loses those whose leader moves between two tries to a broker that has answered (see `send` of a tenure).
       const confirmed = new Set(answers.map(({ partition }) => partition))
@@ -132,7 +129,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       // later, after what others were answered meanwhile.
       if (appender === used) appender = undefined
       used.revoke()
-      void used.producer.then((one) => farewell(clock, one)).catch(() => undefined)
+      void farewell(clock, used)
       throw unavailable(error, { records: records.length })
     }
     const next = new Map(answers.map(({ partition, baseOffset }) => [partition, BigInt(baseOffset ?? '-1')]))
@@ -368,7 +365,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       await lanes.close()
       await assignment?.leave().catch(() => undefined)
       await Promise.all([...tenures].map((tenure) => tenure.release()))
-      await appender?.producer.then((one) => farewell(clock, one)).catch(() => undefined)
+      await farewell(clock, appender)
       await admins.close()
     },
   }
