@@ -24,15 +24,21 @@ export type TopicPartition = { topic: string; partition: number }
 export type Brokers = {
   /** Of the same leader together. Throws LOG_UNAVAILABLE for a partition without one. */
   byLeader(parts: readonly TopicPartition[]): Map<number, TopicPartition[]>
-  /** Asks a broker for something, and waits `waitMs` longer for it than for other answers. */
-  ask<Result>(nodeId: number, request: (broker: BrokerClient) => Promise<Result>, waitMs: number): Promise<Result>
+  /** Asks the leader of these topics for something, and waits `waitMs` longer for it than for other answers. */
+  ask<Result>(
+    nodeId: number,
+    of: readonly TopicPartition[],
+    request: (broker: BrokerClient) => Promise<Result>,
+    waitMs: number,
+  ): Promise<Result>
   /** Offset after the last record of every topic, with what is written and not committed. */
   ends(): Promise<Map<string, bigint>>
   /**
    * Runs `run` once, connected. When it fails, waits a moment, connects and learns anew who leads what; the caller goes on
    * as before, and what it had asked for is not to be counted on. Answers whether it succeeded.
-   * Once it has failed for 20 s without a success between, throws LOG_UNAVAILABLE, or RECORD_DAMAGED for records that were not
-   * what was written each time; LOG_GAP at once, for offsets before the first that is kept or after the end.
+   * Once it has failed for 20 s in which one of the topics had no answer, whatever became of others, throws LOG_UNAVAILABLE,
+   * or RECORD_DAMAGED for records that were not what was written each time; LOG_GAP at once, for offsets before the first that
+   * is kept or after the end.
    */
   trying(run: () => Promise<void>): Promise<boolean>
   close(): Promise<void>
@@ -47,7 +53,8 @@ const latestOffset = -1
 export function openBrokers(parts: readonly TopicPartition[], connection: KafkaConnection, clock: Clock): Brokers {
   let connecting: Promise<ClusterClient> | undefined
   let cluster: ClusterClient | undefined
-  let failingSinceMs: number | undefined
+  /** By topic, from the first time that nothing came of asking for it until its leader answers again. */
+  const failingSinceMs = new Map<string, number>()
   let isClosed = false
 
   async function connect(): Promise<void> {
@@ -69,11 +76,23 @@ export function openBrokers(parts: readonly TopicPartition[], connection: KafkaC
 
   async function ask<Result>(
     nodeId: number,
+    of: readonly TopicPartition[],
     request: (broker: BrokerClient) => Promise<Result>,
     waitMs: number,
   ): Promise<Result> {
-    const asked = connected().findBroker({ nodeId }).then(request)
-    return answered(clock, asked, answerMsMax + waitMs)
+    const used = connected()
+    try {
+      const answer = await answered(clock, used.findBroker({ nodeId }).then(request), answerMsMax + waitMs)
+      for (const { topic } of of) failingSinceMs.delete(topic)
+      return answer
+    } catch (error) {
+      if (used === cluster) fails(of) // What was asked of an earlier client says nothing of this one.
+      throw error
+    }
+  }
+
+  function fails(of: readonly TopicPartition[]): void {
+    for (const { topic } of of) failingSinceMs.set(topic, failingSinceMs.get(topic) ?? clock.nowMs())
   }
 
   function byLeader(of: readonly TopicPartition[]): Map<number, TopicPartition[]> {
@@ -92,8 +111,9 @@ export function openBrokers(parts: readonly TopicPartition[], connection: KafkaC
         { problem: 'the log begins after, or ends before, what is asked for' },
         { cause: error },
       )
-    failingSinceMs ??= clock.nowMs()
-    if (isClosed || clock.nowMs() - failingSinceMs > failingMsMax) throw unavailable(error)
+    if (failingSinceMs.size === 0) fails(parts) // Nobody could be asked for any of them.
+    const sinceMs = Math.min(...failingSinceMs.values())
+    if (isClosed || clock.nowMs() - sinceMs > failingMsMax) throw unavailable(error)
     // Anew from the beginning, whatever it was: half of a client that has failed may never answer again.
     void farewell(clock, cluster)
     cluster = undefined
@@ -113,7 +133,7 @@ export function openBrokers(parts: readonly TopicPartition[], connection: KafkaC
             partitions: [{ partition, timestamp: latestOffset }],
           }))
           const request = { replicaId: consumerReplicaId, isolationLevel: isolation.uncommitted, topics }
-          const { responses } = await ask(leader, (broker) => broker.listOffsets(request), 0)
+          const { responses } = await ask(leader, of, (broker) => broker.listOffsets(request), 0)
           for (const { topic, partitions } of responses)
             for (const { offset } of partitions) found.set(topic, BigInt(offset))
         }),
@@ -124,7 +144,6 @@ export function openBrokers(parts: readonly TopicPartition[], connection: KafkaC
       try {
         await connect()
         await run()
-        failingSinceMs = undefined
         return true
       } catch (error) {
         if (isFailure(error, 'LOG_GAP')) throw error

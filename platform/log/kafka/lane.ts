@@ -58,11 +58,12 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     const wanted = parts.filter(({ topic }) => !isFull(topic))
     for (const [leader, of] of brokers.byLeader(wanted)) {
       if (underWay.has(leader)) continue
-      const asked = fetchFrom(leader, of, waitMs).finally(() => {
+      // One that has failed stays: whoever waits next is told, also when nobody does at this moment.
+      const asked = fetchFrom(leader, of, waitMs).then(() => {
         if (underWay.get(leader) === asked) underWay.delete(leader)
       })
       underWay.set(leader, asked)
-      asked.catch(() => undefined) // Whoever waits for it is told.
+      asked.catch(() => undefined)
     }
   }
 
@@ -82,7 +83,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
         partitions: [{ partition, fetchOffset: String(from.get(topic)), maxBytes: bytesPerFetchMax }],
       })),
     }
-    const { responses } = await brokers.ask(leader, (broker) => fetch(broker, request), waitMs)
+    const { responses } = await brokers.ask(leader, of, (broker) => fetch(broker, request), waitMs)
     if (begun !== generation) return
     for (const { topicName, partitions } of responses)
       for (const fetched of partitions) keep(topicName, from.get(topicName) ?? 0n, fetched)
@@ -118,6 +119,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
     },
     seek(offsets) {
       generation += 1
+      underWay.clear()
       for (const { topic } of parts) {
         next.set(topic, offsets[topic] ?? 0n)
         buffers.set(topic, [])
