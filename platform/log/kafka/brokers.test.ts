@@ -58,7 +58,7 @@ test('transactions that were given up while they connected do not go on to', asy
 })
 
 test('an admin client is closed in time also while it connects to brokers that do not answer', {
-  timeout: 4_000,
+  timeout: 10_000,
 }, async () => {
   const brokers = await brokersThat({ beforeAnswer: never })
   const admins = openAdmins(brokers.connection, hurriedClock())

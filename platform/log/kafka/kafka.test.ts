@@ -18,7 +18,7 @@ async function logOnStandIn() {
 }
 
 test('a log is closed in time also while what appends connects to brokers that do not answer', {
-  timeout: 4_000,
+  timeout: 10_000,
 }, async () => {
   const { brokers, log } = await logOnStandIn()
   brokers.beforeAnswer = never

@@ -1,5 +1,6 @@
 /** How a lane reads on, and when it gives up, over brokers that do not always say what they have, or anything at all. */
 import { expect, onTestFinished, test } from 'vitest'
+import { systemClock } from '../../clock.ts'
 import { type Lane, openLane } from './lane.ts'
 import { hurriedClock, type StandIn, standIn } from './testing/stand-in.ts'
 
@@ -12,10 +13,10 @@ const factsFrom = (first: number, count: number) =>
     return { key: 'harbor', value: Buffer.from(`fact ${seq}`), headers: { seq, last: seq } }
   })
 
-async function laneOver(topics: readonly string[]): Promise<{ brokers: StandIn; lane: Lane }> {
+async function laneOver(topics: readonly string[], clock = hurriedClock()): Promise<{ brokers: StandIn; lane: Lane }> {
   const brokers = await standIn(topics)
   const parts = topics.map((topic) => ({ topic, partition: 0 }))
-  const lane = openLane(parts, brokers.connection, hurriedClock())
+  const lane = openLane(parts, brokers.connection, clock)
   onTestFinished(async () => {
     await lane.close()
     await brokers.close()
@@ -57,4 +58,21 @@ test('a leader that answers every other time is outlasted', { timeout: 10_000 },
   await follow(lane, 40)
   expect(asked).toBeGreaterThan(6) // Each of which is given up after 11 s.
   expect(lane.buffered('jobs').length).toBe(5)
+})
+
+test('what was undecided for a moment is read to its end, however slowly it comes', async () => {
+  let nowMs = 0
+  const { brokers, lane } = await laneOver(['directory'], { ...systemClock, nowMs: () => nowMs })
+  const count = 40
+  for (let seq = 1; seq <= count; seq++) brokers.write('directory', factsFrom(seq, 1))
+  const directory = brokers.topic('directory')
+  directory.stable = 0
+  let asked = 0
+  brokers.beforeAnswer = (request) => {
+    if (request !== 'Fetch') return
+    directory.stable = Math.min(asked++, count)
+    nowMs += 250
+  }
+  expect(await lane.fill(nothing, 0)).toBe(true)
+  expect(lane.buffered('directory').length).toBe(count)
 })

@@ -44,7 +44,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
   const bytes = new Map<string, number>()
   /** By broker; what it answers goes into the buffers unless the lane was moved, or connected anew, meanwhile. */
   const underWay = new Map<number, Promise<void>>()
-  /** Topics of which a broker has said that there is nothing more to read now, since a fill began. */
+  /** Topics of which a broker has said last that there is nothing more to read now, since a fill began. */
   const drained = new Set<string>()
   let generation = 0
   /** What ends a wait under way. */
@@ -102,6 +102,7 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
       if (lastStableOffset <= from) drained.add(topic)
       return
     }
+    drained.delete(topic)
     const kept = buffer(topic)
     for (const record of records) kept.push(record)
     bytes.set(topic, (bytes.get(topic) ?? 0) + sizeOf(records))
