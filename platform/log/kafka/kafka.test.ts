@@ -1,8 +1,9 @@
 /** The log over brokers that behave as real ones do once in a while; what it promises otherwise is tested on real ones. */
 import { expect, onTestFinished, test } from 'vitest'
-import { factStreams } from '../../../schemas/streams.ts'
+import { type FactStream, factStreams } from '../../../schemas/streams.ts'
+import { type StoredFact, startOfFacts } from '../log.ts'
 import { kafkaLog } from './kafka.ts'
-import { hurriedClock, standIn } from './testing/stand-in.ts'
+import { hurriedClock, type StandIn, standIn } from './testing/stand-in.ts'
 
 const topics = ['intake', ...factStreams]
 const never = () => new Promise<void>(() => undefined)
@@ -29,4 +30,53 @@ test('a log is closed in time also while what appends connects to brokers that d
   await log.close()
   await expect.poll(() => brokers.open()).toBe(0)
   await expect(appended).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
+})
+
+/** One commit of facts in one stream, written as an owner writes it: in batches of at most 1 MB. */
+function writeCommit(
+  brokers: StandIn,
+  stream: FactStream,
+  facts: { first: number; count: number; bytes: number },
+): void {
+  const last = String(facts.first + facts.count - 1)
+  const value = Buffer.alloc(facts.bytes, 7)
+  const records = Array.from({ length: facts.count }, (_, index) => ({
+    key: 'harbor',
+    value,
+    headers: { seq: String(facts.first + index), last },
+  }))
+  const perBatch = Math.floor(1_000_000 / facts.bytes)
+  for (let at = 0; at < records.length; at += perBatch) brokers.write(stream, records.slice(at, at + perBatch))
+}
+
+const seqsOf = ({ facts }: { facts: readonly StoredFact[] }) => facts.map(({ seq }) => Number(seq))
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
+
+test.each([0, 600_000])(
+  'a commit of more than a reader holds of a topic that it reads ahead is read whole, waiting for %i ms',
+  async (waitMs) => {
+    const { brokers, log } = await logOnStandIn()
+    const count = 180
+    writeCommit(brokers, 'jobs', { first: 1, count, bytes: 75_000 })
+    writeCommit(brokers, 'jobs', { first: count + 1, count: 1, bytes: 75_000 })
+    const read = await log.readFacts(0, startOfFacts, { recordsMax: 2_000, waitMs })
+    expect(seqsOf(read)).toEqual(upTo(read.facts.length))
+    expect(read.facts.length).toBeGreaterThanOrEqual(count)
+  },
+)
+
+test('what is read ahead of a fact that is missing is bounded', async () => {
+  const { brokers, log } = await logOnStandIn()
+  writeCommit(brokers, 'jobs', { first: 2, count: 300, bytes: 75_000 })
+  let asked = 0
+  brokers.beforeAnswer = (request, topics) => {
+    if (request === 'Fetch' && topics.includes('jobs')) asked += 1
+  }
+  expect(await log.readFacts(0, startOfFacts, { recordsMax: 2_000, waitMs: 0 })).toMatchObject({ facts: [] })
+  expect(asked).toBeLessThanOrEqual(11) // Of a megabyte each, with 8 MiB as the bound.
+  writeCommit(brokers, 'usage', { first: 1, count: 1, bytes: 10 })
+  const read = await log.readFacts(0, startOfFacts, { recordsMax: 2_000, waitMs: 600_000 })
+  expect(seqsOf(read)).toEqual([1])
+  const rest = await log.readFacts(0, read.cursor, { recordsMax: 2_000, waitMs: 600_000 })
+  expect(rest.facts.length).toBe(300)
 })

@@ -160,7 +160,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       String(offset),
       (lane) => lane.seek({ [of]: offset }),
       async (lane) => {
-        await lane.fill(() => lane.buffered(of).length > 0, waitMs, signal)
+        await lane.fill(() => lane.buffered(of).length > 0, waitMs, { signal })
         const result = signal?.aborted ? [] : lane.take(of, recordsMax)
         await beforeDecoding(result.map(({ value }) => value))
         return { result, at: String((result.at(-1)?.offset ?? offset - 1n) + 1n) }
@@ -183,8 +183,13 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
   const endOf = (part: TopicPartition): Promise<bigint> =>
     glance([part], async (lane) => (await lane.ends()).get(part.topic) ?? 0n)
 
-  /** Facts that follow `afterSeq` without a gap, whole commits only unless `recordsMax` ends inside one. */
-  function merged(lane: Lane, partition: number, afterSeq: number, recordsMax: number): StoredFact[] {
+  type Merged = { facts: StoredFact[]; lacking: ReadonlySet<string> }
+
+  /**
+   * Facts that follow `afterSeq` without a gap, whole commits only unless `recordsMax` ends inside one; and the topics that
+   * the next fact can still come from.
+   */
+  function merged(lane: Lane, partition: number, afterSeq: number, recordsMax: number): Merged {
     const heads = streamsAt(partition).map((stream) => ({ stream, records: lane.buffered(topic(stream)), at: 0 }))
     const found: StoredFact[] = []
     let whole = 0
@@ -200,7 +205,10 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       if (last === seq) whole = found.length
       head.at++
     }
-    return found.length >= recordsMax ? found : found.slice(0, whole)
+    const facts = found.length >= recordsMax ? found : found.slice(0, whole)
+    // A topic with a later fact in memory has none before it: only what is read to the end of its buffer is lacking.
+    const lacking = heads.filter(({ records, at }) => at >= records.length).map(({ stream }) => topic(stream))
+    return { facts, lacking: new Set(lacking) }
   }
 
   async function readFacts(partition: number, cursor: FactCursor, readOptions: ReadOptions) {
@@ -211,7 +219,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       String(cursor.seq),
       (lane) => lane.seek(Object.fromEntries(factStreams.map((stream) => [topic(stream), cursor.offsets[stream]]))),
       async (lane) => {
-        let facts: StoredFact[] = []
+        let found: Merged = { facts: [], lacking: new Set() }
         const takeUpTo = (seq: number) => {
           for (const { topic: of } of parts) {
             const later = lane.buffered(of).findIndex((record) => record.seq > seq)
@@ -219,14 +227,14 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
           }
         }
         const isThere = () => {
-          if (facts.length > 0) return true
+          if (found.facts.length > 0) return true
           // Offsets of a cursor are lower bounds. What comes before it must not fill the room of what comes after.
           takeUpTo(Number(cursor.seq))
-          facts = merged(lane, partition, Number(cursor.seq), recordsMax)
-          return facts.length > 0
+          found = merged(lane, partition, Number(cursor.seq), recordsMax)
+          return found.facts.length > 0
         }
-        await lane.fill(isThere, waitMs, signal)
-        if (signal?.aborted) facts = []
+        await lane.fill(isThere, waitMs, { signal, lacking: () => found.lacking })
+        const facts = signal?.aborted ? [] : found.facts
         const last = facts.at(-1)?.seq ?? cursor.seq
         takeUpTo(Number(last))
         await beforeDecoding(facts.map(({ value }) => value))

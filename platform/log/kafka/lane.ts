@@ -18,10 +18,15 @@ export type Lane = {
   /**
    * Reads until `isEnough`, at most for `waitMs`. With 0: until it is, or until everything is read that stood in the
    * log, committed and acknowledged, when it was called. Answers whether that came about: not when the time was over, and
-   * with 0 not when brokers have said that what comes next is undecided. Throws LOG_UNAVAILABLE, LOG_GAP for an offset
-   * that is no longer kept, or not written yet.
+   * with 0 not when brokers have said that what comes next is undecided. `lacking`, asked after `isEnough`: topics of which more
+   * is needed, however much of them is in memory already. Throws LOG_UNAVAILABLE, LOG_GAP for an offset that is no longer kept,
+   * or not written yet.
    */
-  fill(isEnough: () => boolean, waitMs: number, signal?: AbortSignal): Promise<boolean>
+  fill(
+    isEnough: () => boolean,
+    waitMs: number,
+    options?: { signal?: AbortSignal | undefined; lacking?: () => ReadonlySet<string> },
+  ): Promise<boolean>
   /** Offset after the last record of every topic, with what is written and not committed. Throws LOG_UNAVAILABLE. */
   ends(): Promise<Map<string, bigint>>
   close(): Promise<void>
@@ -29,6 +34,7 @@ export type Lane = {
 
 /** More would be decoded long before it is taken, and kept alive meanwhile: a rebuild is a twentieth faster than with 4 MiB. */
 const bytesPerFetchMax = 1024 * 1024
+/** Of a topic that its reader does not lack; what it does lack is bounded by the largest commit. */
 const bytesBufferedMax = 8 * 1024 * 1024
 /** Longest that a request stands at the broker; closing waits for it. */
 const brokerWaitMsMax = 1_000
@@ -46,12 +52,15 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
   const underWay = new Map<number, Promise<void>>()
   /** Topics of which a broker has said last that there is nothing more to read now, since a fill began. */
   const drained = new Set<string>()
+  const nothing: ReadonlySet<string> = new Set()
+  /** Topics of which who fills needs more before anything can be taken. */
+  let lacks = nothing
   let generation = 0
   /** What ends a wait under way. */
   const enders = new Set<() => void>()
   let isClosed = false
 
-  const isFull = (topic: string): boolean => (bytes.get(topic) ?? 0) >= bytesBufferedMax
+  const isFull = (topic: string): boolean => !lacks.has(topic) && (bytes.get(topic) ?? 0) >= bytesBufferedMax
 
   /** One request to every broker that has something to say and is not asked already. */
   function ask(waitMs: number): void {
@@ -69,8 +78,10 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
 
   async function fetchFrom(leader: number, of: readonly TopicPartition[], waitMs: number): Promise<void> {
     const begun = generation
-    // What has least in memory is what a reader waits for first; what does not fit beside it has its turn after that.
-    const parts = of.toSorted((a, b) => (bytes.get(a.topic) ?? 0) - (bytes.get(b.topic) ?? 0))
+    // What is lacking comes first, then what has least in memory; what does not fit beside it has its turn after that.
+    const lackingFirst = (a: string, b: string) => Number(lacks.has(b)) - Number(lacks.has(a))
+    const leastFirst = (a: string, b: string) => (bytes.get(a) ?? 0) - (bytes.get(b) ?? 0)
+    const parts = of.toSorted((a, b) => lackingFirst(a.topic, b.topic) || leastFirst(a.topic, b.topic))
     const from = new Map(parts.map(({ topic }) => [topic, next.get(topic) ?? 0n]))
     const request = {
       replicaId: consumerReplicaId,
@@ -127,12 +138,13 @@ export function openLane(parts: readonly TopicPartition[], connection: KafkaConn
         bytes.set(topic, 0)
       }
     },
-    async fill(isEnough, waitMs, signal) {
+    async fill(isEnough, waitMs, { signal, lacking = () => nothing } = {}) {
       const isOver = () => isEnough() || isClosed || signal?.aborted === true
       let untilMs = clock.nowMs() + waitMs
       drained.clear()
       let target: Map<string, bigint> | undefined
       while (!isOver()) {
+        lacks = lacking()
         if (waitMs === 0 && !target) {
           await trying(async () => {
             target = await brokers.ends()
