@@ -76,6 +76,9 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   await createTables(database, partitionCount)
 
   let isClosed = false
+  const checkOpen = () => {
+    if (isClosed) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'the log is closed' })
+  }
   const known = tails({ clock, pollMs: options.pollMs ?? pollMsDefault, look })
   const stopListening = relay.listen(endsTopic, (message) => {
     const { partition, ends } = message as Growth
@@ -99,7 +102,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
 
   /** Each is one statement, sent with its COMMIT: what finds something wrong has written nothing. */
   async function ask<Row extends Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]> {
-    if (isClosed) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'the log is closed' })
+    checkOpen()
     try {
       const { rows } = await database.asService((tx) => tx.last.query<Row>(text, values))
       return rows
@@ -160,6 +163,7 @@ export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
     readOptions: ReadOptions,
   ): Promise<Item[]> {
     checkRead(readOptions)
+    checkOpen()
     if (readOptions.waitMs > 0 && !(await known.wait(isThere, readOptions))) return []
     return readOptions.signal?.aborted ? [] : find()
   }

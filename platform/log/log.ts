@@ -103,6 +103,7 @@ export type Log = {
   join(listener: AssignmentListener): Promise<() => Promise<void>>
   /** Fences every earlier owner of the partition and settles what it left open; only then answers. */
   acquire(partition: number): Promise<Tenure>
+  /** Reads that wait end with nothing; what begins later throws LOG_UNAVAILABLE. */
   close(): Promise<void>
 }
 

@@ -32,6 +32,23 @@ test('a log is closed in time also while what appends connects to brokers that d
   await expect(appended).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
 })
 
+test('who goes on to read a log that was closed hears so, and others go on', { timeout: 10_000 }, async () => {
+  const { log } = await logOnStandIn()
+  const wait = { recordsMax: 1, waitMs: 600_000 }
+  const reading = [log.readDirectory(0n, wait), log.readIntake(0, 0n, wait)]
+  await log.intakeEnd(0)
+  await log.close()
+  expect(await Promise.all(reading)).toEqual([[], []])
+  for (const late of [
+    () => log.readDirectory(0n, wait),
+    () => log.readIntake(0, 0n, wait),
+    () => log.readFacts(0, startOfFacts, wait),
+    () => log.directoryEnd(),
+    () => log.intakeEnd(0),
+  ])
+    await expect(late()).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE', facts: { problem: 'the log is closed' } })
+})
+
 /** One commit of facts in one stream, written as an owner writes it: in batches of at most 1 MB. */
 function writeCommit(
   brokers: StandIn,

@@ -169,15 +169,13 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
   }
 
   /** Runs `use` on a lane that stands nowhere in particular. */
-  const glance = <Result>(parts: TopicPartition[], use: (lane: Lane) => Promise<Result>): Promise<Result> => {
-    checkOpen()
-    return lanes.during(
+  const glance = <Result>(parts: TopicPartition[], use: (lane: Lane) => Promise<Result>): Promise<Result> =>
+    lanes.during(
       parts,
       latest,
       () => undefined,
       async (lane) => ({ result: await use(lane), at: latest }),
     )
-  }
 
   /** Offset after the last record of one topic, with what is written and not committed. */
   const endOf = (part: TopicPartition): Promise<bigint> =>
@@ -337,10 +335,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       const records = await readTopic(directoryPart, offset, readOptions)
       return records.map((record) => ({ offset: record.offset, value: record.value, seq: BigInt(record.seq) }))
     },
-    async directoryEnd() {
-      checkOpen()
-      return directoryEnd()
-    },
+    directoryEnd,
     async committed(partition) {
       checkPartition(partition, shape)
       checkOpen()

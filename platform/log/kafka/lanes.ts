@@ -1,11 +1,15 @@
 /** Readers for hire: who reads on from where a lane stands gets that lane, with what it has already read. */
 import type { Clock } from '../../clock.ts'
+import { PlatformError } from '../../errors.ts'
 import type { TopicPartition } from './brokers.ts'
 import type { KafkaConnection } from './client.ts'
 import { type Lane, openLane } from './lane.ts'
 
 export type Lanes = {
-  /** Lends a lane over `parts` to `use`; `at` names where it must stand, and `use` answers where it stands after. */
+  /**
+   * Lends a lane over `parts` to `use`; `at` names where it must stand, and `use` answers where it stands after. Throws
+   * LOG_UNAVAILABLE once closed; uses under way are ended by their lanes.
+   */
   during<Result>(
     parts: readonly TopicPartition[],
     at: string,
@@ -25,8 +29,14 @@ export function openLanes(connection: KafkaConnection, clock: Clock): Lanes {
   const all = new Set<Lane>()
   let isClosed = false
 
+  function end(lane: Lane | undefined): void {
+    if (!lane || !all.delete(lane)) return
+    void lane.close()
+  }
+
   return {
     async during(parts, at, seek, use) {
+      if (isClosed) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'the log is closed' })
       const kind = parts.map(({ topic, partition }) => `${topic}/${partition}`).join()
       const free = idle.get(kind) ?? []
       idle.set(kind, free)
@@ -37,25 +47,22 @@ export function openLanes(connection: KafkaConnection, clock: Clock): Lanes {
       const lane = (found ?? moved)?.lane ?? openLane(parts, connection, clock)
       all.add(lane)
       if (!found) seek(lane)
-      let isSound = false
       try {
         const used = await use(lane)
-        isSound = true
         free.push({ lane, at: used.at })
-        return used.result
-      } finally {
         // The one that was read least lately goes first.
-        const over = isSound && free.length > idlePerKindMax ? free.shift()?.lane : undefined
-        for (const gone of [over, isSound && !isClosed ? undefined : lane])
-          if (gone) {
-            all.delete(gone)
-            void gone.close()
-          }
+        if (free.length > idlePerKindMax) end(free.shift()?.lane)
+        return used.result
+      } catch (error) {
+        end(lane)
+        throw error
       }
     },
     async close() {
       isClosed = true
-      await Promise.all([...all].map((lane) => lane.close()))
+      const closing = [...all]
+      all.clear()
+      await Promise.all(closing.map((lane) => lane.close()))
     },
   }
 }
