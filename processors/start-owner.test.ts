@@ -1,25 +1,30 @@
 import { expect, test } from 'vitest'
 import { systemClock } from '../platform/clock.ts'
-import type { AssignmentListener } from '../platform/log/log.ts'
+import { PlatformError } from '../platform/errors.ts'
+import type { AssignmentListener, Log } from '../platform/log/log.ts'
 import { startOwner } from './start-owner.ts'
-import { memorySnapshots, plainVault, seededRandom, testCodec, world } from './testing/world.ts'
+import { memorySnapshots, plainVault, seededRandom, testCodec, type World, world } from './testing/world.ts'
 
 async function ownerRole() {
   const w = world()
   const given: { listener?: AssignmentListener } = {}
   const seen = { acquired: 0 }
-  const role = await startOwner({
-    log: {
-      ...w.log,
-      async join(listener) {
-        given.listener = listener
-        return async () => undefined
-      },
-      async acquire(partition) {
-        seen.acquired += 1
-        return w.log.acquire(partition)
-      },
+  const role = await startOn(w, {
+    async join(listener) {
+      given.listener = listener
+      return async () => undefined
     },
+    async acquire(partition) {
+      seen.acquired += 1
+      return w.log.acquire(partition)
+    },
+  })
+  return { w, role, seen, gain: () => given.listener?.gained(0) }
+}
+
+const startOn = (w: World, changes: Partial<Log>) =>
+  startOwner({
+    log: { ...w.log, ...changes },
     codec: testCodec,
     clock: systemClock,
     random: seededRandom(2),
@@ -30,8 +35,6 @@ async function ownerRole() {
     options: w.ownerOptions,
     onFault: () => {},
   })
-  return { w, role, seen, gain: () => given.listener?.gained(0) }
-}
 
 test('a process that gets a partition again, having slept through losing it, begins it anew', async () => {
   const { w, role, seen, gain } = await ownerRole()
@@ -54,4 +57,22 @@ test('a process that stops begins no partition that falls to it meanwhile', asyn
   await stopped
   expect(seen.acquired).toBe(0)
   expect(role.health()).toEqual([])
+})
+
+test('of a process that cannot join nothing goes on', async () => {
+  const w = world()
+  const signals: (AbortSignal | undefined)[] = []
+  const starting = startOn(w, {
+    async join(listener) {
+      listener.gained(0)
+      throw new PlatformError('LOG_UNAVAILABLE', { problem: 'the group has not formed' })
+    },
+    async readDirectory(offset, options) {
+      signals.push(options.signal)
+      return w.log.readDirectory(offset, options)
+    },
+  })
+  await expect(starting).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
+  expect(signals.length).toBeGreaterThan(0)
+  expect(signals.map((signal) => signal?.aborted)).toEqual(signals.map(() => true))
 })

@@ -1,7 +1,7 @@
 /** The owner role of one process: owns every partition the log assigns to it. */
 import { type Capability, type Provider, routeFor } from '../capabilities/index.ts'
 import type { Clock, Random } from '../platform/clock.ts'
-import type { Log } from '../platform/log/log.ts'
+import type { AssignmentListener, Log } from '../platform/log/log.ts'
 import type { SnapshotStore } from '../platform/snapshots/snapshots.ts'
 import { turns } from '../platform/turns.ts'
 import type { FreshContents } from '../platform/vault/fresh-content.ts'
@@ -44,7 +44,8 @@ const deciding = 1
 const turnWaitMsMax = 60
 
 /**
- * Joins the sharing of partitions and answers at once; `isReady` tells when all of them are restored.
+ * Joins the sharing of partitions and answers at once; `isReady` tells when all of them are restored. Rejects as `Log.join`
+ * does, and nothing of it is left then.
  * A redelivered request or outcome is dropped by the partition's owner; nothing here keeps state of its own.
  */
 export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
@@ -75,7 +76,7 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
     if (owner) leaving.push(owner.stop())
   }
 
-  const leave = await log.join({
+  const listener: AssignmentListener = {
     gained(partition) {
       if (isStopping) return // Partitions move while it drains; this one goes on to another when it leaves.
       // A process that slept through losing it still has an owner, which would only ever hear that it is fenced.
@@ -97,18 +98,28 @@ export async function startOwner(parts: OwnerRoleParts): Promise<OwnerRole> {
       )
     },
     lost: retire,
-  })
+  }
+
+  let leave = async () => {}
+  async function stop(): Promise<void> {
+    isStopping = true
+    await Promise.all([...leaving, ...[...owners.values()].map((owner) => owner.stop())])
+    await leave()
+    await directory.stop()
+    runner.close()
+  }
+
+  try {
+    leave = await log.join(listener)
+  } catch (error) {
+    await stop()
+    throw error
+  }
 
   return {
     health: () => [...owners.values()].map((owner) => owner.health()).sort((a, b) => a.partition - b.partition),
     isReady: () => [...owners.values()].every((owner) => owner.health().phase === 'serving'),
-    async stop() {
-      isStopping = true
-      await Promise.all([...leaving, ...[...owners.values()].map((owner) => owner.stop())])
-      await leave()
-      await directory.stop()
-      runner.close()
-    },
+    stop,
   }
 }
 
