@@ -49,6 +49,25 @@ test('who goes on to read a log that was closed hears so, and others go on', { t
     await expect(late()).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE', facts: { problem: 'the log is closed' } })
 })
 
+test('a tenure that is being acquired when the log closes is given up with it', async () => {
+  const { brokers, log } = await logOnStandIn()
+  const fence = Promise.withResolvers<void>()
+  const asked = Promise.withResolvers<void>()
+  brokers.beforeAnswer = (request) => {
+    if (request !== 'InitProducerId') return
+    asked.resolve()
+    return fence.promise
+  }
+  const acquired = log.acquire(0)
+  acquired.catch(() => undefined)
+  await asked.promise
+  const closed = log.close()
+  fence.resolve()
+  await closed
+  await expect.poll(() => brokers.open()).toBe(0)
+  await expect(acquired.then((tenure) => tenure.commit([], 0n))).rejects.toThrow()
+})
+
 /** One commit of facts in one stream, written as an owner writes it: in batches of at most 1 MB. */
 function writeCommit(
   brokers: StandIn,

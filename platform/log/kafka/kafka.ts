@@ -367,6 +367,7 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
       isClosed = true
       await lanes.close()
       await assignment?.leave().catch(() => undefined)
+      await Promise.allSettled(acquiring.values()) // What is acquired now is given up as well.
       await Promise.all([...tenures].map((tenure) => tenure.release()))
       await farewell(clock, appender)
       await admins.close()
