@@ -1,6 +1,7 @@
 /** What `pf3 doctor` looks at on the Kafka profile: brokers, topics, schemas, and how far the owners have come. */
 import type { Admin } from 'kafkajs'
 import { systemClock as clock, sleep, within } from '../../platform/clock.ts'
+import { isTooOld, oldestKafka } from '../../platform/log/kafka/broker-age.ts'
 import { isProtocolError, kafkaClient } from '../../platform/log/kafka/client.ts'
 import { intakeLag } from '../../platform/log/kafka/lag.ts'
 import { diffTopics, topicPlans } from '../../platform/log/kafka/topics.ts'
@@ -28,6 +29,8 @@ export async function examineKafka(kafka: KafkaConfig, partitionCount: number): 
       const away = (await Promise.all(connection.brokers.map((one) => isAway(connection, one)))).flat()
       if (away.length > 0)
         return { what: 'brokers', problem: `no answer from ${away.join(', ')}`, remedy: remedyForBrokers }
+      if (await isTooOld(connection, clock))
+        return { what: 'brokers', problem: `they are older than Kafka ${oldestKafka}`, remedy: remedyForAge }
       return { what: 'brokers', found: `${found.length} in the cluster` }
     })
     if ('problem' in brokers && brokers.problem.startsWith('no answer at all')) return [brokers, await schemas(kafka)]
@@ -50,6 +53,7 @@ export async function examineKafka(kafka: KafkaConfig, partitionCount: number): 
 
 const remedyForBrokers =
   'See that they run and can be reached from here, and that PF3_KAFKA_BROKERS, PF3_KAFKA_TLS, PF3_KAFKA_CA_FILE and the login are right.'
+const remedyForAge = `Update them to Kafka ${oldestKafka} or later; no process starts before.`
 const remedyForRetention =
   'Set offsets.retention.minutes of the brokers higher than the longest time that no owner runs.'
 const remedyForLag = 'See that a process with the role owner runs for every partition, and what its log says.'

@@ -148,9 +148,9 @@ test.each([4, 7, 11, 17])('facts are asked for as kafkajs asks a broker that kno
 
 test('a broker from before transactions is refused, and nothing is sent to it', async () => {
   const { broker, sent } = await brokerOf(2)
-  await expect(produce(broker, body)).rejects.toThrow('Produce up to version 2, and 3 is needed: Kafka 0.11 or later')
+  await expect(produce(broker, body)).rejects.toThrow('Produce up to version 2, and 3 is needed: Kafka 4.0 or later')
   const wanted = { replicaId: -1, isolationLevel: 1, maxWaitTime: 250, minBytes: 1, maxBytes: 2_000, topics: [] }
-  await expect(fetch(broker, wanted)).rejects.toThrow('Fetch up to version 2, and 4 is needed: Kafka 0.11 or later')
+  await expect(fetch(broker, wanted)).rejects.toThrow('Fetch up to version 2, and 4 is needed: Kafka 4.0 or later')
   expect(sent).toEqual([])
 })
 

@@ -70,6 +70,8 @@ export type Client = { disconnect(): Promise<unknown>; revoke(): void }
 
 export type ClusterClient = Client & {
   connect(): Promise<void>
+  /** By a request's number what the broker knows of it that was connected first; null until then. */
+  brokerPool: { versions: Readonly<Record<number, { minVersion: number; maxVersion: number }>> | null }
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>
   findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
   findBroker(of: { nodeId: number | string }): Promise<BrokerClient>

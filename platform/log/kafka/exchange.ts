@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import { PlatformError } from '../../errors.ts'
+import { oldestKafka } from './broker-age.ts'
 import type { TopicPartition } from './brokers.ts'
 import type { BrokerClient, Exchange } from './client.ts'
 import { decodeFetched, type FetchAnswer } from './fetched.ts'
@@ -27,7 +28,7 @@ type Named<Of> = { Produce: Of; Fetch: Of }
 const keys = fromHere('kafkajs/src/protocol/requests/apiKeys') as Named<number>
 const { requests: versions } = fromHere('kafkajs/src/protocol/requests') as { requests: Named<object> }
 
-/** Of Kafka 0.11, which brought transactions and the format of records that is written and read here. */
+/** With these versions came transactions and the format of records that is written and read here. */
 const oldest: Named<number> = { Produce: 3, Fetch: 4 }
 
 function exchangeOf(broker: BrokerClient, name: keyof Named<unknown>, wanted: object): Exchange {
@@ -35,7 +36,7 @@ function exchangeOf(broker: BrokerClient, name: keyof Named<unknown>, wanted: ob
   const { apiVersion } = exchange.request
   if (apiVersion >= oldest[name]) return exchange
   throw new PlatformError('LOG_UNAVAILABLE', {
-    problem: `the broker knows ${name} up to version ${apiVersion}, and ${oldest[name]} is needed: Kafka 0.11 or later`,
+    problem: `the broker knows ${name} up to version ${apiVersion}, and ${oldest[name]} is needed: Kafka ${oldestKafka} or later`,
   })
 }
 

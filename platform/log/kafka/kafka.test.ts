@@ -68,6 +68,18 @@ test('a tenure that is being acquired when the log closes is given up with it', 
   await expect(acquired.then((tenure) => tenure.commit([], 0n))).rejects.toThrow()
 })
 
+test('brokers of a Kafka before 4.0 are refused by name', async () => {
+  const brokers = await standIn(topics, 0)
+  onTestFinished(() => brokers.close())
+  const { connection } = brokers
+  const opening = kafkaLog({ connection, prefix: '', partitionCount: 1, clock: hurriedClock() })
+  await expect(opening).rejects.toMatchObject({
+    code: 'LOG_UNAVAILABLE',
+    facts: { problem: 'brokers of Kafka 4.0 or later are needed' },
+  })
+  await expect.poll(() => brokers.open()).toBe(0)
+})
+
 /** One commit of facts in one stream, written as an owner writes it: in batches of at most 1 MB. */
 function writeCommit(
   brokers: StandIn,

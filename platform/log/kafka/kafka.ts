@@ -15,6 +15,7 @@ import type { FactCursor, IntakeRecord, Log, Position, ReadOptions, StoredFact, 
 import { partitionOf } from '../partitioner.ts'
 import { openAdmins } from './admins.ts'
 import { type Assignment, joinOwners } from './assignment.ts'
+import { isTooOld, oldestKafka } from './broker-age.ts'
 import type { TopicPartition } from './brokers.ts'
 import {
   answered,
@@ -52,7 +53,7 @@ const appendBytesMax = 1_000_000
 const appendMsMax = 30_000
 const latest = 'latest'
 
-/** Throws LOG_UNAVAILABLE when no broker answers or a topic is missing, LOG_PARTITIONS_FIXED for another partition count. */
+/** Throws LOG_UNAVAILABLE when no broker answers, they are of a Kafka before 4.0, or a topic is missing, LOG_PARTITIONS_FIXED for another partition count. */
 export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
   const { connection, prefix, partitionCount, clock, beforeDecoding = async () => undefined } = options
   const shape: Shape = { partitionCount, recordBytesMax: options.recordBytesMax ?? recordBytesMaxDefault }
@@ -82,6 +83,8 @@ export async function kafkaLog(options: KafkaLogOptions): Promise<Log> {
   async function checkTopics(): Promise<void> {
     try {
       const names = [topic('intake'), ...factStreams.map(topic)]
+      if (await isTooOld(connection, clock))
+        throw new PlatformError('LOG_UNAVAILABLE', { problem: `brokers of Kafka ${oldestKafka} or later are needed` })
       const { topics } = await admins.ask((admin) => admin.fetchTopicMetadata({ topics: names }))
       const found = topics.find(({ name }) => name === topic('intake'))?.partitions.length ?? 0
       if (found !== partitionCount)
