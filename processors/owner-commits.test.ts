@@ -245,3 +245,35 @@ describe('stopping beside a commit', () => {
     expect(facts.filter(({ type }) => type === 'JobRated')).toMatchObject([{ jobId: 'job-2' }])
   })
 })
+
+test('a commit takes no request more once it has two megabytes, and the next one goes on with the rest', async () => {
+  const w = world({ options: { requestsPerBatchMax: 200 } })
+  const commits: number[] = []
+  changeTenures(w.log, (tenure) => {
+    const commit = tenure.commit
+    tenure.commit = (facts, intakeOffset) => {
+      commits.push(facts.reduce((sum, { value }) => sum + value.byteLength, 0))
+      return commit(facts, intakeOffset)
+    }
+  })
+  const named = (index: number) =>
+    ({
+      type: 'RegisterTenant',
+      registeredTenantId: `tenant-${index}`,
+      level: 'client',
+      parentId: 'platform',
+      name: 'x'.repeat(100_000),
+      currency: 'USD',
+      timeZone: 'UTC',
+    }) as const
+  const indexes = Array.from({ length: 100 }, (_, index) => index)
+  await w.ask(...indexes.map(named))
+  const owner = w.start()
+  const facts = await w.until((all) => all.length === indexes.length)
+  await owner.end()
+  checkHistory(facts)
+  expect(Math.max(...commits)).toBeLessThan(2 * 1024 * 1024 + 101_000)
+  expect(facts.map((fact) => fact.type === 'TenantRegistered' && fact.registeredTenantId)).toEqual(
+    indexes.map((index) => `tenant-${index}`),
+  )
+})

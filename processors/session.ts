@@ -46,6 +46,8 @@ const togetherMsMax = 50
 const togetherWhileOthersWaitMsMax = 20
 /** Facts of one commit after which it waits for nothing more. */
 const togetherFactsMax = 1_000
+/** And bytes, after which it takes no request more either: whoever reads it has it in memory whole. */
+const togetherBytesMax = 2 * 1024 * 1024
 /** Of the facts that a job which succeeds adds to those of its start. */
 const streamsOfEnds = (['JobSucceeded', 'UsageMetered', 'JobRated'] as const).map((type) => streamOf[type])
 /** Timers are set by the clock, and a clock can be set right: what is due then is seen this much later at most. */
@@ -73,6 +75,8 @@ export function session(
   const desk = transferDesk(state.transfers, parts, partition, ended.signal, () => wake())
   let takenTo = tenure.committed.intakeOffset
   let facts: FactRecord[] = []
+  /** Of the values of these facts. */
+  let factBytes = 0
   /** When the first of these facts was decided. */
   let decidingSinceMs = 0
   let afterCommit: (() => void)[] = []
@@ -158,7 +162,7 @@ export function session(
   /** Most engines are done within a moment, and the ends of their jobs belong to the same commit. */
   async function decideEnds(othersWait: () => boolean): Promise<void> {
     if (early.size > 0) tenure.announce(new Set([...facts.map(({ stream }) => stream), ...streamsOfEnds]))
-    while (early.size > 0 && facts.length < togetherFactsMax && !stopping.aborted) {
+    while (early.size > 0 && !isFull() && !stopping.aborted) {
       const goneMs = clock.nowMs() - decidingSinceMs
       const leftMs = (othersWait() ? togetherWhileOthersWaitMsMax : togetherMsMax) - goneMs
       if (leftMs <= 0 || goneMs < 0) break // A clock that was set back holds no commit up.
@@ -181,7 +185,7 @@ export function session(
     })
     committing.catch(() => undefined) // Told below.
     try {
-      while (canDecide && isUnderWay && !othersWait() && !gap && facts.length < togetherFactsMax && !stopping.aborted) {
+      while (canDecide && isUnderWay && !othersWait() && !gap && !isFull() && !stopping.aborted) {
         await somethingToDecide(undefined)
         if (isUnderWay) await decide()
       }
@@ -214,7 +218,11 @@ export function session(
       0n,
     )
     await directory.catchUp(needed)
-    for (const { stored, request } of decoded) {
+    for (const [index, { stored, request }] of decoded.entries()) {
+      if (factBytes >= togetherBytesMax) {
+        requests.unshift(...batch.slice(index))
+        break
+      }
       takenTo = stored.offset + 1n
       if (request) answer(request, stored.offset)
     }
@@ -346,6 +354,7 @@ export function session(
       if (facts.length === 0) decidingSinceMs = clock.nowMs()
       evolve(state, fact)
       facts.push({ stream: streamOf[fact.type], key: fact.tenantId, value, seq: fact.seq })
+      factBytes += value.byteLength
       react(fact)
     }
   }
@@ -402,6 +411,8 @@ export function session(
     for (const running of calls.values()) if (running.jobId === jobId) running.controller.abort()
   }
 
+  const isFull = (): boolean => facts.length >= togetherFactsMax || factBytes >= togetherBytesMax
+
   const isAllCommitted = (): boolean => facts.length === 0 && takenTo === tenure.committed.intakeOffset
 
   async function commit(): Promise<void> {
@@ -409,6 +420,7 @@ export function session(
     const batch = facts
     const effects = afterCommit
     facts = []
+    factBytes = 0
     afterCommit = []
     early.clear()
     const ends = await tenure.commit(batch, takenTo)
