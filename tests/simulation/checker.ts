@@ -185,9 +185,10 @@ export function checker(
     facts: (partition: number): readonly Fact[] => partitions[partition]?.facts ?? [],
     /** A snapshot is the fold of the facts up to it, and nothing else: what an owner has in memory is what the log says. */
     checkSnapshot(partition: number, { seq, body }: StoredSnapshot): void {
-      const wanted = foldTo(partitions[partition]?.facts ?? [], seq)
+      const kept = deserialize(body) as PartitionState
+      const wanted = foldTo(partitions[partition]?.facts ?? [], seq, kept.admission.answered.secret)
       if (wanted.seq !== seq) return // Saved by an owner that was ahead of what the observer has seen; the next one will do.
-      if (!isDeepStrictEqual(deserialize(body) as PartitionState, deserialize(serialize(wanted))))
+      if (!isDeepStrictEqual(kept, deserialize(serialize(wanted))))
         violated(`the state of partition ${partition} at seq ${seq} is not the fold of its facts`)
     },
     /** Call once everything has ended. */
@@ -201,8 +202,9 @@ export function checker(
   }
 }
 
-function foldTo(facts: readonly Fact[], seq: bigint): PartitionState {
-  const state = emptyPartitionState()
+/** With the secret that an owner has chosen for its tables of ids: all else follows from the facts. */
+function foldTo(facts: readonly Fact[], seq: bigint, secret: string): PartitionState {
+  const state = emptyPartitionState(secret)
   for (const fact of facts) {
     if (fact.seq > seq) break
     evolve(state, fact)
