@@ -1,10 +1,10 @@
 /** What every command stands on: database, log and codec. The service opens the data directory; commands borrow it. */
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { systemClock } from '../platform/clock.ts'
 import { embeddedLog } from '../platform/log/embedded.ts'
 import { withHandOver } from '../platform/log/hand-over.ts'
 import type { Log } from '../platform/log/log.ts'
+import { makeDir } from '../platform/make-dir.ts'
 import { lockDataDir } from '../platform/postgres/data-dir-lock.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import { connectToRunning, openEmbeddedDatabase } from '../platform/postgres/embedded.ts'
@@ -13,7 +13,7 @@ import { inProcessRelay, type Relay } from '../platform/relay/relay.ts'
 import { type Codec, codecFor, type SchemaRegistry } from '../schemas/codec.ts'
 import { readEveryVersion, readOwnSchemas } from '../schemas/own-schemas.ts'
 import { schemaRegistryFile } from '../schemas/registry-file.ts'
-import type { Config } from './config.ts'
+import { type Config, ConfigError } from './config.ts'
 import type { KafkaConfig } from './kafka-config.ts'
 import type { Rows } from './metrics.ts'
 import type { Watched } from './watch.ts'
@@ -41,8 +41,9 @@ const pollMs = 250
 /** Is told of trouble that the machine has with brokers, and mends. */
 type OnNotice = (what: string) => void
 
-/** For the service, which has the data directory to itself on every profile. Throws DATA_DIR_LOCKED when another process has it. */
+/** For the service, which has the data directory to itself on every profile. Throws DATA_DIR_LOCKED when another process has it, and ConfigError when it cannot be made. */
 export async function openFoundation(config: Config, onNotice: OnNotice = () => {}): Promise<Foundation> {
+  await makeDataDir(config)
   if (config.postgresUrl === undefined) return openEmbedded(config)
   // On Kafka it holds who this process is among the owners: two that shared it would take each other for dead.
   const unlock = await lockDataDir(config.dataDir)
@@ -57,9 +58,19 @@ export async function openFoundation(config: Config, onNotice: OnNotice = () => 
 
 /** For commands: beside a running service, through its socket where the database is built in. */
 export async function borrowFoundation(config: Config): Promise<Foundation> {
+  await makeDataDir(config)
   if (config.postgresUrl !== undefined) return openShared(config, config.postgresUrl)
   const running = await connectToRunning(config.dataDir)
   return running ? build(config, running, new Promise<Error>(() => {})) : openEmbedded(config)
+}
+
+async function makeDataDir({ dataDir }: Config): Promise<void> {
+  try {
+    await makeDir(resolve(dataDir))
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error)
+    throw new ConfigError([`PF3_DATA_DIR: no directory can be had at ${resolve(dataDir)}: ${problem}`])
+  }
 }
 
 async function openEmbedded(config: Config): Promise<Foundation> {
@@ -68,7 +79,6 @@ async function openEmbedded(config: Config): Promise<Foundation> {
 }
 
 async function openShared(config: Config, url: string, onNotice?: OnNotice): Promise<Foundation> {
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   const database = await openPostgres({ url, poolMax: postgresPoolMax })
   return build(config, database, new Promise<Error>(() => {}), onNotice)
 }

@@ -5,9 +5,10 @@
  * a process that looked long ago cannot mistake a new lock for the dead one it saw. A lock is given back by marking
  * it free, never by deleting the highest file, for the same reason.
  */
-import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PlatformError } from '../errors.ts'
+import { makeDir } from '../make-dir.ts'
 import { identityOf, isAlive, type ProcessIdentity } from './process-identity.ts'
 
 type Holder = ProcessIdentity | 'free'
@@ -21,7 +22,7 @@ const attemptsMax = 20
  * gives it back. A lock whose process is dead is taken over at once. Throws DATA_DIR_LOCKED, naming the process.
  */
 export async function lockDataDir(dataDir: string): Promise<() => Promise<void>> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  await makeDir(dataDir)
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const seen = await highestLock(dataDir)
     if (seen && seen.holder !== 'free' && (await isAlive(seen.holder))) {

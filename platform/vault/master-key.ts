@@ -2,11 +2,12 @@
  * The key at the top of the vault's chain. A key service keeps it where PF-3 cannot read it; the embedded default keeps
  * it in a file beside, never inside, the database.
  */
-import { type FileHandle, link, mkdir, open as openFile, unlink } from 'node:fs/promises'
+import { type FileHandle, link, open as openFile, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Random } from '../clock.ts'
 import { systemRandom } from '../clock.ts'
 import { PlatformError } from '../errors.ts'
+import { makeDir } from '../make-dir.ts'
 import { derivedKey, keyBytes, keyFrom, open, seal } from './sealing.ts'
 
 export type MasterKey = {
@@ -74,7 +75,7 @@ async function readKeyFile(path: string): Promise<Uint8Array | undefined> {
 
 async function makeKeyFile(path: string, random: Random): Promise<void> {
   const folder = dirname(path)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeDir(folder)
   const beside = join(folder, `.${basename(path)}.${Buffer.from(random.bytes(8)).toString('hex')}`)
   const file = await openFile(beside, 'wx', 0o600)
   try {
