@@ -4,9 +4,10 @@ import { readFile } from 'node:fs/promises'
 import { type ArchiveReader, publicKeyOf, type Signer, signerFrom } from '../platform/archive/archive.ts'
 import type { ArchiveStore } from '../platform/archive/archive-store.ts'
 import { complaintAbout, openStore } from '../platform/archive/open-store.ts'
-import { localMasterKeyFile } from '../platform/vault/master-key.ts'
+import { existingMasterKey } from '../platform/vault/master-key.ts'
 import type { PlaceOptions } from './archive-options.ts'
 import { type Config, ConfigError } from './config.ts'
+import { noInstallation } from './foundation.ts'
 
 /** Throws ConfigError for a place that is none. */
 export function archiveStore(place: string, { endpoint, region, pathStyle }: PlaceOptions): ArchiveStore {
@@ -15,21 +16,31 @@ export function archiveStore(place: string, { endpoint, region, pathStyle }: Pla
   return openStore(place, { endpoint, region, isPathStyle: pathStyle === true })
 }
 
-export async function archiveSigner({ masterKeyFile }: Config): Promise<Signer> {
-  const masterKey = await localMasterKeyFile(masterKeyFile)
+/** Throws ConfigError where this installation has no master key: a new one would sign in the name of nobody. */
+export async function archiveSigner(config: Config): Promise<Signer> {
+  const masterKey = await existingMasterKey(config.masterKeyFile)
+  if (!masterKey) throw noInstallation(config)
   return signerFrom(await masterKey.derive('archive signature'))
 }
 
 /** Of the file, or of this installation, which is the one that signs. */
 export async function archivePublicKey(config: Config, file: string | undefined): Promise<KeyObject> {
   if (file === undefined) return publicKeyOf(await archiveSigner(config))
+  const text = await readFile(file).catch((error: Error) => {
+    throw new ConfigError([`--public-key: ${file} cannot be read: ${error.message}`])
+  })
+  const key = publicKeyFrom(text)
+  if (key?.asymmetricKeyType !== 'ed25519')
+    throw new ConfigError([`--public-key: ${file} is no Ed25519 public key in PEM`])
+  return key
+}
+
+function publicKeyFrom(text: Buffer): KeyObject | undefined {
   try {
-    const key = createPublicKey(await readFile(file))
-    if (key.asymmetricKeyType === 'ed25519') return key
+    return createPublicKey(text)
   } catch {
-    // Said below.
+    return undefined
   }
-  throw new ConfigError([`--public-key: ${file} is no Ed25519 public key in PEM`])
 }
 
 /** Of how many partitions the archive is. Throws ConfigError, which names `option`, for a place that has nothing of one. */

@@ -7,7 +7,7 @@ import type { Log } from '../platform/log/log.ts'
 import { makeDir } from '../platform/make-dir.ts'
 import { lockDataDir } from '../platform/postgres/data-dir-lock.ts'
 import type { Database } from '../platform/postgres/database.ts'
-import { connectToRunning, openEmbeddedDatabase } from '../platform/postgres/embedded.ts'
+import { connectToRunning, hasEmbeddedDatabase, openEmbeddedDatabase } from '../platform/postgres/embedded.ts'
 import { openPostgres } from '../platform/postgres/postgres.ts'
 import { inProcessRelay, type Relay } from '../platform/relay/relay.ts'
 import { type Codec, codecFor, type SchemaRegistry } from '../schemas/codec.ts'
@@ -56,13 +56,24 @@ export async function openFoundation(config: Config, onNotice: OnNotice = () => 
   }
 }
 
-/** For commands: beside a running service, through its socket where the database is built in. */
+/**
+ * For commands: beside a running service, through its socket where the database is built in; when none runs, they have the data
+ * directory to themselves as a service would. Throws ConfigError where the database should be built in and there is none: a
+ * command that looks must not make what it looks at.
+ */
 export async function borrowFoundation(config: Config): Promise<Foundation> {
-  await makeDataDir(config)
-  if (config.postgresUrl !== undefined) return openShared(config, config.postgresUrl)
+  if (config.postgresUrl !== undefined) {
+    await makeDataDir(config)
+    return openShared(config, config.postgresUrl)
+  }
   const running = await connectToRunning(config.dataDir)
-  return running ? build(config, running, new Promise<Error>(() => {})) : openEmbedded(config)
+  if (running) return build(config, running, new Promise<Error>(() => {}))
+  if (!(await hasEmbeddedDatabase(config.dataDir))) throw noInstallation(config)
+  return openEmbedded(config)
 }
+
+export const noInstallation = ({ dataDir }: Config): ConfigError =>
+  new ConfigError([`there is no installation in ${resolve(dataDir)}; PF3_DATA_DIR says where it is`])
 
 async function makeDataDir({ dataDir }: Config): Promise<void> {
   try {

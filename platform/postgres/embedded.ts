@@ -117,6 +117,10 @@ export async function connectToRunning(dataDir: string): Promise<Database | unde
   return isThere ? connectToSocket(run.socketDir) : undefined
 }
 
+/** Whether `dataDir` has a database that was ever opened, whoever has it open now. */
+export const hasEmbeddedDatabase = async (dataDir: string): Promise<boolean> =>
+  (await exists(filesDir(dataDir))) && !(await exists(initialisingMark(dataDir)))
+
 /** For a process that knows the socket. One connection by default: PGlite does one thing at a time, and a second one would only wait where it holds others up. */
 export const connectToSocket = (
   socketDir: string,
@@ -136,8 +140,8 @@ type Files = { dir?: string; isNew: boolean; markReady: () => Promise<void> }
 
 /** An initialisation that was cut short is begun again; the mark that says so is older than any row could be. */
 async function prepareFiles(dataDir: string): Promise<Files> {
-  const dir = join(resolve(dataDir), 'postgres')
-  const mark = join(dataDir, 'initialising')
+  const dir = filesDir(dataDir)
+  const mark = initialisingMark(dataDir)
   if (await exists(mark)) await rm(dir, { recursive: true, force: true })
   const isNew = !(await exists(dir))
   if (isNew) {
@@ -146,6 +150,9 @@ async function prepareFiles(dataDir: string): Promise<Files> {
   }
   return { dir, isNew, markReady: () => rm(mark, { force: true }) }
 }
+
+const filesDir = (dataDir: string): string => join(resolve(dataDir), 'postgres')
+const initialisingMark = (dataDir: string): string => join(dataDir, 'initialising')
 
 const exists = (path: string): Promise<boolean> =>
   stat(path).then(

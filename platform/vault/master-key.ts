@@ -41,12 +41,18 @@ export function masterKeyFrom(secret: Uint8Array, random: Random = systemRandom)
  * loses the file loses every payload. Throws VAULT_DAMAGED for a file of another size or kind, or that others may read.
  */
 export async function localMasterKeyFile(path: string, random: Random = systemRandom): Promise<MasterKey> {
-  const known = await readKeyFile(path)
-  if (known) return masterKeyFrom(known, random)
+  const known = await existingMasterKey(path, random)
+  if (known) return known
   await makeKeyFile(path, random)
-  const made = await readKeyFile(path)
+  const made = await existingMasterKey(path, random)
   if (!made) throw new PlatformError('VAULT_DAMAGED', { problem: 'the master key file vanished', path })
-  return masterKeyFrom(made, random)
+  return made
+}
+
+/** As `localMasterKeyFile`, but undefined where there is no file. */
+export async function existingMasterKey(path: string, random: Random = systemRandom): Promise<MasterKey | undefined> {
+  const secret = await readKeyFile(path)
+  return secret && masterKeyFrom(secret, random)
 }
 
 async function readKeyFile(path: string): Promise<Uint8Array | undefined> {
