@@ -4,10 +4,11 @@ import { readFile } from 'node:fs/promises'
 import { type ArchiveReader, publicKeyOf, type Signer, signerFrom } from '../platform/archive/archive.ts'
 import type { ArchiveStore } from '../platform/archive/archive-store.ts'
 import { complaintAbout, openStore } from '../platform/archive/open-store.ts'
-import { existingMasterKey } from '../platform/vault/master-key.ts'
+import { hasEmbeddedDatabase } from '../platform/postgres/embedded.ts'
 import type { PlaceOptions } from './archive-options.ts'
 import { type Config, ConfigError } from './config.ts'
 import { noInstallation } from './foundation.ts'
+import { knownMasterKey, notedOther, sealedWithAnother } from './master-key.ts'
 
 /** Throws ConfigError for a place that is none. */
 export function archiveStore(place: string, { endpoint, region, pathStyle }: PlaceOptions): ArchiveStore {
@@ -16,10 +17,13 @@ export function archiveStore(place: string, { endpoint, region, pathStyle }: Pla
   return openStore(place, { endpoint, region, isPathStyle: pathStyle === true })
 }
 
-/** Throws ConfigError where this installation has no master key: a new one would sign in the name of nobody. */
+/** Throws ConfigError where this installation has not its master key: another would sign in the name of nobody. */
 export async function archiveSigner(config: Config): Promise<Signer> {
-  const masterKey = await existingMasterKey(config.masterKeyFile)
-  if (!masterKey) throw noInstallation(config)
+  const masterKey = await knownMasterKey(config)
+  if (!masterKey && config.postgresUrl === undefined && !(await hasEmbeddedDatabase(config.dataDir)))
+    throw noInstallation(config)
+  if (!masterKey || (await notedOther(config, masterKey)))
+    throw new ConfigError([`PF3_MASTER_KEY_FILE: ${sealedWithAnother(config, masterKey)}`])
   return signerFrom(await masterKey.derive('archive signature'))
 }
 

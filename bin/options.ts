@@ -130,7 +130,7 @@ export const options = [
     fallback: null,
     form: 'text',
     means:
-      'File of the master key, 32 bytes, mode 600; without it `master.key` in the data directory. All processes of an installation need the same; made when it is not there.',
+      'File of the master key, 32 bytes, mode 600; without it `master.key` in the data directory. All processes of an installation need the same. The first start makes it where it is not there; once something is sealed, no start goes on with another or without it: keep a copy elsewhere.',
   },
   {
     name: 'PF3_REDIS_URL',

@@ -8,7 +8,6 @@ import type { Relay } from '../platform/relay/relay.ts'
 import { snapshotStore } from '../platform/snapshots/snapshots.ts'
 import type { Logger } from '../platform/telemetry/service-log.ts'
 import { type FreshContents, freshContents } from '../platform/vault/fresh-content.ts'
-import { localMasterKeyFile } from '../platform/vault/master-key.ts'
 import { payloadVault } from '../platform/vault/payload-vault.ts'
 import { parsePriceBook, starterBookJson } from '../pricing/index.ts'
 import { isAnchorDate, isTimeZone, type OwnerRole, periodAt, startOwner } from '../processors/index.ts'
@@ -22,6 +21,7 @@ import { readCertificate } from './certificate.ts'
 import type { Config } from './config.ts'
 import type { Foundation } from './foundation.ts'
 import { type Keeper, startKeeper } from './keeper.ts'
+import { masterKeyFor } from './master-key.ts'
 import { metricsRegistry } from './metrics.ts'
 import { serviceMigrations } from './migrations.ts'
 import { type SharedRedis, sharedRedis } from './redis.ts'
@@ -105,7 +105,7 @@ async function startRoles(
   await migrate(database, serviceMigrations())
   const [token, masterKey] = await Promise.all([
     rootToken(config.rootToken, config.dataDir, random),
-    localMasterKeyFile(config.masterKeyFile),
+    masterKeyFor(config, database),
   ])
   const watches = foundation.outside.map((one) => watch(one, clock, noteChange(logger)))
   for (const { stop } of watches) started.push(stop)

@@ -1,10 +1,13 @@
 /** What doctor says of a PostgreSQL server: the server, its clock, and the tables in it. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import { systemClock, systemRandom } from '../../platform/clock.ts'
 import { migrate } from '../../platform/postgres/migrate.ts'
 import { openPostgres } from '../../platform/postgres/postgres.ts'
+import { masterKeyFrom } from '../../platform/vault/master-key.ts'
+import { payloadVault } from '../../platform/vault/payload-vault.ts'
 import { type FreshDatabase, freshDatabase } from '../../tests/postgres/fresh-database.ts'
 import { serviceMigrations } from '../migrations.ts'
 import { examine } from './doctor.ts'
@@ -63,4 +66,27 @@ test("a clock that is not the database's", async () => {
   onTestFinished(() => void vi.restoreAllMocks())
   const { clock } = await ask()
   expect(clock).toEqual({ wrong: expect.stringMatching(/^36\d{5} ms apart from the database's$/) })
+})
+
+test('a key that is not the one the content was sealed with, or none', async () => {
+  const key = Buffer.alloc(32, 7)
+  await inDatabase(async (database) => {
+    await migrate(database, serviceMigrations())
+    const vault = payloadVault({ database, masterKey: masterKeyFrom(key), clock: systemClock, random: systemRandom })
+    await vault.put([{ tenantId: 'harbor', ref: 'a', class: 'day', content: new Uint8Array(1) }])
+  })
+  const keyFile = join(dir, 'master.key')
+  const problems = async () =>
+    (await examine({ PF3_DATA_DIR: dir, PF3_PORT: '0', PF3_POSTGRES_URL: fresh.url })).flatMap((one) =>
+      'problem' in one ? [one.problem] : [],
+    )
+  expect(await problems()).toEqual([
+    `this data was sealed with a key that is not there; restore your copy of ${keyFile}`,
+  ])
+  await writeFile(keyFile, Buffer.alloc(32, 8), { mode: 0o600 })
+  expect(await problems()).toEqual([
+    `this data was sealed with another key than that in ${keyFile}; restore your copy of the right one`,
+  ])
+  await writeFile(keyFile, key)
+  expect(await problems()).toEqual([])
 })

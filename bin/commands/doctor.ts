@@ -5,12 +5,14 @@ import { createServer } from 'node:net'
 import { availableParallelism, tmpdir, totalmem } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import type { Database } from '../../platform/postgres/database.ts'
-import { connectToRunning } from '../../platform/postgres/embedded.ts'
+import { connectToRunning, hasEmbeddedDatabase } from '../../platform/postgres/embedded.ts'
 import { compareMigrations } from '../../platform/postgres/migrate.ts'
 import { openPostgres } from '../../platform/postgres/postgres.ts'
 import { askRedis } from '../../platform/redis/redis.ts'
+import { otherMasterKey } from '../../platform/vault/sealed-with.ts'
 import { readCertificate } from '../certificate.ts'
 import { type Config, ConfigError, readConfig } from '../config.ts'
+import { knownMasterKey, notedOther, sealedWithAnother } from '../master-key.ts'
 import { serviceMigrations } from '../migrations.ts'
 import { printLine, toJson } from '../print.ts'
 import { redisAddress } from '../redis.ts'
@@ -113,15 +115,35 @@ const freeSpace: Examine = async ({ dataDir: dir }) => {
   return { what, problem: `${gib(free)} GiB are left, less than 1`, remedy }
 }
 
-const masterKey: Examine = async ({ masterKeyFile }) => {
+const masterKey: Examine = async (config) => {
   const what = 'master key'
-  const path = resolve(masterKeyFile)
+  const path = resolve(config.masterKeyFile)
   const about = await stat(path).catch(() => undefined)
-  if (!about) return { what, found: 'not there yet; the first start makes it: keep a copy of it elsewhere' }
+  if (!about) {
+    if (await hasData(config)) return { what, problem: sealedWithAnother(config, undefined), remedy: remedyForKey }
+    return { what, found: 'not there yet; the first start makes it: keep a copy of it elsewhere' }
+  }
   if (!about.isFile() || about.size !== 32)
     return { what, problem: `${path} is not a file of 32 bytes`, remedy: 'Bring the right one back from its copy.' }
   if ((about.mode & 0o077) !== 0) return { what, problem: `${path} can be read by others`, remedy: `chmod 600 ${path}` }
+  const key = await knownMasterKey(config).catch((error: Error) => error)
+  if (key instanceof Error)
+    return { what, problem: messageOf(key), remedy: 'Let the user that runs PF-3 read it, and nobody else.' }
+  if (await notedOther(config, key)) return { what, problem: sealedWithAnother(config, key), remedy: remedyForKey }
   return { what, found: path }
+}
+
+const remedyForKey =
+  'Put it in its place with mode 600. A service does not start until then: without that key no input and no result can be read.'
+
+const hasData = async ({ postgresUrl, dataDir: dir }: Config): Promise<boolean> =>
+  postgresUrl === undefined && (await hasEmbeddedDatabase(dir))
+
+/** What a server's database was sealed with can only be asked there. Nothing is said of a key file that `masterKey` complains of. */
+async function sealed(database: Database, config: Config): Promise<Finding[]> {
+  const key = await knownMasterKey(config).catch(() => undefined)
+  if ((await otherMasterKey(database, key?.id)) === undefined) return []
+  return [{ what: 'master key', problem: sealedWithAnother(config, key), remedy: remedyForKey }]
 }
 
 /** A process that was killed leaves the directory of its socket until the same data is opened again. */
@@ -130,7 +152,8 @@ const leftovers: Examine = async () => {
   return { what: 'socket directories', found: `${names.length} in ${tmpdir()}, of services that run or were killed` }
 }
 
-const postgres: Examine = async ({ postgresUrl, dataDir: dir }) => {
+const postgres: Examine = async (config) => {
+  const { postgresUrl, dataDir: dir } = config
   const what = 'database'
   if (postgresUrl === undefined) {
     const running = await connectToRunning(dir).catch(() => undefined)
@@ -140,7 +163,12 @@ const postgres: Examine = async ({ postgresUrl, dataDir: dir }) => {
   try {
     const database = await openPostgres({ url: postgresUrl, poolMax: 1 })
     try {
-      return [await server(database), await databaseClock(database), await tables(database)]
+      return [
+        await server(database),
+        await databaseClock(database),
+        await tables(database),
+        ...(await sealed(database, config)),
+      ]
     } finally {
       await database.close()
     }

@@ -10,10 +10,11 @@ renew_seconds=2592000
 # Whole or not at all: written beside, then put in its place.
 if [ ! -e "$directory/master.key" ]; then
   head -c 32 /dev/urandom >"$directory/master.key.new"
-  chown "$reader" "$directory/master.key.new"
   sync "$directory/master.key.new"
   mv "$directory/master.key.new" "$directory/master.key"
 fi
+# Also of one that was brought back from its copy.
+chown "$reader" "$directory/master.key"
 
 if ! openssl x509 -in "$directory/tls.crt" -noout -checkend "$renew_seconds" >/dev/null 2>&1; then
   cat >"$directory/tls.cnf" <<'CONFIG'
