@@ -26,14 +26,14 @@ import { metricsRegistry } from './metrics.ts'
 import { serviceMigrations } from './migrations.ts'
 import { type SharedRedis, sharedRedis } from './redis.ts'
 import type { RoleName } from './roles.ts'
-import { rootToken } from './root-token.ts'
+import { type MadeToken, rootToken } from './root-token.ts'
 import { type Watch, type WatchedName, watch } from './watch.ts'
 
 export type Service = {
   /** Where it answers: the API, or without that role whether the process lives, is ready, and its figures. */
   url: string
-  /** The root token, when it was made just now. */
-  shownOnce: string | undefined
+  /** When it was made just now: whoever shows it has to keep it. */
+  rootToken: MadeToken | undefined
   /** Resolves with the reason when a part stands still that only a new process brings back: database, owner or views. */
   lost: Promise<Error>
   /** Reads the certificate's files again; does nothing without them. Throws ConfigError when they are none. */
@@ -180,7 +180,7 @@ async function startRoles(
   started.push(api.stop)
   return {
     url: `${typeof tls === 'object' ? 'https' : 'http'}://${config.host}:${api.port}`,
-    shownOnce: token.shownOnce,
+    rootToken: token.made,
     renewCertificate() {
       if (typeof tls === 'object') api.renewCertificate(readCertificate(tls))
     },

@@ -27,7 +27,7 @@ export async function start(given: { roles: string; json?: boolean }): Promise<v
     throw toldInPlainWords(error)
   })
   logger('the service is ready')
-  announce(service, wanted, config.dataDir, given.json === true)
+  await announce(service, wanted, config.dataDir, given.json === true)
 
   const stopped = new Promise<void>((resolve) => {
     let isStopping = false
@@ -90,19 +90,20 @@ function rolesFrom(text: string): RoleName[] {
   return roles.filter((role) => wanted.includes(role))
 }
 
-function announce(
-  service: { url: string; shownOnce: string | undefined },
+async function announce(
+  { url, rootToken }: Pick<Service, 'url' | 'rootToken'>,
   wanted: readonly RoleName[],
   dataDir: string,
   isJson: boolean,
-): void {
-  const { url, shownOnce } = service
-  if (isJson) {
-    process.stdout.write(
-      `${JSON.stringify({ ready: true, url, roles: wanted, dataDir, pid: process.pid, ...(shownOnce === undefined ? {} : { rootToken: shownOnce }) })}\n`,
-    )
-    return
-  }
-  process.stdout.write(`PF-3 is ready at ${url} (${wanted.join(', ')}; data in ${dataDir}).\n`)
-  if (shownOnce !== undefined) process.stdout.write(`Root token, shown only this once: ${shownOnce}\n`)
+): Promise<void> {
+  const isShown = await written(
+    isJson
+      ? `${JSON.stringify({ ready: true, url, roles: wanted, dataDir, pid: process.pid, ...(rootToken && { rootToken: rootToken.token }) })}\n`
+      : `PF-3 is ready at ${url} (${wanted.join(', ')}; data in ${dataDir}).\n${rootToken ? `Root token, shown only this once: ${rootToken.token}\n` : ''}`,
+  )
+  if (isShown) await rootToken?.keep()
 }
+
+/** False when nobody reads any more. */
+const written = (text: string): Promise<boolean> =>
+  new Promise((resolve) => process.stdout.write(text, (error) => resolve(!error)))
