@@ -81,7 +81,12 @@ export const failures = {
   },
   RECORD_DAMAGED: { httpStatus: 500, canRetry: false, means: 'A record cannot be read.' },
   DATABASE_UNAVAILABLE: { httpStatus: 503, canRetry: true, means: 'The database does not answer.' },
-  DATA_DIR_LOCKED: { httpStatus: 503, canRetry: false, means: 'Another process uses this data directory.' },
+  DATA_DIR_LOCKED: {
+    httpStatus: 503,
+    canRetry: false,
+    means:
+      'Another pf3 process has this data directory open, a service or a command; this one can start when it has ended.',
+  },
   MIGRATION_CHANGED: {
     httpStatus: 500,
     canRetry: false,

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { lockDataDir } from '../../platform/postgres/data-dir-lock.ts'
 import { examine } from './doctor.ts'
 import type { Finding } from './finding.ts'
 
@@ -82,6 +83,16 @@ test('what cannot be reached, without a word of a password', async () => {
   expect(wrong(findings).map(([what]) => what)).toEqual(['database', 'Redis', 'issuer of JWTs', 'provider scripted'])
   for (const finding of findings) if ('problem' in finding) expect(finding.remedy).toMatch(/\.$/)
   expect(JSON.stringify(findings)).not.toContain('very-secret')
+})
+
+test('a database that another process has open, with its pid', async () => {
+  const ofDatabase = async () => (await ask()).find(({ what }) => what === 'database')
+  expect(await ofDatabase()).toMatchObject({ found: 'built in; no process has it open' })
+  const unlock = await lockDataDir(join(dir, 'data'))
+  expect(await ofDatabase()).toMatchObject({
+    found: expect.stringContaining(`another pf3 process (pid ${process.pid}) has it open`),
+  })
+  await unlock()
 })
 
 test('a certificate that is not there', async () => {

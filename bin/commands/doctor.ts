@@ -4,8 +4,9 @@ import { access, constants as mode, readdir, stat, statfs } from 'node:fs/promis
 import { createServer } from 'node:net'
 import { availableParallelism, tmpdir, totalmem } from 'node:os'
 import { dirname, resolve } from 'node:path'
+import { lockHolder } from '../../platform/postgres/data-dir-lock.ts'
 import type { Database } from '../../platform/postgres/database.ts'
-import { connectToRunning, hasEmbeddedDatabase } from '../../platform/postgres/embedded.ts'
+import { hasEmbeddedDatabase } from '../../platform/postgres/embedded.ts'
 import { compareMigrations } from '../../platform/postgres/migrate.ts'
 import { openPostgres } from '../../platform/postgres/postgres.ts'
 import { askRedis } from '../../platform/redis/redis.ts'
@@ -156,9 +157,10 @@ const postgres: Examine = async (config) => {
   const { postgresUrl, dataDir: dir } = config
   const what = 'database'
   if (postgresUrl === undefined) {
-    const running = await connectToRunning(dir).catch(() => undefined)
-    await running?.close()
-    return { what, found: running ? 'built in; a service has it open' : 'built in; no service has it open' }
+    const holder = await lockHolder(dir)
+    if (!holder) return { what, found: 'built in; no process has it open' }
+    const found = `built in; another pf3 process (pid ${holder.pid}) has it open: a service, or a command, which has to end before a service can start`
+    return { what, found }
   }
   try {
     const database = await openPostgres({ url: postgresUrl, poolMax: 1 })
