@@ -2,11 +2,13 @@
 import type { FactCursor } from '../../platform/log/log.ts'
 import { startOfFacts } from '../../platform/log/log.ts'
 import type { Fact } from '../../schemas/events.generated.ts'
+import { platformTenantId } from '../../schemas/streams.ts'
 import { isoFromMicros } from '../../schemas/units.ts'
 import { readConfig } from '../config.ts'
 import { borrowFoundation, type Foundation } from '../foundation.ts'
 import { outputGone } from '../output.ts'
 import { printLine, toJson } from '../print.ts'
+import { readDirectory } from '../read-facts.ts'
 
 type Given = { tenant?: string; fromStart?: boolean; json?: boolean }
 
@@ -20,10 +22,21 @@ export async function eventsTail(given: Given): Promise<void> {
   const signal = AbortSignal.any([stopped.signal, outputGone])
   const partitions = Array.from({ length: foundation.log.partitionCount }, (_, partition) => partition)
   try {
-    await Promise.all(partitions.map((partition) => follow(foundation, partition, given, signal)))
+    await Promise.all([
+      noteUnknown(foundation, given),
+      ...partitions.map((partition) => follow(foundation, partition, given, signal)),
+    ])
   } finally {
     await foundation.close()
   }
+}
+
+/** A mistyped id would look like a tenant of which nothing happens; one that is registered later is followed all the same. */
+async function noteUnknown(foundation: Foundation, { tenant }: Given): Promise<void> {
+  if (tenant === undefined || tenant === platformTenantId) return
+  for await (const facts of readDirectory(foundation))
+    if (facts.some((fact) => fact.type === 'TenantRegistered' && fact.registeredTenantId === tenant)) return
+  process.stderr.write(`No tenant ${JSON.stringify(tenant)} is known yet; its facts will follow if it is registered.\n`)
 }
 
 async function follow({ log, codec }: Foundation, partition: number, given: Given, signal: AbortSignal): Promise<void> {
