@@ -5,15 +5,19 @@ import { type ArchiveReader, publicKeyOf, type Signer, signerFrom } from '../pla
 import type { ArchiveStore } from '../platform/archive/archive-store.ts'
 import { complaintAbout, openStore } from '../platform/archive/open-store.ts'
 import { hasEmbeddedDatabase } from '../platform/postgres/embedded.ts'
-import type { PlaceOptions } from './archive-options.ts'
+import { type PlaceOptions, placeFlags } from './archive-options.ts'
 import { type Config, ConfigError } from './config.ts'
 import { noInstallation } from './foundation.ts'
 import { knownMasterKey, notedOther, sealedWithAnother } from './master-key.ts'
 
-/** Throws ConfigError for a place that is none. */
-export function archiveStore(place: string, { endpoint, region, pathStyle }: PlaceOptions): ArchiveStore {
+/** Throws ConfigError for a place that is none, and for options that say nothing of a directory. */
+export function archiveStore(place: string, given: PlaceOptions): ArchiveStore {
   const complaint = complaintAbout(place)
   if (complaint) throw new ConfigError([`${JSON.stringify(place)} is no place of an archive: ${complaint}`])
+  const stray = place.startsWith('s3://') ? [] : placeFlags(given)
+  if (stray.length > 0)
+    throw new ConfigError(stray.map((flag) => `${flag}: goes with s3://bucket/prefix, and ${place} is a directory`))
+  const { endpoint, region, pathStyle } = given
   return openStore(place, { endpoint, region, isPathStyle: pathStyle === true })
 }
 

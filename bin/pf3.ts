@@ -3,7 +3,7 @@
 import { enableCompileCache } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { requireTls13 } from '../platform/tls.ts'
-import { placeOptions } from './archive-options.ts'
+import { placeOptions, refuseWithoutArchive } from './archive-options.ts'
 import type { ReplayGiven } from './commands/replay.ts'
 import { ConfigError } from './config.ts'
 import { outlastReaders } from './output.ts'
@@ -91,7 +91,10 @@ withPlace(program.command('replay'))
   .option('--public-key <file>', 'PEM of the key the archive is signed with; default that of this installation')
   .option('--diff', 'compare with what was charged and with the ledger; exit code 1 when anything differs')
   .option('--json', 'print the result as JSON')
-  .action(async (given: ReplayGiven) => (await import('./commands/replay.ts')).replayCommand(given))
+  .action(async (given: ReplayGiven) => {
+    refuseWithoutArchive(given)
+    await (await import('./commands/replay.ts')).replayCommand(given)
+  })
 
 const archive = program
   .command('archive')

@@ -20,6 +20,8 @@ export async function projectionsRebuild(
   name: string | undefined,
   given: { all?: boolean; json?: boolean },
 ): Promise<void> {
+  if (given.all && name !== undefined)
+    throw new ConfigError([`projections rebuild: either --all or ${JSON.stringify(name)} was expected, not both`])
   const names = given.all ? allProjections.map((p) => p.name) : name === undefined ? [] : [name]
   const stray = names.filter((one) => !allProjections.some((p) => p.name === one))
   if (names.length === 0 || stray.length > 0) {
