@@ -1,6 +1,5 @@
 /** The archive a command is about: where it lies, and the key that its manifests are signed with. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { type ArchiveReader, publicKeyOf, type Signer, signerFrom } from '../platform/archive/archive.ts'
 import type { ArchiveStore } from '../platform/archive/archive-store.ts'
 import { complaintAbout, openStore } from '../platform/archive/open-store.ts'
@@ -9,6 +8,7 @@ import { type PlaceOptions, placeFlags } from './archive-options.ts'
 import { type Config, ConfigError } from './config.ts'
 import { noInstallation } from './foundation.ts'
 import { knownMasterKey, notedOther, sealedWithAnother } from './master-key.ts'
+import { readNamedFile } from './named-file.ts'
 
 /** Throws ConfigError for a place that is none, and for options that say nothing of a directory. */
 export function archiveStore(place: string, given: PlaceOptions): ArchiveStore {
@@ -34,10 +34,7 @@ export async function archiveSigner(config: Config): Promise<Signer> {
 /** Of the file, or of this installation, which is the one that signs. */
 export async function archivePublicKey(config: Config, file: string | undefined): Promise<KeyObject> {
   if (file === undefined) return publicKeyOf(await archiveSigner(config))
-  const text = await readFile(file).catch((error: Error) => {
-    throw new ConfigError([`--public-key: ${file} cannot be read: ${error.message}`])
-  })
-  const key = publicKeyFrom(text)
+  const key = publicKeyFrom(await readNamedFile('--public-key', file))
   if (key?.asymmetricKeyType !== 'ed25519')
     throw new ConfigError([`--public-key: ${file} is no Ed25519 public key in PEM`])
   return key

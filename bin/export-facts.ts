@@ -11,6 +11,7 @@ import { avroFileEncoder } from '../schemas/avro-file.ts'
 import type { Codec, EventName } from '../schemas/codec.ts'
 import { type Fact, streamOf } from '../schemas/events.generated.ts'
 import { readOwnSchemas } from '../schemas/own-schemas.ts'
+import { ConfigError } from './config.ts'
 import { readAllFacts } from './read-facts.ts'
 
 export type ExportedFile = { path: string; stream: string; event: string; partition: number; records: number }
@@ -26,12 +27,12 @@ export type ExportOptions = {
 
 const progressEvery = 1_000
 
-/** Price books stand in their facts, and once more as `price-books/<hash>.json`. Memory holds a block per file, not the log. */
+/** Price books stand in their facts, and once more as `price-books/<hash>.json`. Memory holds a block per file, not the log. Throws ConfigError where the directory is there or cannot be made. */
 export async function exportFacts(
   parts: { log: Log; codec: Codec },
   { dir, onProgress, pass = (fact) => fact }: ExportOptions,
 ): Promise<Manifest> {
-  await mkdir(dir)
+  await makeExportDir(dir)
   await mkdir(join(dir, 'price-books'))
   const ownSchemas = readOwnSchemas()
   const files: ExportedFile[] = []
@@ -62,6 +63,19 @@ export async function exportFacts(
   const manifest = { partitions: parts.log.partitionCount, files }
   await writeFile(join(dir, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   return manifest
+}
+
+async function makeExportDir(dir: string): Promise<void> {
+  try {
+    await mkdir(dir)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error
+    throw new ConfigError([
+      error.code === 'EEXIST'
+        ? `--to: ${dir} is there already, and an export does not mix with another: name a directory that does not exist yet`
+        : `--to: ${dir} cannot be made: ${error.message}`,
+    ])
+  }
 }
 
 function openWriter(dir: string, partition: number, event: EventName, schema: string) {

@@ -123,12 +123,31 @@ projections
     (await import('./commands/projections-rebuild.ts')).projectionsRebuild(name, given),
   )
 
+for (const group of [program, topics, events, archive, projections]) addHelp(group)
+
 try {
   await program.parseAsync()
 } catch (error) {
   process.exitCode = exitCodeOf(error)
   if (!(error instanceof CommanderError))
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+}
+
+/** In the place of commander's own, which shows everything for a command that is none, as if nothing were wrong. */
+function addHelp(group: Command): void {
+  group
+    .helpCommand(false)
+    .command('help [command...]')
+    .description('Says how to use a command.')
+    .action((names: string[]) => {
+      let about = group
+      for (const name of names) {
+        const found = about.commands.find((one) => one.name() === name)
+        if (!found) return about.error(`error: unknown command '${name}'`)
+        about = found
+      }
+      about.help()
+    })
 }
 
 function exitCodeOf(error: unknown): number {

@@ -1,5 +1,4 @@
 /** `pf3 replay`: derives a tenant's charges from the log again, and says where they differ. */
-import { readFile } from 'node:fs/promises'
 import { archiveReader } from '../../platform/archive/archive.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { partitionOf } from '../../platform/log/partitioner.ts'
@@ -14,6 +13,7 @@ import { archivedPartitions, archivePublicKey, archiveStore } from '../archive-p
 import { ConfigError, readConfig } from '../config.ts'
 import { borrowFoundation } from '../foundation.ts'
 import { ledgerAsOf } from '../ledger-as-of.ts'
+import { readNamedFile } from '../named-file.ts'
 import { printLine, toJson } from '../print.ts'
 import { factsOfTenant, readDirectory } from '../read-facts.ts'
 
@@ -47,7 +47,9 @@ export async function replayCommand(given: ReplayGiven): Promise<void> {
   if (!/^\d{4}-(0[1-9]|1[0-2])$/.test(given.period))
     throw new ConfigError([`--period: a month such as 2026-10 was expected, not ${JSON.stringify(given.period)}`])
   const otherBook =
-    given.priceBook === undefined ? undefined : bookFrom(await readFile(given.priceBook, 'utf8'), given.priceBook)
+    given.priceBook === undefined
+      ? undefined
+      : bookFrom((await readNamedFile('--price-book', given.priceBook)).toString(), given.priceBook)
   const source = given.archive === undefined ? await theLog(given) : await anArchive(given.archive, given)
   try {
     const books = await publishedBooks(source)
