@@ -2,6 +2,7 @@
 /** The `pf3` command. Exit codes: 0 done, 1 a difference or a failed check, 2 wrong usage or configuration, 3 the machine. */
 import { enableCompileCache } from 'node:module'
 import { Command, CommanderError } from 'commander'
+import aboutPackage from '../package.json' with { type: 'json' }
 import { requireTls13 } from '../platform/tls.ts'
 import { placeOptions, refuseWithoutArchive } from './archive-options.ts'
 import type { ReplayGiven } from './commands/replay.ts'
@@ -19,6 +20,7 @@ const program = new Command('pf3')
     'after',
     '\nExit codes: 0 done, 1 a difference or a failed check, 2 wrong usage or configuration, 3 trouble with the machine.\nConfiguration: docs/reference/config.md.',
   )
+  .version(aboutPackage.version)
   .exitOverride()
   .showHelpAfterError()
 

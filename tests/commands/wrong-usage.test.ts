@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import aboutPackage from '../../package.json' with { type: 'json' }
 import { openEmbeddedDatabase } from '../../platform/postgres/embedded.ts'
 import { runPf3 } from '../machine/run-pf3.ts'
 
@@ -40,6 +41,7 @@ test('a directory that is there is not exported into', async () => {
 })
 
 test.each([
+  ['--version', `${aboutPackage.version}\n`],
   ['help', expect.stringContaining('Usage: pf3 [options] [command]')],
   ['help events tail', expect.stringContaining('Usage: pf3 events tail')],
 ])('%s', async (command, stdout) => {
