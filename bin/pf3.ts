@@ -88,10 +88,16 @@ withPlace(program.command('replay'))
   .description("Derives a tenant's charges of one billing period from the log again.")
   .requiredOption('--tenant <id>', 'the tenant')
   .requiredOption('--period <YYYY-MM>', 'the billing period')
-  .option('--price-book <file>', 'what it would have cost under this price book')
+  .option(
+    '--price-book <file>',
+    'what it would have cost under this price book; --diff then shows what would be other, and the ledger stays out',
+  )
   .option('--archive <place>', 'from the archive there instead of the log; --diff then leaves the ledger out')
   .option('--public-key <file>', 'PEM of the key the archive is signed with; default that of this installation')
-  .option('--diff', 'compare with what was charged and with the ledger; exit code 1 when anything differs')
+  .option(
+    '--diff',
+    'compare with what was charged and with the ledger; exit code 1 when anything differs, but not under another price book',
+  )
   .option('--json', 'print the result as JSON')
   .action(async (given: ReplayGiven) => {
     refuseWithoutArchive(given)

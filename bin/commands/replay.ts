@@ -34,7 +34,7 @@ export type ReplayGiven = PlaceOptions & {
 type Source = {
   /** Of the tenant, and perhaps of others. */
   facts(): AsyncIterable<Iterable<Fact>>
-  /** Price books among other things. */
+  /** Price books and tenants. */
   directory(): AsyncIterable<Iterable<Fact>>
   ledger: (() => AsyncIterable<LedgerLine>) | undefined
   close(): Promise<void>
@@ -42,7 +42,7 @@ type Source = {
 
 const deltasShown = 20
 
-/** Ends with 1 when `--diff` finds a difference, also between facts and ledger. */
+/** Ends with 1 when `--diff` finds a difference, also between facts and ledger. Throws ConfigError for a tenant that nobody has opened. */
 export async function replayCommand(given: ReplayGiven): Promise<void> {
   if (!/^\d{4}-(0[1-9]|1[0-2])$/.test(given.period))
     throw new ConfigError([`--period: a month such as 2026-10 was expected, not ${JSON.stringify(given.period)}`])
@@ -52,7 +52,9 @@ export async function replayCommand(given: ReplayGiven): Promise<void> {
       : bookFrom((await readNamedFile('--price-book', given.priceBook)).toString(), given.priceBook)
   const source = given.archive === undefined ? await theLog(given) : await anArchive(given.archive, given)
   try {
-    const books = await publishedBooks(source)
+    const { books, tenants } = await published(source)
+    if (!tenants.has(given.tenant))
+      throw new ConfigError([`--tenant: there is no tenant ${JSON.stringify(given.tenant)}`])
     const report = await replay(source.facts(), {
       tenantId: given.tenant,
       period: given.period,
@@ -103,12 +105,15 @@ function bookFrom(text: string, where: string): PriceBook {
   return parsed.book
 }
 
-async function publishedBooks({ directory }: Source): Promise<Map<string, PriceBook>> {
+async function published({ directory }: Source): Promise<{ books: Map<string, PriceBook>; tenants: Set<string> }> {
   const books = new Map<string, PriceBook>()
+  const tenants = new Set<string>([platformTenantId])
   for await (const facts of directory())
-    for (const fact of facts)
+    for (const fact of facts) {
       if (fact.type === 'PriceBookPublished') books.set(fact.hash, bookFrom(fact.book, fact.hash))
-  return books
+      if (fact.type === 'TenantRegistered') tenants.add(fact.registeredTenantId)
+    }
+  return { books, tenants }
 }
 
 function show(report: ReplayReport, isDiff: boolean): void {
