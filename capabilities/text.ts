@@ -10,7 +10,10 @@ export const textSchema = z
   .min(1, 'must not be empty')
   .refine((text) => text.isWellFormed(), 'must be well-formed Unicode: it holds a lone surrogate')
   .refine((text) => !text.includes('\0'), 'must not hold a NUL character')
-  .refine((text) => Buffer.byteLength(text) <= textBytesMax, `must have at most ${textBytesMax} bytes in UTF-8`)
+  .refine((text) => Buffer.byteLength(text) <= textBytesMax, {
+    error: `must have at most ${textBytesMax} bytes in UTF-8`,
+    params: { remedy: 'Shorten it, or divide it among several.' },
+  })
 
 /** What a provider may add around the text: separators and markers. */
 export const overheadTokens = 16n

@@ -3,6 +3,7 @@ export { canonicalJson, hashOf, type Json } from './canonical-json.ts'
 export { entryFor, type KeyOwner, type PricedWork, ratesFor } from './lookup.ts'
 export { type Most, mostPico, type TokenBounds } from './most.ts'
 export {
+  type BookProblem,
   bookBytesMax,
   bookValuesMax,
   entriesMax,

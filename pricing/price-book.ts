@@ -36,8 +36,13 @@ export type PriceBook = {
   entries: readonly PriceEntry[]
 }
 
-/** `canonical`: the text to publish and keep, the one the hash is of. */
-export type ParsedPriceBook = { ok: true; book: PriceBook; canonical: string } | { ok: false; problems: string[] }
+/** `at`: a place in the book such as `entries[2].price`, or `book`. `problem` is left out where something is not as `expected` says. */
+export type BookProblem = { at: string; problem?: string; expected: string }
+
+/** `canonical`: the text to publish and keep, the one the hash is of. `problems`: what `wrong` says, as lines to read. */
+export type ParsedPriceBook =
+  | { ok: true; book: PriceBook; canonical: string }
+  | { ok: false; problems: string[]; wrong: readonly BookProblem[] }
 
 export const entriesMax = 10_000
 export const bookBytesMax = 8 * 1024 * 1024
@@ -66,35 +71,39 @@ const ratesFields = [
  * Bounds: 8 MiB, 10,000 entries. Reports every problem at once, up to 100. Never throws.
  */
 export function parsePriceBook(json: string): ParsedPriceBook {
-  if (Buffer.byteLength(json) > bookBytesMax) return { ok: false, problems: [`book: more than ${bookBytesMax} bytes`] }
   const problems = new Problems()
-  const value = readJson(json)
-  if (value === undefined) problems.add('book: not JSON')
+  const value = readJson(json, problems)
   const book = value === undefined ? undefined : readBook(value, problems)
-  if (problems.count > 0 || value === undefined || book === undefined) return { ok: false, problems: problems.list() }
+  if (value === undefined || book === undefined || problems.count > 0) return problems.refusal()
   const canonical = canonicalJson(value)
   return { ok: true, book: { hash: hashOf(canonical), ...book }, canonical }
 }
 
 class Problems {
   count = 0
-  readonly #first: string[] = []
-  add(problem: string): undefined {
+  readonly #first: BookProblem[] = []
+  add(at: string, expected: string, problem?: string): undefined {
     this.count++
-    if (this.#first.length < problemsMax) this.#first.push(problem)
+    if (this.#first.length < problemsMax) this.#first.push({ at, expected, ...(problem !== undefined && { problem }) })
   }
-  list(): string[] {
-    return this.count > problemsMax ? [...this.#first, `and ${this.count - problemsMax} more`] : this.#first
+  refusal(): ParsedPriceBook {
+    const told = this.#first.map(({ at, problem, expected }) => `${at}: ${problem ?? expected}`)
+    if (this.count <= problemsMax) return { ok: false, problems: told, wrong: this.#first }
+    const more = `${this.count - problemsMax} more`
+    const others = { at: 'book', problem: `${more} things are wrong with it`, expected: 'a book without them' }
+    return { ok: false, problems: [...told, `and ${more}`], wrong: [...this.#first, others] }
   }
 }
 
 type JsonObject = { readonly [name: string]: Json }
 
-function readJson(json: string): Json | undefined {
+function readJson(json: string, problems: Problems): Json | undefined {
+  if (Buffer.byteLength(json) > bookBytesMax)
+    return problems.add('book', `at most ${bookBytesMax} bytes`, `more than ${bookBytesMax} bytes`)
   try {
     return JSON.parse(json) as Json
   } catch {
-    return undefined
+    return problems.add('book', 'JSON', 'not JSON')
   }
 }
 
@@ -111,9 +120,9 @@ function readBook(value: Json, problems: Problems): Omit<PriceBook, 'hash'> | un
 
 function readEntries(value: Json | undefined, problems: Problems): PriceEntry[] | undefined {
   if (value === undefined) return undefined
-  if (!Array.isArray(value)) return problems.add('entries: a list')
-  if (value.length === 0) return problems.add('entries: at least 1')
-  if (value.length > entriesMax) return problems.add(`entries: at most ${entriesMax}, not ${value.length}`)
+  if (!Array.isArray(value)) return problems.add('entries', 'a list')
+  if (value.length === 0) return problems.add('entries', 'at least 1')
+  if (value.length > entriesMax) return problems.add('entries', `at most ${entriesMax}, not ${value.length}`)
   const firstAt = new Map<string, number>()
   const entries: PriceEntry[] = []
   for (const [index, item] of value.entries()) {
@@ -123,7 +132,7 @@ function readEntries(value: Json | undefined, problems: Problems): PriceEntry[] 
     const work = canonicalJson([entry.capability, entry.provider, entry.model])
     const first = firstAt.get(work)
     if (first === undefined) firstAt.set(work, index)
-    else problems.add(`${at}: prices the same work as entries[${first}]`)
+    else problems.add(at, 'one entry for a capability, provider and model', `prices the same work as entries[${first}]`)
     entries.push(entry)
   }
   return entries
@@ -161,11 +170,12 @@ function readRates(value: Json | undefined, at: string, problems: Problems): Rat
 
 /** A missing field is reported by readObject, so the readers below only pass it on. */
 function readObject(value: Json, at: string, known: readonly string[], problems: Problems): JsonObject | undefined {
-  if (!isObject(value)) return problems.add(`${at}: an object`)
-  for (const name of known) if (!Object.hasOwn(value, name)) problems.add(`${at}: ${name} is missing`)
+  if (!isObject(value)) return problems.add(at, 'an object')
+  const fields = `the fields ${known.join(', ')}`
+  for (const name of known) if (!Object.hasOwn(value, name)) problems.add(at, fields, `${name} is missing`)
   for (const name of Object.keys(value)) {
     if (!known.includes(name))
-      problems.add(`${at}: ${JSON.stringify(name.slice(0, nameCharsMax))} is not a known field`)
+      problems.add(at, fields, `${JSON.stringify(name.slice(0, nameCharsMax))} is not a known field`)
   }
   return value
 }
@@ -184,7 +194,7 @@ const readName = (value: Json | undefined, at: string, problems: Problems) =>
 
 function readText(value: Json | undefined, at: string, form: RegExp, means: string, problems: Problems) {
   if (value === undefined) return undefined
-  if (typeof value !== 'string' || !form.test(value)) return problems.add(`${at}: ${means}`)
+  if (typeof value !== 'string' || !form.test(value)) return problems.add(at, means)
   return value
 }
 
@@ -195,14 +205,14 @@ function readInstant(value: Json | undefined, problems: Problems): EpochMicros |
   const ms = Date.parse(text)
   // Date.parse moves 30 February into March; writing the time again shows it.
   const isReal = !Number.isNaN(ms) && new Date(ms).toISOString().slice(0, 19) === text.slice(0, 19)
-  return isReal ? microsFromMs(ms) : problems.add('effectiveFrom: no such time')
+  return isReal ? microsFromMs(ms) : problems.add('effectiveFrom', 'a time of the calendar', 'no such time')
 }
 
 function readAmount(value: Json | undefined, at: string, problems: Problems): Pico | undefined {
   if (value === undefined) return undefined
   const pico = typeof value === 'string' ? picoFromDecimal(value) : undefined
-  if (pico === undefined) return problems.add(`${at}: a decimal string in main units such as "0.15"`)
-  return pico <= amountUnitsMax * picoPerUnit ? pico : problems.add(`${at}: at most ${amountUnitsMax}`)
+  if (pico === undefined) return problems.add(at, 'a decimal string in main units such as "0.15"')
+  return pico <= amountUnitsMax * picoPerUnit ? pico : problems.add(at, `at most ${amountUnitsMax}`)
 }
 
 function readTokenPrice(value: Json | undefined, at: string, problems: Problems): Pico | undefined {
@@ -210,5 +220,5 @@ function readTokenPrice(value: Json | undefined, at: string, problems: Problems)
   if (perMillion === undefined) return undefined
   return perMillion % tokensPerMillion === 0n
     ? perMillion / tokensPerMillion
-    : problems.add(`${at}: at most 6 decimals, so that one token costs a whole number of pico-units`)
+    : problems.add(at, 'at most 6 decimals, so that one token costs a whole number of pico-units')
 }

@@ -72,10 +72,16 @@ function fromIssue(root: string, issue: z.core.$ZodIssue): FieldError[] {
           where,
           problem: 'It does not have the expected form.',
           expected: issue.message,
-          remedy: 'Write it in that form.',
+          remedy: remedyOf(issue),
         },
       ]
   }
+}
+
+/** A rule whose remedy is not to write the same in another way names it in `params`. */
+function remedyOf(issue: z.core.$ZodIssue): string {
+  const remedy = issue.code === 'custom' ? issue.params?.['remedy'] : undefined
+  return typeof remedy === 'string' ? remedy : 'Write it in that form.'
 }
 
 // The schema library's own word for a field that may be anything but absent.

@@ -12,7 +12,7 @@ const currencyText = 'a currency of ISO 4217, three capital letters such as USD'
 export const isCurrency = (text: string): boolean => currencies.has(text)
 export const currency = z
   .string()
-  .regex(/^[A-Z]{3}$/, currencyText)
+  .regex(/^[A-Z]{3}$/, { error: currencyText, abort: true }) // What fails it fails the list as well, and is told once.
   .refine(isCurrency, currencyText)
 export const hash = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hex, 64 lower-case characters')
 export const day = z.iso.date('a date of the calendar, such as 2026-01-31')
@@ -21,11 +21,12 @@ export const time = z.iso.datetime({ error: 'a time in UTC, such as 2026-01-31T1
 export const moment = time.transform((text) => microsFromMs(Date.parse(text)))
 export const billingPeriod = z.string().regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'a month, such as 2026-01')
 
+const moneyText = 'a decimal in main units as text, such as "12.50"'
 /** An amount of money in main units, exact; read with picoFromDecimal. */
 export const money = z
   .string()
-  .regex(/^(0|[1-9]\d{0,14})(\.\d{1,12})?$/, 'a decimal in main units as text, such as "12.50"')
-  .refine((text) => picoFromDecimal(text) !== undefined, 'a decimal in main units as text, such as "12.50"')
+  .regex(/^(0|[1-9]\d{0,14})(\.\d{1,12})?$/, { error: moneyText, abort: true })
+  .refine((text) => picoFromDecimal(text) !== undefined, moneyText)
 /** An amount in an answer. */
 export const amount = z.string()
 /** A count that JSON carries exactly. */

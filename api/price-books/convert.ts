@@ -1,5 +1,6 @@
 /** Price books between the API and the rest. */
 import { z } from 'zod'
+import type { BookProblem } from '../../pricing/index.ts'
 import type { PublishedBook, PublishedBookText } from '../../projections/price-books/queries.ts'
 import { isoFromMicros } from '../../schemas/units.ts'
 import { hash, next, time } from '../http/forms.ts'
@@ -19,18 +20,15 @@ export const bookReply = z.strictObject({ ...bookFields, book: z.record(z.string
 export const booksReply = z.strictObject({ priceBooks: z.array(z.strictObject(bookFields)), next })
 
 /** `body.` before the place that pricing names, so that all answers name places alike. */
-export function toFieldErrors(problems: readonly string[]): FieldError[] {
-  return problems.map((text) => {
-    const [place = '', ...rest] = text.split(': ')
-    const isPlace = rest.length > 0
-    return {
-      where: isPlace && place !== 'book' ? `body.${place}` : 'body',
-      problem: 'It is not as a price book has it.',
-      expected: isPlace ? rest.join(': ') : text,
-      remedy: 'Correct the book and publish it again.',
-    }
-  })
-}
+export const toFieldErrors = (wrong: readonly BookProblem[]): FieldError[] =>
+  wrong.map(({ at, problem, expected }) => ({
+    where: at === 'book' ? 'body' : `body.${at}`,
+    problem: problem === undefined ? 'It is not as a price book has it.' : sentence(problem),
+    expected: sentence(expected),
+    remedy: 'Correct the book and publish it again.',
+  }))
+
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 
 export const toApiBookHead = (book: PublishedBook): z.infer<typeof booksReply>['priceBooks'][number] => ({
   hash: book.hash,

@@ -36,7 +36,7 @@ export const priceBookRoutes: readonly Route[] = [
     codes: answerCodes,
     async handle({ body, caller, gone }, parts) {
       const parsed = parsePriceBook(JSON.stringify(body))
-      if (!parsed.ok) throw invalid(...toFieldErrors(parsed.problems))
+      if (!parsed.ok) throw invalid(...toFieldErrors(parsed.wrong))
       if (!isCurrency(parsed.book.currency)) throw invalid(unknownCurrency)
       const prices = { hash: parsed.book.hash, book: parsed.canonical }
       const { requestId } = await publishPrices(parts.appender, caller, prices)
