@@ -12,6 +12,7 @@ import { invalid, notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Route, route } from '../route.ts'
 import { bookBody, bookReply, booksReply, toApiBook, toApiBookHead, toFieldErrors } from './convert.ts'
+import { unusableEntries } from './unusable-entries.ts'
 
 const findBook = async ({ database }: Parts, bookHash: string) => {
   const book = await database.asService((tx) => bookByHash(tx, bookHash))
@@ -38,6 +39,8 @@ export const priceBookRoutes: readonly Route[] = [
       const parsed = parsePriceBook(JSON.stringify(body))
       if (!parsed.ok) throw invalid(...toFieldErrors(parsed.wrong))
       if (!isCurrency(parsed.book.currency)) throw invalid(unknownCurrency)
+      const unusable = unusableEntries(parsed.book, parts.providers)
+      if (unusable.length > 0) throw invalid(...unusable)
       const prices = { hash: parsed.book.hash, book: parsed.canonical }
       const { requestId } = await publishPrices(parts.appender, caller, prices)
       await awaitAnswer({ tenantId: platformTenantId, requestId }, parts, gone)
