@@ -27,6 +27,8 @@ type Shape<Params, Query, Body> = {
   path: string
   /** One sentence for the documentation. */
   summary: string
+  /** What a caller has to know besides, for the documentation. */
+  description?: string
   params: z.ZodType<Params>
   query: z.ZodType<Query>
   /** Undefined: the request has none, and one that has is refused. */

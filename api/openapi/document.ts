@@ -57,11 +57,13 @@ const capital = (word: string): string => word.charAt(0).toUpperCase() + word.sl
 
 function operationOf(route: Route): Json {
   const { method, path, summary, roles, body, example, deprecated } = route
+  const description = [route.description, deprecated && `Goes on ${deprecated.sunset}.`].filter(Boolean).join(' ')
   return {
     operationId: operationIdOf({ method, path }),
     summary,
     tags: [path.split('/')[path.startsWith('/v1/') ? 2 : 1]],
-    ...(deprecated && { deprecated: true, description: `Goes on ${deprecated.sunset}.` }),
+    ...(description !== '' && { description }),
+    ...(deprecated && { deprecated: true }),
     ...(roles === 'public' ? { security: [] } : { security: [{ bearer: [] }], 'x-roles': roles }),
     parameters: [...parametersIn('path', route.params), ...parametersIn('query', route.query), ...headersOf(route)],
     ...(body && {

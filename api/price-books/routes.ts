@@ -26,6 +26,8 @@ export const priceBookRoutes: readonly Route[] = [
     path: '/v1/price-books',
     summary:
       'Publishes a price book; jobs admitted from its effectiveFrom on are priced by it. A published book never changes.',
+    description:
+      'Of the books of a currency whose effectiveFrom has come the one with the latest applies; of several with the same effectiveFrom the one that was published last. A book dated in the past takes effect when it is published: jobs that were admitted before keep their prices. See docs/price-books.md.',
     roles: ['platform-admin'],
     params: none,
     query: none,
