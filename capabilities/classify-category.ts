@@ -7,11 +7,13 @@ import { inputTokensMaxOf, textSchema } from './text.ts'
 const inputSchema = z.strictObject({ text: textSchema })
 const paramsSchema = z.strictObject({ labelSetId: labelSetIdSchema })
 const resultSchema = z.strictObject({
-  label: z.string(),
-  /** Probability that the label is right, calibrated on the label set's own examples. */
-  confidence: z.number().min(0).max(1),
-  /** Probability of every label; they sum to 1. */
-  scores: z.record(z.string(), z.number().min(0).max(1)),
+  label: z.string().describe('The label that fits best.'),
+  confidence: z
+    .number()
+    .min(0)
+    .max(1)
+    .describe("Probability that the label is right, calibrated on the label set's own examples."),
+  scores: z.record(z.string(), z.number().min(0).max(1)).describe('Probability of every label; they sum to 1.'),
 })
 
 export const classifyCategory: Capability = {

@@ -6,10 +6,9 @@ import { inputTokensMaxOf, textSchema } from './text.ts'
 const inputSchema = z.strictObject({ text: textSchema })
 const paramsSchema = z.strictObject({})
 const resultSchema = z.strictObject({
-  sentiment: z.enum(['positive', 'neutral', 'negative']),
-  /** From -1, most negative, to 1, most positive. */
-  score: z.number().min(-1).max(1),
-  confidence: z.number().min(0).max(1),
+  sentiment: z.enum(['positive', 'neutral', 'negative']).describe('How it sounds.'),
+  score: z.number().min(-1).max(1).describe('From -1, most negative, to 1, most positive.'),
+  confidence: z.number().min(0).max(1).describe('How sure that is.'),
 })
 
 export const classifySentiment: Capability = {

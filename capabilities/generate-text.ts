@@ -8,10 +8,14 @@ export const outputTokensMax = 32_768
 
 const inputSchema = z.strictObject({ prompt: textSchema })
 const paramsSchema = z.strictObject({
-  /** Most tokens the answer may have; always sent to the provider as its limit. */
-  maxOutputTokens: z.int().min(1).max(outputTokensMax).default(outputTokensDefault),
+  maxOutputTokens: z
+    .int()
+    .min(1)
+    .max(outputTokensMax)
+    .default(outputTokensDefault)
+    .describe('Most tokens the answer may have; always sent to the provider as its limit, and held for at admission.'),
 })
-const resultSchema = z.strictObject({ text: z.string() })
+const resultSchema = z.strictObject({ text: z.string().describe('What was written.') })
 
 export const generateText: Capability = {
   name: 'generate.text',

@@ -13,6 +13,7 @@ export const labelSetValuesMax = 4 * examplesMax
 export const labelSetIdSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'must be 1 to 64 of a-z, 0-9, ".", "_", "-", and begin with a letter or digit')
+  .describe('Id of a label set of the tenant, as registered by PUT /v1/label-sets/{labelSetId}.')
 
 /** `__proto__` is refused because scores are objects keyed by label, where that name means something else. */
 const labelSchema = z

@@ -14,6 +14,7 @@ export const textSchema = z
     error: `must have at most ${textBytesMax} bytes in UTF-8`,
     params: { remedy: 'Shorten it, or divide it among several.' },
   })
+  .describe('Well-formed Unicode without NUL, at most 1 MiB (1,048,576 bytes) in UTF-8.')
 
 /** What a provider may add around the text: separators and markers. */
 export const overheadTokens = 16n

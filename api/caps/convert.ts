@@ -8,7 +8,11 @@ import { count, day, id, money, optionalTime, time } from '../http/forms.ts'
 const period = z.enum(['day', 'week', 'month', 'total'])
 const rest = {
   period,
-  anchorDate: day.optional(),
+  anchorDate: day
+    .describe(
+      'A day on which a period begins, in the time zone of the tenant: periods are counted from it, before it as well as after. Months begin on its day of the month, or on the last day of one that has no such day. Without it periods are those of the calendar, weeks from Monday. Not with the period total.',
+    )
+    .optional(),
   scope: z.strictObject({ memberId: id.optional(), capability: id.optional() }).optional(),
 }
 export const capBody = z.discriminatedUnion('metric', [

@@ -3,7 +3,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Random } from '../../platform/clock.ts'
 import { randomText } from '../../producers/index.ts'
 
-const givenIdForm = /^[A-Za-z0-9._:-]{1,128}$/
+/** Of an X-Request-Id that is taken over. */
+export const givenIdForm = /^[A-Za-z0-9._:-]{1,128}$/
 // Version 00 of W3C Trace Context, and later versions that keep to its form; ids of zeros are invalid there.
 const traceForm = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 

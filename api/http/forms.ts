@@ -32,22 +32,35 @@ export const amount = z.string()
 /** A count that JSON carries exactly. */
 export const count = z.int().min(0)
 
-/** A whole number in a query. */
-export const wholeNumber = (min: number, max: number) => {
+/** A whole number in a query: described as the number it stands for, whose form as text goes without saying. */
+export const wholeNumber = (min: number, max: number, description: string) => {
   const text = `a whole number from ${min} to ${max}`
   return z
     .string()
     .regex(/^\d{1,9}$/, text)
     .transform(Number)
     .refine((value) => value >= min && value <= max, text)
+    .meta({ type: 'integer', minimum: min, maximum: max, pattern: undefined, description })
 }
 
 export const waitSMax = 60
-/** How many seconds to wait for the end of a job. */
-export const wait = wholeNumber(0, waitSMax).optional()
-export const limit = wholeNumber(1, 1_000).optional()
+export const wait = wholeNumber(
+  0,
+  waitSMax,
+  `How many seconds to wait for the end, ${waitSMax} at most; without it, or with 0, the answer comes at once.`,
+).optional()
 export const limitDefault = 100
-export const cursor = z.string().max(1_000).optional()
+const limitMax = 1_000
+export const limit = wholeNumber(
+  1,
+  limitMax,
+  `How many a page holds at most: 1 to ${limitMax}, ${limitDefault} without it.`,
+).optional()
+export const cursor = z
+  .string()
+  .max(1_000)
+  .describe('`next` of the page before, with the same filters; without it the first page.')
+  .optional()
 
 export const none = z.strictObject({})
 export const optionalTime = z.string().nullable()

@@ -6,6 +6,7 @@ import { idFrom, jobIdFrom } from '../../schemas/ids.ts'
 import { ifPassing } from '../await-readable.ts'
 import { fieldErrors } from '../http/field-errors.ts'
 import { none, wait } from '../http/forms.ts'
+import { inputSchema } from '../http/json-schema.ts'
 import { invalid, Problem, replyOf } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Asked, type Route, route } from '../route.ts'
@@ -26,11 +27,19 @@ const atOnceMax = 500
 const resultBytesMax = 32 * 1024 * 1024
 const resultsAtOnceMax = 64
 
-const keyText = z.string().regex(/^[\x20-\x7e]{1,255}$/, '1 to 255 printable ASCII characters')
+const keyText = z
+  .string()
+  .regex(/^[\x20-\x7e]{1,255}$/, '1 to 255 printable ASCII characters')
+  .describe('The idempotency key of this job: that of the header Idempotency-Key of a single submission.')
 const batchItem = jobBody.extend({ key: keyText.optional() })
 
 /** Items are looked at one by one: what is wrong with one refuses that one alone. */
-export const batchBody = z.strictObject({ jobs: z.array(z.unknown()).min(1).max(batchJobsMax) })
+export const batchBody = z.strictObject({
+  jobs: z
+    .array(z.unknown().meta(inputSchema(batchItem)))
+    .min(1)
+    .max(batchJobsMax),
+})
 
 const itemProblem = z.strictObject({
   type: z.string(),

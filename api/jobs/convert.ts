@@ -1,11 +1,13 @@
 /** Jobs between the API and the rest. */
 import { z } from 'zod'
+import { capabilities } from '../../capabilities/index.ts'
 import { type FailureCode, failures } from '../../platform/errors.ts'
 import { type Job, type JobRefusal, type JobUsage, jobStatuses } from '../../projections/job-list/queries.ts'
 import { decimalFromPico, type EpochMicros, isoFromMicros, microsFromMs } from '../../schemas/units.ts'
 import { toApiAmount } from '../caps/convert.ts'
 import { quoteLengthMax } from '../estimate/quote.ts'
 import { amount, id, money, next, optionalTime, time } from '../http/forms.ts'
+import { inputSchema } from '../http/json-schema.ts'
 import type { FoundJob } from '../views.ts'
 
 /** Long enough for a queue of many thousands before it; the caller can ask for less. */
@@ -13,11 +15,20 @@ export const deadlineMsDefault = 3_600_000
 export const deadlineMsMax = 86_400_000
 export const priorityDefault = 3
 
+/** As the capabilities want it: any of them, for a schema of one field cannot look at another. */
+const asOneOf = (field: 'input' | 'params') => ({
+  description: `As the capability wants it: see docs/reference/capabilities.md.`,
+  anyOf: capabilities.map((capability) => ({ title: capability.name, ...inputSchema(capability[`${field}Schema`]) })),
+})
+
 /** What an estimate and a job have in common; input and params are checked by the capability itself. */
 export const workBody = {
-  capability: z.string().max(100),
-  input: z.unknown(),
-  params: z.unknown().optional(),
+  capability: z
+    .string()
+    .max(100)
+    .meta({ enum: capabilities.map(({ name }) => name) }),
+  input: z.unknown().meta(asOneOf('input')),
+  params: z.unknown().meta(asOneOf('params')).optional(),
   model: z
     .string()
     .regex(/^[\x21-\x7e]{1,200}$/, 'the name of a model, 1 to 200 printable characters')

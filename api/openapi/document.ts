@@ -2,6 +2,10 @@
 import { z } from 'zod'
 import { type FailureCode, failures } from '../../platform/errors.ts'
 import { justificationHeader } from '../auth/enter-tenant.ts'
+import { givenIdForm } from '../http/follow.ts'
+import { bare, inputSchema } from '../http/json-schema.ts'
+import { jobEventNames } from '../jobs/job-event-names.ts'
+import { jobEvent } from '../jobs/job-events.ts'
 import type { Route } from '../route.ts'
 import { codesOf } from './codes.ts'
 
@@ -30,7 +34,8 @@ export function openApiOf(routes: readonly Route[]): Json {
           description: 'A token of PF-3, or a JWT of the configured issuer.',
         },
       },
-      schemas: { Problem: problemSchema() },
+      parameters: { RequestId: requestId },
+      schemas: { Problem: problemSchema(), JobEvent: bare(z.toJSONSchema(jobEvent)) },
       responses: {
         Problem: {
           description: 'What is wrong, and whether trying again can help.',
@@ -65,7 +70,12 @@ function operationOf(route: Route): Json {
     ...(description !== '' && { description }),
     ...(deprecated && { deprecated: true }),
     ...(roles === 'public' ? { security: [] } : { security: [{ bearer: [] }], 'x-roles': roles }),
-    parameters: [...parametersIn('path', route.params), ...parametersIn('query', route.query), ...headersOf(route)],
+    parameters: [
+      ...parametersIn('path', route.params),
+      ...parametersIn('query', route.query),
+      ...headersOf(route),
+      ...followed(route),
+    ],
     ...(body && {
       requestBody: { required: true, content: { 'application/json': { schema: inputSchema(body), example } } },
     }),
@@ -104,6 +114,18 @@ function headersOf({ takesIdempotencyKey, takesLastEventId, isRevalidated, reach
         ]
       : []),
   ]
+}
+
+/** Public routes lead to nothing that could be followed. */
+const followed = ({ roles }: Route): Json[] =>
+  roles === 'public' ? [] : [{ $ref: '#/components/parameters/RequestId' }]
+const requestId = {
+  name: 'X-Request-Id',
+  in: 'header',
+  required: false,
+  description:
+    'An id of the caller by which the request is found in facts, as correlationId, in the log and in problems. One that has another form is replaced by one made here, not refused. The answer has it in the same header.',
+  schema: { type: 'string', pattern: givenIdForm.source },
 }
 
 function repliesOf(route: Route): Json {
@@ -151,12 +173,18 @@ const problemOf = (status: number, codes: readonly FailureCode[]): Json => ({
 function replyOf(status: number, form: Route['replies'][number]): Json {
   const description = status === 202 ? 'Taken; it goes on.' : 'Done.'
   if (form === null || form === undefined) return { description }
+  if (form === 'text/event-stream') return { description, content: { [form]: { schema: eventStream } } }
   if (typeof form === 'string') return { description, content: { [form]: { schema: { type: 'string' } } } }
   return { description, content: { 'application/json': { schema: bare(z.toJSONSchema(form)) } } }
 }
 
-const inputSchema = (form: z.ZodType): Json => bare(z.toJSONSchema(form, { io: 'input' }))
-const bare = ({ $schema: _, ...schema }: Json): Json => schema
+/** OpenAPI 3.1 has no schema for the parts of a stream, so names and data of events stand in words and beside it. */
+const eventStream = {
+  type: 'string',
+  description: `Server-sent events. Each has an \`id\`, to be sent as Last-Event-ID by a client that comes again; a name in \`event\`, one of ${jobEventNames.join(', ')}; and in \`data\` a JobEvent as JSON. The last is named rated or refused. Lines that begin with a colon are signs of life. Names may be added: pass over those that are not known.`,
+  'x-event-names': jobEventNames,
+  'x-event-data': { $ref: '#/components/schemas/JobEvent' },
+}
 
 const problemSchema = (): Json => ({
   type: 'object',

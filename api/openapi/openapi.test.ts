@@ -3,13 +3,19 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { jobEventNames } from '../jobs/job-event-names.ts'
 import { routeTable } from '../route-table.ts'
 import { rawCall } from '../testing/client.ts'
 import { openTenant, type Service, startService } from '../testing/service.ts'
 import { openApiOf } from './document.ts'
 
 const file = join(import.meta.dirname, '../../docs/reference/openapi.json')
-type Operation = { operationId: string; parameters: { name: string; in: string; schema: object }[]; responses: object }
+type Operation = {
+  operationId: string
+  parameters: { name: string; in: string; schema: object }[]
+  responses: object
+  security?: object[]
+}
 type Media = { schema: object; example?: unknown }
 const document = openApiOf(routeTable) as {
   paths: Record<string, Record<string, Operation & { requestBody?: { content: Record<string, Media> } }>>
@@ -55,6 +61,52 @@ test.each(withBody)('the example of $name is accepted', async ({ name, path, req
   expect([200, 201, 202], answer.text).toContain(answer.status)
   // Of a batch every item has an outcome of its own.
   expect(answer.text).not.toContain('urn:pf3:problem')
+})
+
+describe('what a client needs to know stands in it', () => {
+  const text = (name: string) => JSON.stringify(operations.find((one) => one.name === name))
+  const parameter = (name: string, of: string) =>
+    operations.find((one) => one.name === of)?.parameters.find((one) => one.name === name)?.schema
+
+  test('the unit, bounds and default of numbers in a query', () => {
+    expect(parameter('wait', 'post /v1/jobs')).toMatchObject({ type: 'integer', minimum: 0, maximum: 60 })
+    expect(parameter('limit', 'get /v1/jobs')).toMatchObject({ minimum: 1, maximum: 1_000 })
+    expect(JSON.stringify(parameter('wait', 'post /v1/jobs'))).toContain('seconds')
+  })
+
+  test('the form of a job in a batch and of a price book, as far as a schema can say it', () => {
+    const ajv = new Ajv2020({ strict: false, validateFormats: false })
+    const bodyOf = (name: string) =>
+      operations.find((one) => one.name === name)?.requestBody?.content['application/json']
+    for (const name of ['post /v1/jobs/batch', 'post /v1/price-books']) {
+      const { schema = {}, example } = bodyOf(name) ?? {}
+      const fits = ajv.compile(schema)
+      expect([name, fits(example), fits.errors]).toEqual([name, true, null])
+      for (const [whole, part] of partsOf(example)) {
+        const kept = whole[part]
+        whole[part] = { surely: 'unknown' }
+        expect([name, part, fits(example)]).toEqual([name, part, false])
+        whole[part] = kept
+      }
+    }
+    expect(text('post /v1/jobs/batch')).toContain('idempotency key of this job')
+  })
+
+  test('the names and data of events, the id of a request, the day on which a period begins', () => {
+    const events = text('get /v1/jobs/{jobId}/events')
+    for (const name of jobEventNames) expect(events).toContain(name)
+    for (const operation of operations.filter(({ security = [] }) => security.length > 0))
+      expect(operation.parameters).toContainEqual({ $ref: '#/components/parameters/RequestId' })
+    expect(text('put /v1/tenants/{t}/caps/{capId}')).toContain('A day on which a period begins')
+  })
+
+  type Holder = Record<string, unknown>
+  /** Every field of an object, however deep, where it stands. */
+  function partsOf(value: unknown): [whole: Holder, part: string][] {
+    if (typeof value !== 'object' || value === null) return []
+    const own = Array.isArray(value) ? [] : Object.keys(value).map((part): [Holder, string] => [value as Holder, part])
+    return [...own, ...Object.values(value).flatMap(partsOf)]
+  }
 })
 
 test('every schema is sound JSON Schema', () => {

@@ -1,13 +1,51 @@
 /** Price books between the API and the rest. */
 import { z } from 'zod'
-import type { BookProblem } from '../../pricing/index.ts'
+import { capabilities } from '../../capabilities/index.ts'
+import { type BookProblem, entriesMax } from '../../pricing/index.ts'
 import type { PublishedBook, PublishedBookText } from '../../projections/price-books/queries.ts'
 import { isoFromMicros } from '../../schemas/units.ts'
-import { hash, next, time } from '../http/forms.ts'
+import { hash, money, next, time } from '../http/forms.ts'
+import { inputSchema } from '../http/json-schema.ts'
 import type { FieldError } from '../http/problem.ts'
 
-/** The form of a book is checked by pricing itself, which also rates by it. */
-export const bookBody = z.record(z.string(), z.unknown())
+const nameForm = z.string().min(1).max(200)
+const perMillion = z
+  .string()
+  .regex(/^\d{1,15}(\.\d{1,6})?$/)
+  .describe('In main units, for a million tokens; at most 6 decimals.')
+const ratesForm = z.strictObject({
+  perRequest: money.describe('In main units, for an admitted job.'),
+  perMillionInputTokens: perMillion,
+  perMillionCacheReadTokens: perMillion,
+  perMillionCacheWriteTokens: perMillion,
+  perMillionOutputTokens: perMillion,
+})
+const bookForm = z.strictObject({
+  name: nameForm,
+  currency: z
+    .string()
+    .regex(/^[A-Z]{3}$/)
+    .describe('Of ISO 4217.'),
+  effectiveFrom: time.describe('UTC; jobs that are admitted from then on are priced by it, once it is published.'),
+  entries: z
+    .array(
+      z.strictObject({
+        capability: z.enum(capabilities.map(({ name }) => name)),
+        provider: nameForm,
+        model: nameForm.describe('A model, or * for every model of the provider without an entry of its own.'),
+        price: ratesForm.describe('What the tenant pays.'),
+        ownKeyPrice: ratesForm.describe('What the tenant pays where the key is its own or an of an ancestor.'),
+        cost: ratesForm
+          .nullable()
+          .describe('What the provider charges: shown, not charged; null where it is not known.'),
+      }),
+    )
+    .min(1)
+    .max(entriesMax),
+})
+
+/** Described here; checked by pricing itself, which also rates by it. */
+export const bookBody = z.record(z.string(), z.unknown()).meta(inputSchema(bookForm))
 
 const bookFields = {
   hash,

@@ -2,6 +2,7 @@
 import { request as httpRequest } from 'node:http'
 import { z } from 'zod'
 import { type FailureCode, failures } from '../../platform/errors.ts'
+import { jobEventNames } from '../jobs/job-event-names.ts'
 import { jobEvent } from '../jobs/job-events.ts'
 import { codesOf } from '../openapi/codes.ts'
 import type { Route } from '../route.ts'
@@ -171,7 +172,8 @@ function checkReply(
 /** Every event has an id, a name, and data of the one form. */
 function checkEvents(text: string, complain: (what: string) => Error): void {
   for (const block of text.split('\n\n').filter((part) => !/^(retry: \d+|: .*|)$/.test(part))) {
-    const [, data] = /^id: \d+\nevent: [a-z-]+\ndata: (.+)$/.exec(block) ?? []
+    const [, name, data] = /^id: \d+\nevent: ([a-z-]+)\ndata: (.+)$/.exec(block) ?? []
+    if (!jobEventNames.some((known) => known === name)) throw complain(`${block}: a name that is not described`)
     const checked = jobEvent.safeParse(data && JSON.parse(data))
     if (!checked.success) throw complain(`${block}: ${z.prettifyError(checked.error)}`)
   }
