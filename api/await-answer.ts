@@ -6,6 +6,7 @@ import type { RequestRefusedRequestRefusal } from '../schemas/events.generated.t
 import { awaitReadable } from './await-readable.ts'
 import { Problem } from './http/problem.ts'
 import type { Parts } from './parts.ts'
+import { requestRefusal } from './refusals.ts'
 
 /** Codes of a route that appends a request and waits for its answer. */
 export const answerCodes = [
@@ -54,8 +55,10 @@ const unknowns: readonly string[] = [
 function refusal({ body }: AuditFact, requestId: string): Problem {
   const reason = String(body['reason'])
   const members = { reason, subject: String(body['subject']), requestId }
+  const meaning = requestRefusal(reason)
   return new Problem(unknowns.includes(reason) ? 'NOT_FOUND' : 'REQUEST_REFUSED', {
-    detail: `The request was refused: ${reason}.`,
+    detail: `The request was refused: ${reason}. ${meaning.problem}`,
+    errors: [meaning],
     members,
   })
 }

@@ -8,6 +8,7 @@ import { toApiAmount } from '../caps/convert.ts'
 import { quoteLengthMax } from '../estimate/quote.ts'
 import { amount, id, money, next, optionalTime, time } from '../http/forms.ts'
 import { inputSchema } from '../http/json-schema.ts'
+import { jobRefusalMeans } from '../refusals.ts'
 import type { FoundJob } from '../views.ts'
 
 /** Long enough for a queue of many thousands before it; the caller can ask for less. */
@@ -49,6 +50,7 @@ const metric = z.enum(['requests', 'tokens', 'money', 'unknown'])
 const limited = z.union([z.number(), z.string()])
 export const refusalReply = z.strictObject({
   reason: z.string(),
+  means: z.string().describe('What the reason says, and what to do: see docs/reference/errors.md.'),
   /** What the job could have cost at most, when that was the reason. */
   most: amount.nullable(),
   cap: z
@@ -182,6 +184,7 @@ export const toApiJob = (job: Job): ApiJob => ({
 
 const toApiRefusal = ({ reason, neededPico, cap }: JobRefusal): z.infer<typeof refusalReply> => ({
   reason,
+  means: jobRefusalMeans(reason),
   most: amountOrNull(neededPico),
   cap: cap && {
     id: cap.capId,

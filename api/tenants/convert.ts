@@ -6,7 +6,11 @@ import { currency, id, name, next, time } from '../http/forms.ts'
 
 export const tenantBody = z.strictObject({
   id: id.optional(),
-  level: z.enum(['partner', 'client', 'merchant']),
+  level: z
+    .enum(['partner', 'client', 'merchant'])
+    .describe(
+      'Deeper than that of the parent: below the platform any, below a partner client or merchant, below a client merchant, below a merchant none.',
+    ),
   parentId: id.optional(),
   name,
   currency,
