@@ -62,6 +62,12 @@ export type ProblemReply = { status: number; headers: Record<string, string>; do
 
 const retryAfterS = 1
 
+/** Of codes whose meaning does not say how a caller came to them. */
+const details: Partial<Record<FailureCode, string>> = {
+  IDEMPOTENCY_CONFLICT:
+    'Keys belong to the tenant, whichever of its tokens sends them, and the member a job is for counts as part of the body: the one of the token, or the one that a tenant admin names. Take a key of its own for every job; to repeat a submission, send it for the same member.',
+}
+
 /** Faults of PF-3 itself are told by their code alone: what went wrong inside is for the log. */
 export function replyOf(error: unknown, correlationId: string): ProblemReply {
   const { code, parts } = known(error)
@@ -90,6 +96,9 @@ export function replyOf(error: unknown, correlationId: string): ProblemReply {
 
 function known(error: unknown): { code: FailureCode; parts: ProblemParts } {
   if (error instanceof Problem) return error
-  if (isFailure(error)) return { code: error.code, parts: {} }
+  if (isFailure(error)) {
+    const detail = details[error.code]
+    return { code: error.code, parts: detail === undefined ? {} : { detail } }
+  }
   return { code: 'INTERNAL', parts: {} }
 }

@@ -52,6 +52,19 @@ test("a job's own key is that of a single submission, and stands for one body", 
   expect(conflict?.problem).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' })
 })
 
+test('a key that another token of the tenant has used for another member is refused, and why is said', async () => {
+  const headers = { 'Idempotency-Key': 'shared by tokens' }
+  const ofMember = async (member: string) => service.as(await tenant.issue('submitter', member))
+  const [ada, hers, ben] = await Promise.all([ofMember('ada'), ofMember('ada'), ofMember('ben')])
+  const { id } = (await ada.post('/v1/jobs', job, { headers })).expect(202)
+  const repeated = await hers.post('/v1/jobs', job, { headers })
+  expect([repeated.status < 300, repeated.body['id']]).toEqual([true, id])
+  const { detail } = (await ben.post('/v1/jobs', job, { headers })).problem(409, 'IDEMPOTENCY_CONFLICT')
+  expect(detail).toContain('the member a job is for counts as part of the body')
+  const [inBatch] = resultsOf((await send([{ ...job, key: 'shared by tokens' }], undefined, ben)).expect(200))
+  expect(inBatch?.problem).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT', detail })
+})
+
 test('the same key twice in one batch is one job', async () => {
   const [one, two] = resultsOf(
     (

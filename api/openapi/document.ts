@@ -98,7 +98,13 @@ function headersOf({ takesIdempotencyKey, takesLastEventId, isRevalidated, reach
   const printable = { type: 'string', pattern: '^[\\x20-\\x7e]{1,255}$' }
   return [
     ...(takesIdempotencyKey
-      ? [header('Idempotency-Key', 'The same key for the same request, however often it is sent.', printable)]
+      ? [
+          header(
+            'Idempotency-Key',
+            'The same key for the same request, however often it is sent; keys are per tenant, and the member a job is for counts as part of the body.',
+            printable,
+          ),
+        ]
       : []),
     ...(takesLastEventId
       ? [header('Last-Event-ID', 'Id of the last event that was seen.', { type: 'string', pattern: '^\\d{1,18}$' })]
