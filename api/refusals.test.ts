@@ -48,12 +48,15 @@ test('a request that is refused is told what is wrong, what is expected and what
   expect(cap).toMatchObject({ reason: 'cap_unknown', errors: [requestRefusals.cap_unknown] })
 })
 
-test('a job that is refused says what its reason means', async () => {
+test('a job that is refused says what its reason means, and that it has no result because of it', async () => {
   const job = { capability: 'classify.category', input: { text: 'x' }, params: { labelSetId: 'none' } }
-  expect((await tenant.submitter.post('/v1/jobs?wait=30', job)).expect(200)).toMatchObject({
+  const refused = (await tenant.submitter.post('/v1/jobs?wait=30', job)).expect(200)
+  expect(refused).toMatchObject({
     status: 'refused',
     refusal: { reason: 'resource_unknown', means: jobRefusals.resource_unknown },
   })
+  const result = (await tenant.reader.get(`/v1/jobs/${refused['id']}/result`)).problem(404, 'NOT_FOUND')
+  expect(result.detail).toBe('The job has no result: it was refused.')
 })
 
 test('a reason of a newer version is told as one that is not known', () => {

@@ -19,7 +19,12 @@ export const day = z.iso.date('a date of the calendar, such as 2026-01-31')
 export const time = z.iso.datetime({ error: 'a time in UTC, such as 2026-01-31T12:00:00Z' })
 /** A time in a query, in microseconds since the epoch, as facts have it. */
 export const moment = time.transform((text) => microsFromMs(Date.parse(text)))
-export const billingPeriod = z.string().regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'a month, such as 2026-01')
+export const billingPeriod = z
+  .string()
+  .regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'a month, such as 2026-01')
+  .describe(
+    'A billing period such as 2026-01: the calendar month in which a job was admitted, in the time zone of the tenant that was charged. Days that are asked for besides are UTC days on which jobs were rated, another calendar: jobs of a period can stand on days before and after those of its month, so ask for a few more at both ends.',
+  )
 
 const moneyText = 'a decimal in main units as text, such as "12.50"'
 /** An amount of money in main units, exact; read with picoFromDecimal. */

@@ -53,8 +53,8 @@ const itemProblem = z.strictObject({
     .optional(),
 })
 export const batchReply = z.strictObject({
-  accepted: z.int(),
-  refused: z.int(),
+  accepted: z.int().describe('Items that were taken; such a job can still end as refused, at a cap for example.'),
+  refused: z.int().describe('Items that were not taken, each with its problem: not jobs that ended as refused.'),
   /** One for every job of the request, in its order. */
   results: z.array(
     z.union([
