@@ -354,6 +354,14 @@ test.each([
   answer.problem(401, 'UNAUTHENTICATED')
 })
 
+test.each([
+  ['a word', 'Bearer abc', 'has not the form of a token'],
+  ['no scheme', rootToken, 'in the header Authorization'],
+])('%s in the place of a token: the answer says what is wrong', async (_, authorization, says) => {
+  const answer = await service.as('').get('/v1/tenants', { headers: { Authorization: authorization } })
+  expect(answer.problem(401, 'UNAUTHENTICATED').detail).toContain(says)
+})
+
 test('the scheme may be written in any case', async () => {
   ;(await service.as('').get('/v1/tenants', { headers: { Authorization: `bEARER ${rootToken}` } })).expect(200)
 })

@@ -29,11 +29,14 @@ const bearerForm = /^Bearer ([\x21-\x7e]{8,})$/i
 /** PF-3 tokens have no dots. */
 const jwtForm = /^[\w-]+\.[\w-]+\.[\w-]*$/
 
+const noToken = 'Send a token in the header Authorization: Bearer <token>.'
+const notOurs = 'What follows Bearer has not the form of a token: one of PF-3 begins with pf3_, or it is a JWT.'
+
 /** Throws UNAUTHENTICATED, without saying which of missing, unknown, expired or revoked it was; see `isUnchecked`. */
 export async function authenticate(authorization: string | undefined, parts: AuthenticateParts): Promise<Principal> {
   const token = bearerForm.exec(authorization ?? '')?.[1]
   if (token === undefined || token.length > tokenCharsMax)
-    throw new Problem('UNAUTHENTICATED', { detail: 'Send a token in the header Authorization: Bearer <token>.' })
+    throw new Problem('UNAUTHENTICATED', { detail: /^Bearer ./i.test(authorization ?? '') ? notOurs : noToken })
   const secretHash = tokenHash(token)
   if (parts.rootTokenHash !== null && isSame(secretHash, parts.rootTokenHash)) return rootPrincipal
   if (parts.oidc && jwtForm.test(token)) return fromIssuer(token, parts.oidc, parts)
