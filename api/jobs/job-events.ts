@@ -19,6 +19,7 @@ const stillHereMs = 15_000
 /** A stream ends after this much, in milliseconds; the client comes again with the id of the last event it saw. */
 const streamMsMax = 900_000
 
+/** In the order in which they can come first. */
 const names: Partial<Record<FactType, string>> = {
   JobSubmitted: 'submitted',
   JobAdmitted: 'admitted',
@@ -31,6 +32,7 @@ const names: Partial<Record<FactType, string>> = {
   JobCancelled: 'cancelled',
   JobRated: 'rated',
 }
+export const jobEventNames: readonly string[] = Object.values(names)
 
 /** `data` of every event. */
 export const jobEvent = z.strictObject({
