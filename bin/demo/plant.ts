@@ -5,7 +5,7 @@ export const plants = {
   'wrong-price': 'one line of one job is priced a pico-unit too high, and its charge with it',
   'lost-event': 'what one job used is missing',
   'charged-twice': 'one job is charged twice what it cost',
-  'cap-overrun': 'one refused job is missing, as if the cap had let it through unseen',
+  'cap-overrun': 'one cap is set one lower than what was admitted under it',
 } as const
 export type Plant = keyof typeof plants
 
@@ -19,7 +19,8 @@ export function spoiler(plant: Plant | undefined): (fact: Fact) => Fact | undefi
     const spoilt = spoilAs(plant, fact)
     if (spoilt === 'keep') return fact
     seen += 1
-    return seen === victim ? spoilt : fact
+    // Of caps on requests there is one in the demo, and its tenant asks for more than it lets through.
+    return seen === (plant === 'cap-overrun' ? 1 : victim) ? spoilt : fact
   }
 }
 
@@ -28,7 +29,8 @@ const victim = 3
 
 function spoilAs(plant: Plant, fact: Fact): Fact | undefined | 'keep' {
   if (plant === 'lost-event') return fact.type === 'UsageMetered' ? undefined : 'keep'
-  if (plant === 'cap-overrun') return fact.type === 'JobRefused' ? undefined : 'keep'
+  if (plant === 'cap-overrun')
+    return fact.type === 'CapSet' && fact.metric === 'requests' ? { ...fact, limit: fact.limit - 1n } : 'keep'
   if (fact.type !== 'JobRated' || fact.chargedPico === 0n) return 'keep'
   if (plant === 'charged-twice') {
     return { ...fact, chargedPico: fact.chargedPico * 2n, lines: [...fact.lines, ...fact.lines] }
