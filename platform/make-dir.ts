@@ -1,6 +1,7 @@
 /** Makes a directory with what is missing above it, for its owner alone. */
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { exists } from './exists.ts'
 
 /**
  * Does nothing where it is there. Throws the system's error where it cannot be made or something else is in its place.
@@ -10,7 +11,7 @@ export async function makeDir(path: string): Promise<void> {
   const error = await triedToMake(path)
   if (!error) return
   const above = dirname(path)
-  if (error.code !== 'ENOENT' || (await isThere(above))) throw error
+  if (error.code !== 'ENOENT' || (await exists(above))) throw error
   await makeDir(above)
   const again = await triedToMake(path)
   if (again) throw again
@@ -29,9 +30,3 @@ async function triedToMake(path: string): Promise<NodeJS.ErrnoException | undefi
     return isDirectory ? undefined : error
   }
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  )

@@ -207,6 +207,16 @@ describe('beside a commit', () => {
   })
 })
 
+/** Stops the owner while its commit is held, and lets that go. */
+async function afterDrain({ w, gate, owner }: Awaited<ReturnType<typeof committingJob1>>) {
+  const ended = owner.end()
+  gate.holdNoMore()
+  await ended
+  const facts = await w.facts()
+  checkHistory(facts)
+  return facts
+}
+
 describe('stopping beside a commit', () => {
   test('a call that was decided beside the last commit leaves at the beginning of the drain, and its job ends', async () => {
     const w = world({ pool: 'remote' })
@@ -218,11 +228,7 @@ describe('stopping beside a commit', () => {
     await gate.atCommit(1)
     await w.ask(submit('job-1'))
     await untilDecided(w)
-    const ended = owner.end()
-    gate.holdNoMore()
-    await ended
-    const facts = await w.facts()
-    checkHistory(facts)
+    const facts = await afterDrain({ w, gate, owner })
     expect(tally(facts)).toMatchObject({ AttemptStarted: 1, JobSucceeded: 1, JobRated: 1 })
   })
 
@@ -237,11 +243,7 @@ describe('stopping beside a commit', () => {
     })
     await w.ask(submit('job-2'))
     await untilDecided(w)
-    const ended = owner.end()
-    gate.holdNoMore()
-    await ended
-    const facts = await w.facts()
-    checkHistory(facts)
+    const facts = await afterDrain({ w, gate, owner })
     expect(facts.filter(({ type }) => type === 'JobRated')).toMatchObject([{ jobId: 'job-2' }])
   })
 })

@@ -1,6 +1,6 @@
 /** Caps: set, removed and listed for a tenant; how the own ones stand. */
 import { z } from 'zod'
-import { capabilities, capabilityNamed } from '../../capabilities/index.ts'
+import { capabilityNamed } from '../../capabilities/index.ts'
 import { removeCap, setCap } from '../../producers/index.ts'
 import { capById, capsInForce } from '../../projections/cap-standing/queries.ts'
 import { isoFromMicros } from '../../schemas/units.ts'
@@ -9,6 +9,7 @@ import { id, none } from '../http/forms.ts'
 import { type FieldError, invalid, notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Route, route } from '../route.ts'
+import { unknownCapability } from '../unknown-capability.ts'
 import {
   type ApiCapBody,
   capBody,
@@ -110,12 +111,7 @@ function wrongIn({ anchorDate, period, scope }: ApiCapBody, { calendar }: Parts)
     })
   }
   if (scope?.capability !== undefined && !capabilityNamed(scope.capability)) {
-    errors.push({
-      where: 'body.scope.capability',
-      problem: 'There is no such capability, so the cap would limit nothing.',
-      expected: `One of ${capabilities.map(({ name }) => name).join(', ')}.`,
-      remedy: 'Choose one of them.',
-    })
+    errors.push(unknownCapability('body.scope.capability', 'the cap would limit nothing'))
   }
   return errors
 }

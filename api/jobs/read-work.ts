@@ -1,16 +1,10 @@
 /** From what a caller asks for to work that can be bounded, priced and routed. */
-import {
-  type Bounds,
-  type Capability,
-  capabilities,
-  capabilityNamed,
-  type RouteChoice,
-  routeFor,
-} from '../../capabilities/index.ts'
+import { type Bounds, type Capability, capabilityNamed, type RouteChoice, routeFor } from '../../capabilities/index.ts'
 import type { Principal } from '../auth/principal.ts'
 import { fieldErrors } from '../http/field-errors.ts'
 import { invalid, Problem } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
+import { unknownCapability } from '../unknown-capability.ts'
 
 export type Work = {
   capability: Capability
@@ -28,7 +22,7 @@ type AskedWork = { capability: string; input?: unknown; params?: unknown; model?
 /** Throws REQUEST_INVALID for an unknown capability, and for input and params that are not as it wants them, with places below `where`. */
 export function readWork(asked: AskedWork, { providers }: Pick<Parts, 'providers'>, where = 'body'): Work {
   const capability = capabilityNamed(asked.capability)
-  if (!capability) throw invalid(unknownCapability(where))
+  if (!capability) throw invalid(unknownCapability(`${where}.capability`))
   const input = capability.inputSchema.safeParse(asked.input, { reportInput: true })
   const params = capability.paramsSchema.safeParse(asked.params ?? {}, { reportInput: true })
   if (!input.success || !params.success) {
@@ -56,10 +50,3 @@ export function memberOf({ memberId, role }: Principal, named: string | undefine
     detail: 'Only a token of a tenant admin that speaks for no member itself may name a member.',
   })
 }
-
-const unknownCapability = (where: string) => ({
-  where: `${where}.capability`,
-  problem: 'There is no such capability.',
-  expected: `One of ${capabilities.map(({ name }) => name).join(', ')}.`,
-  remedy: 'Choose one of them.',
-})

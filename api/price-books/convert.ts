@@ -34,7 +34,7 @@ const bookForm = z.strictObject({
         provider: nameForm,
         model: nameForm.describe('A model, or * for every model of the provider without an entry of its own.'),
         price: ratesForm.describe('What the tenant pays.'),
-        ownKeyPrice: ratesForm.describe('What the tenant pays where the key is its own or an of an ancestor.'),
+        ownKeyPrice: ratesForm.describe('What the tenant pays where the key is its own or that of an ancestor.'),
         cost: ratesForm
           .nullable()
           .describe('What the provider charges: shown, not charged; null where it is not known.'),

@@ -2,6 +2,7 @@
 import { type Capability, capabilities, capabilityNamed, type Provider } from '../../capabilities/index.ts'
 import { entryFor, type PriceBook } from '../../pricing/index.ts'
 import type { FieldError } from '../http/problem.ts'
+import { unknownCapability } from '../unknown-capability.ts'
 
 const errorsMax = 100
 
@@ -19,7 +20,8 @@ export function unusableEntries(book: PriceBook, providers: readonly Provider[])
     if (errors.length === errorsMax) break
     const at = `body.entries[${index}]`
     const lacking = unpriced.get(capability) ?? []
-    if (!capabilityNamed(capability)) errors.push(unknownCapability(at))
+    if (!capabilityNamed(capability))
+      errors.push(unknownCapability(`${at}.capability`, 'the entry would price nothing'))
     else if (!known.has(provider) && lacking.length > 0) errors.push(unknownProvider(at, lacking))
   }
   return errors
@@ -34,13 +36,6 @@ function unpricedProviders(book: PriceBook, capability: Capability['name'], prov
     })
     .map(({ name }) => name)
 }
-
-const unknownCapability = (at: string): FieldError => ({
-  where: `${at}.capability`,
-  problem: 'There is no such capability, so the entry would price nothing.',
-  expected: `One of ${capabilities.map(({ name }) => name).join(', ')}.`,
-  remedy: 'Choose one of them.',
-})
 
 const unknownProvider = (at: string, lacking: readonly string[]): FieldError => ({
   where: `${at}.provider`,

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import type { Clock, Random } from '../clock.ts'
 import { systemClock, systemRandom } from '../clock.ts'
 import { isFailure, PlatformError } from '../errors.ts'
+import { exists } from '../exists.ts'
 import { type ArchiveStore, checkedName, type StoredThing, tooLarge } from './archive-store.ts'
 
 /** Begins with a point, so that no name in the archive can be it. */
@@ -118,12 +119,6 @@ async function syncUpwards(from: string, root: string): Promise<void> {
     if (dir === root || dirname(dir) === dir) return
   }
 }
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  )
 
 const isErrno = (error: unknown, ...codes: readonly string[]): boolean =>
   error instanceof Error && 'code' in error && codes.includes(String(error.code))

@@ -7,12 +7,13 @@
  * are SET LOCAL. A thread wakes the other with every answer that is waited for, which takes as long as a statement: so a
  * transaction is sent as far as it is known, and there is another one behind it.
  */
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { type Clock, systemClock } from '../clock.ts'
 import { PlatformError } from '../errors.ts'
+import { exists } from '../exists.ts'
 import { lockDataDir, lockHolder } from './data-dir-lock.ts'
 import type { Database } from './database.ts'
 import { rolesSql } from './isolation.ts'
@@ -110,11 +111,7 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions = {}): Promi
 export async function connectToRunning(dataDir: string): Promise<Database | undefined> {
   const [run, holder] = await Promise.all([readRunFile(dataDir), lockHolder(dataDir)])
   if (!run || run.pid !== holder?.pid) return undefined
-  const isThere = await stat(join(run.socketDir, socketName)).then(
-    () => true,
-    () => false,
-  )
-  return isThere ? connectToSocket(run.socketDir) : undefined
+  return (await exists(join(run.socketDir, socketName))) ? connectToSocket(run.socketDir) : undefined
 }
 
 /** Whether `dataDir` has a database that was ever opened, whoever has it open now. */
@@ -153,12 +150,6 @@ async function prepareFiles(dataDir: string): Promise<Files> {
 
 const filesDir = (dataDir: string): string => join(resolve(dataDir), 'postgres')
 const initialisingMark = (dataDir: string): string => join(dataDir, 'initialising')
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  )
 
 /** What a killed process left behind; only called while this process holds the lock. */
 async function removeLeftovers(dataDir: string): Promise<void> {
