@@ -87,6 +87,8 @@ export type SimulatedLog = Log & {
   setFaults(faults: Partial<SimulatedFaults>): void
   /** Everything committed in the partition, for an observer who must not disturb the run. */
   committedFacts(partition: number): readonly StoredFact[]
+  /** The same of all partitions, in the order in which it was committed: what a decision was made from stands before it. */
+  history(): readonly { partition: number; fact: StoredFact }[]
 }
 
 type Partition = {
@@ -119,6 +121,7 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
     }),
   )
   const directory: StoredDirectoryFact[] = []
+  const history: { partition: number; fact: StoredFact }[] = []
   const waiting = new Set<() => void>()
 
   const happens = (kind: keyof SimulatedFaults): boolean => {
@@ -209,7 +212,9 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
       for (const fact of facts) {
         const offset = home.ends[fact.stream]
         home.ends[fact.stream] += 1n
-        home.facts.push({ ...fact, offset })
+        const stored = { ...fact, offset }
+        home.facts.push(stored)
+        history.push({ partition, fact: stored })
         if (fact.stream === 'directory') directory.push({ offset, value: fact.value, seq: fact.seq })
       }
       home.committed = { intakeOffset, seq: facts.at(-1)?.seq ?? home.committed.seq }
@@ -275,6 +280,7 @@ export function simulatedLog(options: SimulatedLogOptions): SimulatedLog {
       faults = { ...faults, ...changed }
     },
     committedFacts: (partition) => of(partition).facts,
+    history: () => history,
     async append(records) {
       checkSizes(records, shape)
       return records.length === 0 ? [] : unwritten.during(records, () => append(records))

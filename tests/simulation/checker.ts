@@ -10,6 +10,7 @@ import { Findings } from '../../bin/demo/verify/findings.ts'
 import { OwnDirectory } from '../../bin/demo/verify/own-directory.ts'
 import { TransferCheck } from '../../bin/demo/verify/own-transfers.ts'
 import { PartitionCheck } from '../../bin/demo/verify/partition.ts'
+import type { StoredFact } from '../../platform/log/log.ts'
 import type { SimulatedLog } from '../../platform/log/simulated.ts'
 import type { StoredSnapshot } from '../../platform/snapshots/snapshots.ts'
 import { emptyPartitionState, evolve, type PartitionState } from '../../processors/partition-state.ts'
@@ -45,7 +46,6 @@ export function checker(
   const directory = new OwnDirectory()
   const transfers = new TransferCheck(directory, findings)
   const partitions = Array.from({ length: log.partitionCount }, (_, partition) => ({
-    taken: 0,
     facts: [] as Fact[],
     check: new PartitionCheck(partition, directory, findings),
     /** Calls under way, by job, and in which pool. */
@@ -58,8 +58,18 @@ export function checker(
   }))
   const startedAttempts = new Map<string, string>()
   const jobs = new Map<string, JobLife>()
+  let taken = 0
   let told = 0
   let isFinished = false
+
+  function takeStored(partition: number, stored: StoredFact): void {
+    trace.update(stored.value)
+    const fact = testCodec.decode(stored.value) as Fact
+    if (fact.seq !== stored.seq) violated(`a fact says seq ${fact.seq} and stands at ${stored.seq}`)
+    if (fact.tenantId !== stored.key) violated(`a fact of ${fact.tenantId} stands under the key ${stored.key}`)
+    partitions[partition]?.facts.push(fact)
+    take(partition, fact)
+  }
 
   function take(partition: number, fact: Fact): void {
     if (streamOf[fact.type] === 'directory')
@@ -141,18 +151,10 @@ export function checker(
   return {
     /** Call after every step. */
     look(): void {
-      for (const [partition, known] of partitions.entries()) {
-        const committed = log.committedFacts(partition)
-        for (; known.taken < committed.length; known.taken++) {
-          const stored = committed[known.taken]
-          if (!stored) continue
-          trace.update(stored.value)
-          const fact = testCodec.decode(stored.value) as Fact
-          if (fact.seq !== stored.seq) violated(`a fact says seq ${fact.seq} and stands at ${stored.seq}`)
-          if (fact.tenantId !== stored.key) violated(`a fact of ${fact.tenantId} stands under the key ${stored.key}`)
-          known.facts.push(fact)
-          take(partition, fact)
-        }
+      const history = log.history()
+      for (; taken < history.length; taken++) {
+        const next = history[taken]
+        if (next) takeStored(next.partition, next.fact)
       }
       complain()
     },
