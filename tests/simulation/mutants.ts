@@ -121,7 +121,7 @@ export const mutants: readonly Mutant[] = [
     means: 'the call leaves before the log has the attempt',
     file: 'processors/session.ts',
     find: 'else afterCommit.push(() => call(fact.jobId))',
-    replace: 'else callEarly(fact)',
+    replace: 'else call(fact.jobId)',
   },
   {
     name: 'calls-of-the-next-commit',
