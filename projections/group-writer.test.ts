@@ -1,13 +1,19 @@
 /** Batches of several partitions in one transaction, and what becomes of them when one of them cannot be written. */
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { Database } from '../platform/postgres/database.ts'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { startOfFacts } from '../platform/log/log.ts'
+import type { Database, Tx } from '../platform/postgres/database.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 import { auditTrail } from './audit-trail/projection.ts'
 import { type FactOps, opsOf } from './fold-rows.ts'
-import { groupWriter, type ViewBatch } from './group-writer.ts'
+import { groupWriter } from './group-writer.ts'
+import { jobList } from './job-list/projection.ts'
+import { memoryProjections } from './memory-runner.ts'
 import { beginPositions, readPositions } from './positions.ts'
-import { capSet, Stamp } from './testing/facts.ts'
-import { openView, type View } from './testing/view.ts'
+import { writeOps } from './tables.ts'
+import { capSet, refused, Stamp, submitted } from './testing/facts.ts'
+import { openView, tableRows, type View } from './testing/view.ts'
+import { usageByDay } from './usage-by-day/projection.ts'
+import type { ViewBatch } from './view-batch.ts'
 
 const partitions = [0, 1, 2]
 let view: View
@@ -15,7 +21,7 @@ let view: View
 let transactions = 0
 
 beforeAll(async () => {
-  view = await openView(auditTrail)
+  view = await openView(auditTrail, jobList, usageByDay)
 })
 afterAll(() => view.close())
 beforeEach(async () => {
@@ -48,7 +54,7 @@ const factOf = (partition: number): Fact => new Stamp().fact(`tenant-${partition
 function batchOf(partition: number, { from = 0n, factOps }: { from?: bigint; factOps?: FactOps[] } = {}): ViewBatch {
   const to = { seq: 1n, offsets: { directory: 0n, accounts: 0n, jobs: 1n, usage: 0n, billing: 0n, transfers: 0n } }
   return {
-    moves: [{ partition, projection: auditTrail.name, version: 1, from, to }],
+    moves: [{ partition, projection: auditTrail.name, version: 1, rebuilds: 0, from, to }],
     writes: [{ projection: auditTrail, factOps: factOps ?? opsOf(auditTrail, [factOf(partition)]) }],
     facts: 1,
   }
@@ -135,4 +141,106 @@ test('a database that is away is told to each of them, once', async () => {
   const settled = await Promise.allSettled(partitions.map((partition) => write(batchOf(partition))))
   expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
   expect(asked).toBe(2)
+})
+
+/** Jobs of one tenant, one after another, each submitted in the same batch in which it is refused. */
+function refusals(): (jobId: string) => { facts: Fact[]; batch: ViewBatch } {
+  const stamp = new Stamp()
+  return (jobId) => {
+    const from = stamp.seq
+    const facts = [stamp.fact('tenant-0', submitted(jobId)), stamp.fact('tenant-0', refused(jobId))]
+    const views = [jobList, usageByDay]
+    const to = { ...startOfFacts, seq: stamp.seq }
+    return {
+      facts,
+      batch: {
+        moves: views.map(({ name, version }) => ({ partition: 0, projection: name, version, rebuilds: 0, from, to })),
+        writes: views.map((projection) => ({ projection, factOps: opsOf(projection, facts) })),
+        facts: facts.length,
+      },
+    }
+  }
+}
+
+describe('rows that were written before', () => {
+  let statements: string[] = []
+  const watched = (): Database => ({
+    ...view.database,
+    asService: (run, options) =>
+      view.database.asService((tx) => {
+        const heard = (to: Tx): Tx => ({
+          query(text, values) {
+            statements.push(text)
+            return to.query(text, values)
+          },
+          get last() {
+            return heard(to.last)
+          },
+        })
+        return run(heard(tx))
+      }, options),
+  })
+  const reads = () => statements.filter((text) => text.startsWith('SELECT'))
+
+  beforeEach(async () => {
+    statements = []
+    await view.asService((tx) =>
+      beginPositions(
+        tx,
+        [jobList, usageByDay].map(({ name, version }) => ({ projection: name, version })),
+        1,
+      ),
+    )
+  })
+
+  async function expectRowsOf(facts: readonly Fact[]): Promise<void> {
+    const memory = memoryProjections([jobList, usageByDay])
+    memory.apply(facts)
+    for (const projection of [jobList, usageByDay])
+      expect(await tableRows(view.database, projection)).toEqual(memory.rows(projection.name))
+  }
+
+  test('are not read again', async () => {
+    const write = writer(watched(), 100)
+    const next = refusals()
+    const [one, two] = [next('job-1'), next('job-2')]
+    await write(one.batch)
+    expect(reads(), 'of the day').toHaveLength(1)
+    expect(await write(two.batch)).toBe(true)
+    expect(reads()).toHaveLength(1)
+    await expectRowsOf([...one.facts, ...two.facts])
+  })
+
+  test('are read again by who has found elsewhere that another process has moved the view on', async () => {
+    const [write, other] = [writer(watched(), 100), writer(view.database, 100)]
+    const next = refusals()
+    const [one, two, three] = [next('job-1'), next('job-2'), next('job-3')]
+    await write(one.batch)
+    await other(two.batch)
+    expect(await write(three.batch)).toBe(true)
+    await expectRowsOf([...one.facts, ...two.facts, ...three.facts])
+  })
+
+  test('are read again when another process turns out to have moved the view on', async () => {
+    const [write, other] = [writer(watched(), 100), writer(view.database, 100)]
+    const next = refusals()
+    const [one, two, three] = [next('job-1'), next('job-2'), next('job-3')]
+    await write(one.batch)
+    await other(two.batch)
+    expect(await write(two.batch), 'its position was moved').toBe(false)
+    expect(await write(three.batch)).toBe(true)
+    await expectRowsOf([...one.facts, ...two.facts, ...three.facts])
+  })
+
+  test('by nobody that this process knows of are not taken to be absent', async () => {
+    const write = writer(watched(), 100)
+    const next = refusals()
+    const [one, two] = [next('job-1'), next('job-2')]
+    await write(one.batch)
+    const there = opsOf(jobList, [new Stamp().fact('tenant-0', submitted('job-2', { capability: 'generate.text' }))])
+    await view.asService((tx) => writeOps(tx, jobList, there))
+    expect(await write(two.batch)).toBe(true)
+    const row = (await tableRows(view.database, jobList)).find(({ job_id }) => job_id === 'job-2')
+    expect(row).toMatchObject({ capability: 'generate.text', status: 'refused' })
+  })
 })

@@ -3,25 +3,20 @@
  * that under load a transaction, its positions and its statements are paid once for all partitions and not by each.
  */
 import { isFailure } from '../platform/errors.ts'
-import type { Database, ServiceOptions } from '../platform/postgres/database.ts'
+import type { Database, ServiceOptions, Tx } from '../platform/postgres/database.ts'
+import { isUnmet } from '../platform/postgres/demand.ts'
 import type { FactOps, Rows } from './fold-rows.ts'
-import { type Move, movePositions } from './positions.ts'
+import { movePositions, movePositionsOrFail } from './positions.ts'
 import type { Projection } from './projection.ts'
-import { foldedOps } from './tables.ts'
+import { rememberedRows } from './remembered-rows.ts'
+import { planOps, type Recall } from './tables.ts'
+import type { ViewBatch } from './view-batch.ts'
 
 /** What a crash of the server takes, it takes with the position, and the log is read again from there. */
 export const notDurable: ServiceOptions = { isDurable: false }
 
-/** What some facts change in one view, in order. */
-export type ViewWrite = { projection: Projection; factOps: readonly FactOps[] }
-
-export type ViewBatch = {
-  /** Positions of one partition. */
-  moves: readonly Move[]
-  writes: readonly ViewWrite[]
-  /** How many facts it is. */
-  facts: number
-}
+/** Rows of each view that need not be read before they are written again. */
+const rememberedRowsMax = 1_000
 
 /** Rows as they stand now that they are written, with those of the partitions that were written together. */
 export type WrittenRows = ReadonlyMap<Projection, Rows>
@@ -42,24 +37,43 @@ export function groupWriter(database: Database, factsMax: number): GroupWriter {
   const waiting: Waiting[] = []
   let isWriting = false
 
-  function write(batches: readonly ViewBatch[]): Promise<WrittenRows> {
+  const remembered = rememberedRows(rememberedRowsMax)
+
+  /** What is remembered, and that a row begins, is no more than a guess until the database has taken it: where it does not, nothing is written, and all is read. */
+  async function write(batches: readonly ViewBatch[]): Promise<WrittenRows> {
+    for (const batch of batches) remembered.check(batch)
+    const written = await writeWith(batches, remembered.recall).catch((error: unknown) => {
+      for (const batch of batches) remembered.forget(batch)
+      if (!isFactsFault(error) || error instanceof PositionMovedError) throw error
+      return writeWith(batches)
+    })
+    for (const batch of batches) remembered.remember(batch, written)
+    return written
+  }
+
+  async function writeWith(batches: readonly ViewBatch[], recall?: Recall): Promise<WrittenRows> {
+    const moves = batches.flatMap((batch) => batch.moves)
+    const plans = [...byProjection(batches)].map(([projection, factOps]) => ({
+      projection,
+      ...planOps(projection, factOps, { ...(recall && { recall }) }),
+    }))
+    const mustRead = plans.some((plan) => plan.mustRead)
     return database.asService(async (tx) => {
-      const moves = batches.flatMap((batch) => batch.moves)
-      const moving = movePositions(tx, moves)
-      // Two round trips: positions and the rows there are, then all that is written, with the COMMIT.
-      const folding = Promise.all(
-        [...byProjection(batches)].map(async ([projection, factOps]) => {
-          const { statements, rows } = await foldedOps(tx, projection, factOps)
-          return { projection, statements, rows }
-        }),
-      )
+      // One message where no row has to be read. Otherwise positions and the rows there are, then all that is written, with the COMMIT.
+      const moving = mustRead ? movePositions(tx, moves) : undefined
+      const folding = Promise.all(plans.map(async ({ projection, fold }) => ({ projection, ...(await fold(tx)) })))
       folding.catch(() => undefined)
-      if (!(await moving)) throw new PositionMovedError()
+      if (moving && !(await moving)) throw new PositionMovedError()
       const folded = await folding
-      const statements = folded.flatMap((one) => one.statements)
-      await Promise.all(
-        statements.map(({ text, values }, at) => (at === statements.length - 1 ? tx.last : tx).query(text, values)),
+      const sends = folded.flatMap(({ statements }) =>
+        statements.map(
+          ({ text, values }) =>
+            (to: Tx): Promise<unknown> =>
+              to.query(text, values),
+        ),
       )
+      if (!mustRead) sends.unshift((to) => movePositionsOrFail(to, moves))
+      await allSent(sends.map((send, at) => send(at === sends.length - 1 ? tx.last : tx)))
       return new Map(folded.map(({ projection, rows }) => [projection, rows]))
     }, notDurable)
   }
@@ -101,6 +115,16 @@ export function groupWriter(database: Database, factsMax: number): GroupWriter {
       waiting.push({ batch, resolve, reject })
       if (!isWriting) void writeAll()
     })
+}
+
+/** Of statements that went together the first that failed says why, and those after it only that one has. */
+async function allSent(sent: readonly Promise<unknown>[]): Promise<void> {
+  for (const one of sent) one.catch(() => undefined)
+  try {
+    for (const one of sent) await one
+  } catch (error) {
+    throw isUnmet(error) ? new PositionMovedError() : error
+  }
 }
 
 function byProjection(batches: readonly ViewBatch[]): Map<Projection, FactOps[]> {

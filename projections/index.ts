@@ -9,7 +9,7 @@ import { jobTrail } from './job-trail/projection.ts'
 import { labelSets } from './label-sets/projection.ts'
 import { ledger, periodTotals } from './ledger/projection.ts'
 import { memberList } from './member-list/projection.ts'
-import { positionMigration } from './positions.ts'
+import { positionMigration, rebuildsMigration } from './positions.ts'
 import { priceBooks } from './price-books/projection.ts'
 import type { Projection } from './projection.ts'
 import { rebuildLockMigration } from './rebuild-lock.ts'
@@ -45,6 +45,7 @@ export const allProjections: readonly Projection[] = [
 export const projectionMigrations = (projections: readonly Projection[] = allProjections): Migration[] => [
   positionMigration,
   rebuildLockMigration,
+  rebuildsMigration,
   ...projections.map((projection) => ({
     name: `projections-1000-${projection.name}-v${projection.version}`,
     sql: `DO $pf3$ BEGIN IF to_regclass('${projection.table}') IS NULL THEN\n${createTableSql(projection)}\nEND IF; END $pf3$;`,

@@ -4,6 +4,7 @@
  */
 import type { FactCursor, StoredFact } from '../platform/log/log.ts'
 import type { Tx } from '../platform/postgres/database.ts'
+import { demand } from '../platform/postgres/demand.ts'
 import { serviceRole } from '../platform/postgres/isolation.ts'
 import type { Migration } from '../platform/postgres/migrate.ts'
 
@@ -22,13 +23,21 @@ export const positionMigration: Migration = {
   GRANT SELECT, INSERT, UPDATE, DELETE ON projection_position TO ${serviceRole};`,
 }
 
-export type ViewPosition = { projection: string; version: number; cursor: FactCursor }
-export type Move = { partition: number; projection: string; version: number; from: bigint; to: FactCursor }
+/** Says of a table whether it is still the one whose rows somebody remembers. */
+export const rebuildsMigration: Migration = {
+  name: 'projections-0003-rebuilds',
+  sql: 'ALTER TABLE projection_position ADD COLUMN rebuilds integer NOT NULL DEFAULT 0',
+}
+
+/** `rebuilds`: how often another table has taken the place of the view's. */
+export type ViewPosition = { projection: string; version: number; rebuilds: number; cursor: FactCursor }
+export type Move = Omit<ViewPosition, 'cursor'> & { partition: number; from: bigint; to: FactCursor }
 
 type PositionRow = {
   projection: string
   partition: number
   version: number
+  rebuilds: number
   seq: bigint
   offsets: Record<string, string>
 }
@@ -40,44 +49,55 @@ export async function readPositions(
   locked = false,
 ): Promise<(ViewPosition & { partition: number })[]> {
   const { rows } = await tx.query<PositionRow>(
-    `SELECT projection, partition, version, seq, offsets FROM projection_position
+    `SELECT projection, partition, version, rebuilds, seq, offsets FROM projection_position
      WHERE $1::integer IS NULL OR partition = $1 ORDER BY projection, partition ${locked ? 'FOR UPDATE' : ''}`,
     [partition],
   )
-  return rows.map(({ projection, partition, version, seq, offsets }) => ({
+  return rows.map(({ projection, partition, version, rebuilds, seq, offsets }) => ({
     projection,
     partition,
     version,
+    rebuilds,
     cursor: { seq: BigInt(seq), offsets: offsetsFrom((stream) => BigInt(offsets[stream] ?? 0)) },
   }))
 }
 
-/** Moves every position, or answers false and the caller must roll back: somebody else has moved one. */
+/** Moves every position, or answers false and the caller must roll back: somebody else has moved one, or made its table anew. */
 export async function movePositions(tx: Tx, moves: readonly Move[]): Promise<boolean> {
-  // Locked in one order first, so that two runners wait for each other and never deadlock.
-  const { rowCount } = await tx.query(
-    `WITH wanted AS (
-       SELECT w.* FROM jsonb_to_recordset($1::jsonb)
-         AS w(partition integer, projection text, version integer, "from" bigint, seq bigint, offsets jsonb)
-       JOIN projection_position p ON p.partition = w.partition AND p.projection = w.projection
-       ORDER BY p.projection, p.partition FOR UPDATE OF p)
-     UPDATE projection_position p SET seq = w.seq, offsets = w.offsets FROM wanted w
-     WHERE p.partition = w.partition AND p.projection = w.projection AND p.version = w.version AND p.seq = w."from"`,
-    [
-      JSON.stringify(
-        moves.map(({ partition, projection, version, from, to }) => ({
-          partition,
-          projection,
-          version,
-          from: String(from),
-          seq: String(to.seq),
-          offsets: offsetTexts(to),
-        })),
-      ),
-    ],
-  )
+  const { rowCount } = await tx.query(moveSql, [movesText(moves)])
   return rowCount === moves.length
 }
+
+/** The same for a transaction that goes whole: throws what `isUnmet` knows, which rolls it back, where that answers false. */
+export async function movePositionsOrFail(tx: Tx, moves: readonly Move[]): Promise<void> {
+  await tx.query(moveOrFailSql, [movesText(moves), moves.length])
+}
+
+// Locked in one order first, so that two runners wait for each other and never deadlock.
+const wantedSql = `wanted AS (
+  SELECT w.* FROM jsonb_to_recordset($1::jsonb)
+    AS w(partition integer, projection text, version integer, rebuilds integer, "from" bigint, seq bigint, offsets jsonb)
+  JOIN projection_position p ON p.partition = w.partition AND p.projection = w.projection
+  ORDER BY p.projection, p.partition FOR UPDATE OF p)`
+const updateSql = `UPDATE projection_position p SET seq = w.seq, offsets = w.offsets FROM wanted w
+  WHERE p.partition = w.partition AND p.projection = w.projection AND p.version = w.version AND p.rebuilds = w.rebuilds
+    AND p.seq = w."from"`
+const moveSql = `WITH ${wantedSql} ${updateSql}`
+const moveOrFailSql = `WITH ${wantedSql}, moved AS (${updateSql} RETURNING 1)
+  SELECT ${demand('count(*) = $2::integer')} FROM moved`
+
+const movesText = (moves: readonly Move[]): string =>
+  JSON.stringify(
+    moves.map(({ partition, projection, version, rebuilds, from, to }) => ({
+      partition,
+      projection,
+      version,
+      rebuilds,
+      from: String(from),
+      seq: String(to.seq),
+      offsets: offsetTexts(to),
+    })),
+  )
 
 /** Begins a view at zero in every partition where it has no position yet. */
 export async function beginPositions(

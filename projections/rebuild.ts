@@ -12,12 +12,13 @@ import type { Codec } from '../schemas/codec.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 import { factFrom } from './decode.ts'
 import { opsOf } from './fold-rows.ts'
-import { notDurable, type ViewWrite } from './group-writer.ts'
+import { notDurable } from './group-writer.ts'
 import { allProjections } from './index.ts'
 import { beginPositions, movePositions, offsetTexts, readPositions } from './positions.ts'
 import type { Projection } from './projection.ts'
 import { type LockParts, withRebuildLock } from './rebuild-lock.ts'
 import { createBareTableSql, createIndexSql, rebuildSuffix, writeOps } from './tables.ts'
+import type { ViewWrite } from './view-batch.ts'
 
 export type RebuildProgress = { projection: string; factsDone: bigint; factsTotal: bigint }
 
@@ -195,6 +196,7 @@ async function take(
     ...move,
     projection: name + rebuildSuffix,
     version,
+    rebuilds: 0,
   }))
   await database.asService(async (tx) => {
     const moving = movePositions(tx, moves)
@@ -238,9 +240,11 @@ async function swap(
       name + rebuildSuffix,
     ])
     for (const [partition, cursor] of cursors) {
+      // Who writes the view beside this finds its position moved, and forgets what it remembers of the old table.
+      const rebuilds = (live.find((p) => p.partition === partition)?.rebuilds ?? 0) + 1
       await tx.query(
-        'INSERT INTO projection_position (projection, partition, version, seq, offsets) VALUES ($1, $2, $3, $4, $5::jsonb)',
-        [name, partition, version, String(cursor.seq), JSON.stringify(offsetTexts(cursor))],
+        'INSERT INTO projection_position (projection, partition, version, rebuilds, seq, offsets) VALUES ($1, $2, $3, $4, $5, $6::jsonb)',
+        [name, partition, version, rebuilds, String(cursor.seq), JSON.stringify(offsetTexts(cursor))],
       )
     }
     return true

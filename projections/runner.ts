@@ -191,17 +191,18 @@ function startPartition(
   async function take(facts: readonly Fact[], to: FactCursor): Promise<void> {
     const writes = projections.map((projection) => ({ projection, factOps: opsOf(projection, facts) }))
     const moves = positions.map(
-      ({ projection, version, cursor }): Move => ({
+      ({ projection, version, rebuilds, cursor }): Move => ({
         partition,
         projection,
         version,
+        rebuilds,
         from: cursor.seq,
         to: cursor.seq > to.seq ? cursor : to,
       }),
     )
     const written = await write({ moves, writes, facts: facts.length })
     if (written) {
-      positions = moves.map(({ projection, version, to }) => ({ projection, version, cursor: to }))
+      positions = moves.map(({ projection, version, rebuilds, to }) => ({ projection, version, rebuilds, cursor: to }))
       publish(facts, written)
       told = to
       moveOn(slowest(positions).seq)

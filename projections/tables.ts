@@ -30,6 +30,17 @@ export type Statement = { text: string; values: Buffer[] }
 /** `rows`: what the ops make of the rows that they touch, by key; none of ops that only insert or only append. */
 export type Folded = { statements: Statement[]; rows: Rows }
 
+/** What is known of a row without reading it: as it stands in the table at the batch's position. */
+export type Recall = (projection: Projection, id: string) => Row | undefined
+
+/** Ops on their way into a table. */
+export type Plan = {
+  /** Whether rows have to be read before it is known what is to be written. */
+  mustRead: boolean
+  /** Reads them in the caller's transaction, where it must, and answers what is to be written there; what it throws must roll that back. */
+  fold(tx: Tx): Promise<Folded>
+}
+
 /**
  * Folds the ops into `table`: one SELECT of the rows they touch, one upsert, one delete where there is something to
  * delete. Ops that only insert, or only append, need no SELECT. Runs in the caller's transaction; what it throws must roll that back.
@@ -40,51 +51,74 @@ export async function writeOps(
   factOps: readonly FactOps[],
   table = projection.table,
 ): Promise<void> {
-  const { statements } = await foldedOps(tx, projection, factOps, table)
+  const { statements } = await planOps(projection, factOps, { table }).fold(tx)
   await Promise.all(statements.map(({ text, values }) => tx.query(text, values)))
 }
 
-/** The first half of `writeOps`: reads the rows that the ops touch, and answers the statements that write what becomes of them. */
-export async function foldedOps(
-  tx: Tx,
+/**
+ * `recall`: rows that it knows are not read, and one that it does not know is taken to begin where its first op inserts it.
+ * The statement that writes such a row fails where there is one after all.
+ */
+export function planOps(
   projection: Projection,
   factOps: readonly FactOps[],
-  table = projection.table,
-): Promise<Folded> {
-  if (factOps.length === 0) return { statements: [], rows: new Map() }
+  { table = projection.table, recall }: { table?: string; recall?: Recall } = {},
+): Plan {
   const sql = sqlOf(projection, table)
-  if (areAll(factOps, 'insert')) {
-    const values = parametersOf(sql.columns, begunRows(projection, factOps))
-    return { statements: [{ text: sql.insert, values }], rows: new Map() }
-  }
+  if (factOps.length === 0) return planned([])
+  if (areAll(factOps, 'insert'))
+    return planned([{ text: sql.insert, values: parametersOf(sql.columns, begunRows(projection, factOps)) }])
   if (areAll(factOps, 'append')) {
     const pieces: Rows = new Map()
     foldRows(projection, pieces, factOps)
-    const values = parametersOf(
-      sql.columns,
-      [...pieces.values()].filter((piece) => piece !== undefined),
-    )
-    return { statements: [{ text: sql.append, values }], rows: new Map() }
+    return planned([{ text: sql.append, values: parametersOf(sql.columns, present(pieces.values())) }])
   }
-  const keys = new Map<string, Values>()
-  for (const { ops } of factOps) for (const { id, op } of ops) keys.set(id, op.key)
-  const before = await readRows(tx, projection, [...keys.values()], sql)
-  const rows: Rows = new Map()
-  for (const id of keys.keys()) rows.set(id, before.get(id))
-  foldRows(projection, rows, factOps)
+  const before: Rows = new Map()
+  const begun = new Set<string>()
+  const unread = new Map<string, Values>()
+  for (const { ops } of factOps)
+    for (const { id, op } of ops) {
+      if (before.has(id)) continue
+      const row = recall?.(projection, id)
+      before.set(id, row)
+      if (row) continue
+      if (recall && op.op === 'insert') begun.add(id)
+      else unread.set(id, op.key)
+    }
 
-  const written: Row[] = []
-  const deleted: Row[] = []
-  for (const [id, row] of rows) {
-    const old = before.get(id)
-    if (row && row !== old) written.push(row)
-    else if (!row && old) deleted.push(old)
+  function written(): Folded {
+    const rows: Rows = new Map(before)
+    foldRows(projection, rows, factOps)
+    const [removed, made, changed]: [Row[], Row[], Row[]] = [[], [], []]
+    for (const [id, row] of rows) {
+      const old = before.get(id)
+      if (!row && old) removed.push(old)
+      else if (row && row !== old) (begun.has(id) ? made : changed).push(row)
+    }
+    const statements: Statement[] = []
+    if (removed.length > 0) statements.push({ text: sql.remove, values: parametersOf(sql.keyColumns, removed) })
+    if (made.length > 0) statements.push({ text: sql.begin, values: parametersOf(sql.columns, made) })
+    if (changed.length > 0) statements.push({ text: sql.upsert, values: parametersOf(sql.columns, changed) })
+    return { statements, rows }
   }
-  const statements: Statement[] = []
-  if (deleted.length > 0) statements.push({ text: sql.remove, values: parametersOf(sql.keyColumns, deleted) })
-  if (written.length > 0) statements.push({ text: sql.upsert, values: parametersOf(sql.columns, written) })
-  return { statements, rows }
+
+  return {
+    mustRead: unread.size > 0,
+    async fold(tx) {
+      if (unread.size > 0)
+        for (const [id, row] of await readRows(tx, projection, [...unread.values()], sql)) before.set(id, row)
+      return written()
+    },
+  }
 }
+
+/** Whose statements do not depend on what the table holds. */
+const planned = (statements: Statement[]): Plan => ({
+  mustRead: false,
+  fold: async () => ({ statements, rows: new Map() }),
+})
+
+const present = (rows: Iterable<Row | undefined>): Row[] => [...rows].filter((row) => row !== undefined)
 
 const areAll = (factOps: readonly FactOps[], kind: RowOp['op']): boolean =>
   factOps.every(({ ops }) => ops.every(({ op }) => op.op === kind))
@@ -122,6 +156,7 @@ type TableSql = {
   columns: readonly TableColumn[]
   keyColumns: readonly TableColumn[]
   select: string
+  begin: string
   insert: string
   upsert: string
   append: string
@@ -147,7 +182,8 @@ function makeSql(projection: Projection, table: string): TableSql {
   const keyColumns = columns.filter(({ name }) => projection.keyColumns.includes(name))
   const names = columns.map(({ name }) => name).join(', ')
   const sameKey = keyColumns.map(({ name }) => `t.${name} = k.${name}`).join(' AND ')
-  const insert = `INSERT INTO ${table} (${names}) ${selectFrom(columns)} ON CONFLICT (${projection.keyColumns.join(', ')})`
+  const begin = `INSERT INTO ${table} (${names}) ${selectFrom(columns)}`
+  const insert = `${begin} ON CONFLICT (${projection.keyColumns.join(', ')})`
   const changing = columns.filter((column) => !keyColumns.includes(column))
   const appended = columns
     .filter(({ name }) => all[name]?.lines)
@@ -156,6 +192,7 @@ function makeSql(projection: Projection, table: string): TableSql {
     columns,
     keyColumns,
     select: `SELECT ${columns.map(({ name }) => `t.${name}`).join(', ')} FROM (${selectFrom(keyColumns)}) k JOIN ${table} t ON ${sameKey}`,
+    begin,
     insert: `${insert} DO NOTHING`,
     upsert: `${insert} DO UPDATE SET ${changing.map(({ name }) => `${name} = excluded.${name}`).join(', ')} WHERE ${table}.seq < excluded.seq`,
     append: `${insert} DO UPDATE SET ${[...appended, 'seq = excluded.seq'].join(', ')} WHERE ${table}.seq < excluded.seq`,

@@ -10,7 +10,7 @@ import { type Projection, text } from '../projection.ts'
 import { compareTables, rebuildProjection, rebuildProjections, tableDigest } from '../rebuild.ts'
 import { tenantTree } from '../tenant-tree/projection.ts'
 import { Stamp, submitted } from './facts.ts'
-import { type History, history, recordOf, testCodec, writeHistory } from './history.ts'
+import { type History, history, partOf, recordOf, testCodec, writeHistory } from './history.ts'
 import { faulty, type OpenedForTest, someTenant, stage } from './stage.ts'
 import { tableRows } from './view.ts'
 
@@ -140,6 +140,24 @@ export function rebuildContract(name: string, open: () => Promise<OpenedForTest>
       await expect(on.database.asTenant('tenant-1', (tx) => tx.query('DELETE FROM job_list'))).rejects.toThrow(
         /permission denied/,
       )
+    })
+
+    test('repairs it for good: what the live runner remembers of damaged rows does not come back', async () => {
+      const past = history({ seed: 29, jobs: 200 })
+      const upTo = (end: number) => partOf(past, 0, end)
+      await writeHistory(on.log, upTo(100))
+      const before = await on.start()
+      await on.caughtUp(before, upTo(100))
+      await before.stop()
+      await on.database.asService((tx) => tx.query('UPDATE usage_by_day SET jobs = jobs + 1000'))
+      const projections = await on.start()
+      await writeHistory(on.log, partOf(past, 100, 200))
+      await on.caughtUp(projections, upTo(200))
+      await rebuildProjection('usage-by-day', { log: on.log, codec: testCodec, database: on.database })
+      await on.expectViewsOf(upTo(200))
+      await writeHistory(on.log, partOf(past, 200))
+      await on.caughtUp(projections, past)
+      await on.expectViewsOf(past)
     })
 
     test('after a crash half-way, begun anew', async () => {
