@@ -6,9 +6,8 @@
  * Calls of local engines leave nothing: they begin before the commit, and what they come to within a moment is committed
  * together with their start (decision 21).
  */
-import { sleep } from '../platform/clock.ts'
-import { isFailure, PlatformError } from '../platform/errors.ts'
-import type { FactCursor, FactEnds, FactRecord, StoredRequest, Tenure } from '../platform/log/log.ts'
+import { PlatformError } from '../platform/errors.ts'
+import type { FactCursor, FactEnds, FactRecord, Tenure } from '../platform/log/log.ts'
 import { type Fact, type Request, streamOf } from '../schemas/events.generated.ts'
 import { idFrom } from '../schemas/ids.ts'
 import { type EpochMicros, microsFromMs, msFromMicros } from '../schemas/units.ts'
@@ -27,19 +26,19 @@ import {
 } from './execution/decide.ts'
 import { nextReadyAt, queueSize } from './execution/fair-queue.ts'
 import type { OpenJob, Pool } from './execution/state.ts'
+import { intakeReader } from './intake-reader.ts'
 import type { OwnerHealth, OwnerParts } from './owner-parts.ts'
-import { evolve, toSnapshot } from './partition-state.ts'
+import { evolve } from './partition-state.ts'
 import type { Draft } from './processor.ts'
 import { decideRating } from './rating/decide.ts'
 import type { Restored } from './restore.ts'
+import { snapshotKeeper } from './snapshot-keeper.ts'
 import { Timers } from './timers.ts'
 import { transferDesk } from './transfers/desk.ts'
 import { tuple } from './tuple.ts'
 
 export type Session = ReturnType<typeof session>
 
-const readWaitMs = 1_000
-const snapshotBytesPerFactMax = 200
 /** A commit waits this long at most for local engines that have begun since the last one: most jobs need one commit only, and it costs the same with many. */
 const togetherMsMax = 50
 /** As long while other partitions of the process wait for their turn. */
@@ -61,12 +60,11 @@ export function session(
   stopping: AbortSignal,
   health: OwnerHealth,
 ) {
-  const { log, codec, clock, random, runner, directory, snapshots, options, onFault } = parts
+  const { log, codec, clock, random, runner, directory, options, onFault } = parts
   const { partition } = tenure
   const { state } = restored
   let { cursor } = restored
   const ended = new AbortController()
-  const requests: StoredRequest[] = []
   const outcomes: Outcome[] = []
   const calls = new Map<string, { jobId: string; controller: AbortController }>()
   /** Attempts whose calls are under way before the log has their start. */
@@ -74,6 +72,9 @@ export function session(
   const timers = new Timers()
   const desk = transferDesk(state.transfers, parts, partition, ended.signal, () => wake())
   let takenTo = tenure.committed.intakeOffset
+  const readingEnds = AbortSignal.any([ended.signal, stopping])
+  const intake = intakeReader(parts, partition, takenTo, readingEnds, () => wake())
+  const snapshots = snapshotKeeper(parts, partition, state)
   let facts: FactRecord[] = []
   /** Of the values of these facts. */
   let factBytes = 0
@@ -81,44 +82,9 @@ export function session(
   let decidingSinceMs = 0
   let afterCommit: (() => void)[] = []
   let filledAt: EpochMicros = 0n
-  let snapshotSeq = cursor.seq
-  let snapshotDueFacts = options.snapshotEveryFacts
-  let isSaving = false
-  let gap: PlatformError | undefined
   let wake: () => void = () => {}
   for (const job of state.execution.jobs.values()) timers.add(job.admitted.deadlineAt, job.jobId)
   report()
-
-  async function readRequests(): Promise<void> {
-    let offset = takenTo
-    while (!ended.signal.aborted && !stopping.aborted) {
-      try {
-        // Two batches ahead at most: what is not read yet waits in the log, not in memory.
-        if (requests.length >= options.requestsPerBatchMax * 2) {
-          await sleep(clock, 5, ended.signal)
-          continue
-        }
-        const read = await log.readIntake(partition, offset, {
-          recordsMax: options.requestsPerBatchMax,
-          waitMs: readWaitMs,
-          signal: AbortSignal.any([ended.signal, stopping]),
-        })
-        requests.push(...read)
-        offset += BigInt(read.length)
-        if (read.length > 0) {
-          offset = (read.at(-1)?.offset ?? offset - 1n) + 1n
-          wake()
-        }
-      } catch (error) {
-        if (isFailure(error, 'LOG_GAP')) {
-          gap = error // Requests that were accepted are gone: nothing that is decided from here on can be trusted.
-          return wake()
-        }
-        onFault({ partition, error, isStopped: false, doing: 'reading intake' })
-        await sleep(clock, options.reacquireWaitMs, ended.signal)
-      }
-    }
-  }
 
   /** Resolves when there is something to decide, or to commit. */
   function work(): Promise<void> {
@@ -131,7 +97,7 @@ export function session(
 
   /** A request, an outcome or news of a transfer, the end of the time given, or of the tenure. */
   function somethingToDecide(waitMs: number | undefined): Promise<void> {
-    if (gap || requests.length > 0 || outcomes.length > 0 || desk.hasNews()) return Promise.resolve()
+    if (intake.gap() || intake.hasMore() || outcomes.length > 0 || desk.hasNews()) return Promise.resolve()
     return new Promise((resolve) => {
       const cancel = waitMs === undefined ? () => {} : clock.after(waitMs, go)
       stopping.addEventListener('abort', go, { once: true })
@@ -153,6 +119,7 @@ export function session(
 
   /** `othersWait`: whether other partitions of the process wait for this one to be done, and are to find more to do the longer they wait. */
   async function step(othersWait: () => boolean): Promise<void> {
+    const gap = intake.gap()
     if (gap) throw gap
     await decide()
     await decideEnds(othersWait)
@@ -177,7 +144,7 @@ export function session(
    */
   async function commitAndDecide(othersWait: () => boolean): Promise<void> {
     // A snapshot is of what the log has: nothing may be decided beyond it.
-    const canDecide = !isSnapshotDue()
+    const canDecide = !snapshots.isDue()
     let isUnderWay = true
     const committing = commit().finally(() => {
       isUnderWay = false
@@ -185,7 +152,7 @@ export function session(
     })
     committing.catch(() => undefined) // Told below.
     try {
-      while (canDecide && isUnderWay && !othersWait() && !gap && !isFull() && !stopping.aborted) {
+      while (canDecide && isUnderWay && !othersWait() && !intake.gap() && !isFull() && !stopping.aborted) {
         await somethingToDecide(undefined)
         if (isUnderWay) await decide()
       }
@@ -211,20 +178,16 @@ export function session(
   }
 
   async function takeRequests(): Promise<void> {
-    const batch = requests.splice(0, options.requestsPerBatchMax)
-    const decoded = batch.map((stored) => ({ stored, request: decodeRequest(stored) }))
-    const needed = decoded.reduce(
+    const batch = intake.take()
+    const needed = batch.reduce(
       (most, { request }) => (request && request.directoryVersion > most ? request.directoryVersion : most),
       0n,
     )
     await directory.catchUp(needed)
-    for (const [index, { stored, request }] of decoded.entries()) {
-      if (factBytes >= togetherBytesMax) {
-        requests.unshift(...batch.slice(index))
-        break
-      }
-      takenTo = stored.offset + 1n
-      if (request) answer(request, stored.offset)
+    for (const [index, { offset, request }] of batch.entries()) {
+      if (factBytes >= togetherBytesMax) return intake.putBack(batch.slice(index))
+      takenTo = offset + 1n
+      if (request) answer(request, offset)
     }
   }
 
@@ -260,16 +223,6 @@ export function session(
         subject: request.requestId,
       }
       return prepare({ facts: [refused] }, cause)
-    }
-  }
-
-  /** A request nobody can read was never promised to anybody: told, kept in the log, and left where it is. */
-  function decodeRequest(stored: StoredRequest): Request | undefined {
-    try {
-      return codec.decode(stored.value) as Request
-    } catch (error) {
-      onFault({ partition, error, isStopped: false, doing: `reading the request at intake offset ${stored.offset}` })
-      return undefined
     }
   }
 
@@ -429,27 +382,7 @@ export function session(
     timers.prune(state.execution.jobs.size, (jobId) => state.execution.jobs.has(jobId))
     for (const effect of effects) effect()
     report()
-    if (isSnapshotDue() && state.seq === cursor.seq) void keepSnapshot()
-  }
-
-  const isSnapshotDue = (): boolean => !isSaving && state.seq - snapshotSeq >= snapshotDueFacts
-
-  /** Taken after a commit beside which nothing was decided, when state and log agree; written in the background. */
-  async function keepSnapshot(): Promise<void> {
-    if (isSaving || state.seq === snapshotSeq) return
-    isSaving = true
-    try {
-      const snapshot = toSnapshot(state)
-      snapshotSeq = snapshot.seq
-      // A large state is kept less often, so that what a fact costs does not grow with the day's history.
-      const paidFor = BigInt(Math.ceil(snapshot.body.byteLength / snapshotBytesPerFactMax))
-      snapshotDueFacts = paidFor > options.snapshotEveryFacts ? paidFor : options.snapshotEveryFacts
-      await snapshots.save(partition, { ...snapshot, cursor })
-    } catch (error) {
-      onFault({ partition, error, isStopped: false, doing: 'keeping a snapshot' })
-    } finally {
-      isSaving = false
-    }
+    if (snapshots.isDue() && state.seq === cursor.seq) void snapshots.keep(cursor)
   }
 
   async function drain(): Promise<void> {
@@ -469,7 +402,7 @@ export function session(
     }
     for (const outcome of outcomes.splice(0)) decideOne(outcome)
     await commit()
-    await keepSnapshot()
+    await snapshots.keep(cursor)
   }
 
   function end(): void {
@@ -487,7 +420,7 @@ export function session(
     health.transfersUnderWay = desk.underWay()
   }
 
-  return { readRequests, settleUnderWay, work, step, commit, drain, end }
+  return { readRequests: intake.read, settleUnderWay, work, step, commit, drain, end }
 }
 
 const deadlineOf = ({ tenantId, jobId, admitted }: OpenJob): string =>

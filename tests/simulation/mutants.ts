@@ -134,8 +134,8 @@ export const mutants: readonly Mutant[] = [
     name: 'snapshot-ahead',
     means: 'a snapshot says what was decided beside the commit and is not in the log yet',
     file: 'processors/session.ts',
-    find: 'if (isSnapshotDue() && state.seq === cursor.seq)',
-    replace: 'if (isSnapshotDue())',
+    find: 'if (snapshots.isDue() && state.seq === cursor.seq)',
+    replace: 'if (snapshots.isDue())',
   },
   {
     name: 'snapshot-late',
