@@ -27,18 +27,9 @@ export async function start(given: { roles: string; json?: boolean }): Promise<v
     throw toldInPlainWords(error)
   })
   logger('the service is ready')
+  const stopped = toldToStop() // From here on, before anybody is told: whoever hears of it may stop it in the same moment.
   await announce(service, wanted, config.dataDir, given.json === true)
 
-  const stopped = new Promise<void>((resolve) => {
-    let isStopping = false
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => {
-        if (isStopping) process.exit(130)
-        isStopping = true
-        resolve()
-      })
-    }
-  })
   // Without a certificate it ends the process, as a terminal that closes means it to.
   if (typeof config.tls === 'object') process.on('SIGHUP', () => renewCertificate(service, logger))
   const lost = await Promise.race([stopped, service.lost])
@@ -56,6 +47,19 @@ export async function start(given: { roles: string; json?: boolean }): Promise<v
 
 /** What the library says, in the form that a log may have it. */
 const inLetters = (what: string): string => what.replace(/[^A-Za-z0-9 _-]+/g, ' ').slice(0, 160)
+
+/** Resolves with the first signal; the second one ends the process. */
+const toldToStop = (): Promise<void> =>
+  new Promise((resolve) => {
+    let isStopping = false
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (isStopping) process.exit(130)
+        isStopping = true
+        resolve()
+      })
+    }
+  })
 
 /** Otherwise Node.js would write error and warning as they are, with whatever their messages quote. */
 function logOwnDeath(logger: Logger): void {

@@ -47,3 +47,14 @@ test('a first start whose port is taken leaves the token to the next; one that w
   expect(second.ready.rootToken).toBeUndefined()
   expect(await status(second.ready, first.ready.rootToken)).toBe(200)
 }, 120_000)
+
+test('one that is stopped in the moment when it shows the token drains as ever, and the token is kept', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'pf3-first-'))
+  onTestFinished(() => rm(dataDir, { recursive: true, force: true }))
+  const first = await start(dataDir)
+  const ended = new Promise((resolve) => first.child.once('close', (code, signal) => resolve({ code, signal })))
+  first.child.kill('SIGTERM')
+  expect(await ended).toEqual({ code: 0, signal: null })
+  const second = await start(dataDir)
+  expect(await status(second.ready, first.ready.rootToken)).toBe(200)
+}, 120_000)
