@@ -1,18 +1,18 @@
 /**
  * `npm run bench -- NAME`: measures one thing, beside what it is compared with, in the same run.
  *
- *     node bench/run.ts [embedded|pipeline|latency|submit|replay|restart|restart-large|rebalance|scale|fair|core|pure|units|soak] [--rounds 5] [--brokers 1]
+ *     node bench/run.ts [embedded|pipeline|latency|submit|replay|restart|restart-large|rebalance|scale|fair|admission|core|codec|crypto|rating|units|soak] [--rounds 5] [--brokers 1]
  *
  * Writes every sample to bench/results/, and the table into docs/benchmarks.md.
  */
 import { parseArgs } from 'node:util'
-import { core } from './core.ts'
+import { admission, core } from './core.ts'
 import { embedded } from './embedded.ts'
 import { fair } from './fair.ts'
 import { latency } from './latency.ts'
 import { installSystem, type SystemPart } from './peers.ts'
 import { pipeline } from './pipeline.ts'
-import { pure } from './pure.ts'
+import { codec, crypto, rating } from './pure-parts.ts'
 import { rebalance } from './rebalance.ts'
 import { replay } from './replay.ts'
 import { type Bench, publish } from './report.ts'
@@ -34,16 +34,18 @@ const benches: Readonly<Record<string, Bench>> = {
   rebalance,
   scale,
   fair,
+  admission,
   core,
-  pure,
+  codec,
+  crypto,
+  rating,
   units,
   soak,
 }
 
 /** What a benchmark needs of the system besides Node; those that are not here need a whole stack. */
 const needs = new Map<Bench, readonly SystemPart[]>([
-  [core, []],
-  [pure, []],
+  ...[admission, core, codec, crypto, rating].map((bench): [Bench, readonly SystemPart[]] => [bench, []]),
   [fair, ['redis']],
   [embedded, ['redis', 'postgres']],
 ])
