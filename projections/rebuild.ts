@@ -12,12 +12,12 @@ import type { Codec } from '../schemas/codec.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 import { factFrom } from './decode.ts'
 import { opsOf } from './fold-rows.ts'
-import { notDurable } from './group-writer.ts'
+import { type GroupWriter, groupWriter } from './group-writer.ts'
 import { allProjections } from './index.ts'
-import { beginPositions, movePositions, offsetTexts, readPositions } from './positions.ts'
+import { beginPositions, offsetTexts, readPositions } from './positions.ts'
 import type { Projection } from './projection.ts'
 import { type LockParts, withRebuildLock } from './rebuild-lock.ts'
-import { createBareTableSql, createIndexSql, rebuildSuffix, writeOps } from './tables.ts'
+import { createBareTableSql, createIndexSql, rebuildSuffix } from './tables.ts'
 import type { ViewWrite } from './view-batch.ts'
 
 export type RebuildProgress = { projection: string; factsDone: bigint; factsTotal: bigint }
@@ -81,9 +81,10 @@ async function rebuildAll(names: readonly string[], parts: RebuildParts): Promis
   })
   for (const projection of waiting) await begin(projection, database, log.partitionCount)
   const cursors = new Map(Array.from({ length: log.partitionCount }, (_, partition) => [partition, startOfFacts]))
+  const write = groupWriter(database, parts.factsMax ?? factsMaxDefault, rebuildSuffix)
   const rebuilt: Rebuilt[] = []
   for (let rounds = 1; rounds <= roundsMax && waiting.length > 0; rounds++) {
-    await catchUp(waiting, cursors, parts)
+    await catchUp(waiting, cursors, { ...parts, write })
     if (rounds === 1) {
       for (const projection of waiting) await index(projection, database)
       await beforeSwap()
@@ -130,7 +131,7 @@ async function index(projection: Projection, database: Database): Promise<void> 
 async function catchUp(
   projections: readonly Projection[],
   cursors: Map<number, FactCursor>,
-  parts: RebuildParts,
+  parts: RebuildParts & { write: GroupWriter },
 ): Promise<void> {
   const { log, onProgress } = parts
   const label = projections.map(({ name }) => name).join(' ')
@@ -152,10 +153,10 @@ async function catchUpPartition(
   projections: readonly Projection[],
   partition: number,
   { from, to }: { from: FactCursor; to: bigint },
-  parts: RebuildParts,
+  parts: RebuildParts & { write: GroupWriter },
   onWritten: (cursor: FactCursor) => void,
 ): Promise<void> {
-  const { log, codec, database, factsMax = factsMaxDefault } = parts
+  const { log, codec, write, factsMax = factsMaxDefault } = parts
   let reached = from.seq
   let written: Promise<void> = Promise.resolve()
   const underWay: Promise<void>[] = []
@@ -171,9 +172,10 @@ async function catchUpPartition(
         writes.push({ projection, factOps: opsOf(projection, facts) })
         await breath()
       }
-      const move = { partition, from: reached, to: read.cursor }
+      const move = { partition, rebuilds: 0, from: reached, to: read.cursor }
+      const moves = projections.map(({ name, version }) => ({ ...move, projection: name + rebuildSuffix, version }))
       written = written.then(async () => {
-        await take(database, writes, move)
+        if (!(await write({ moves, writes, facts: facts.length }))) throw anotherHasBegun(projections)
         onWritten(read.cursor)
       })
       written.catch(() => undefined) // Told below, or with one of the next batches.
@@ -185,34 +187,13 @@ async function catchUpPartition(
   }
 }
 
-const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const anotherHasBegun = (projections: readonly Projection[]): PlatformError =>
+  new PlatformError('INTERNAL', {
+    projection: projections.map(({ name }) => name).join(' '),
+    problem: 'another rebuild of this view has begun',
+  })
 
-async function take(
-  database: Database,
-  writes: readonly ViewWrite[],
-  move: { partition: number; from: bigint; to: FactCursor },
-): Promise<void> {
-  const moves = writes.map(({ projection: { name, version } }) => ({
-    ...move,
-    projection: name + rebuildSuffix,
-    version,
-    rebuilds: 0,
-  }))
-  await database.asService(async (tx) => {
-    const moving = movePositions(tx, moves)
-    const writing = Promise.all(
-      writes.map(({ projection, factOps }) => writeOps(tx, projection, factOps, projection.table + rebuildSuffix)),
-    )
-    writing.catch(() => undefined) // What comes of the positions counts: in a table of somebody else anything may be amiss.
-    if (!(await moving)) {
-      throw new PlatformError('INTERNAL', {
-        projection: writes.map(({ projection }) => projection.name).join(' '),
-        problem: 'another rebuild of this view has begun',
-      })
-    }
-    await writing
-  }, notDurable)
-}
+const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** False, and nothing changed, when the live view is ahead in some partition: readers must not go back in time. */
 async function swap(
@@ -231,7 +212,7 @@ async function swap(
         cursors,
       )
     ) {
-      throw new PlatformError('INTERNAL', { projection: name, problem: 'another rebuild of this view has begun' })
+      throw anotherHasBegun([projection])
     }
     await tx.query(`DROP TABLE IF EXISTS ${table}`)
     await tx.query(`ALTER TABLE ${table}${rebuildSuffix} RENAME TO ${table}`)
