@@ -27,11 +27,8 @@ export type WrittenRows = ReadonlyMap<Projection, Rows>
  */
 export type GroupWriter = (batch: ViewBatch) => Promise<WrittenRows | undefined>
 
-/**
- * `factsMax`: facts in one transaction of several; a batch of more than half of it goes alone and at once. `suffix`: of the
- * tables, where it is not the views' own that are written.
- */
-export function groupWriter(database: Database, factsMax: number, suffix = ''): GroupWriter {
+/** `factsMax`: facts in one transaction of several; a batch of more than half of it goes alone and at once. */
+export function groupWriter(database: Database, factsMax: number): GroupWriter {
   type Waiting = {
     batch: ViewBatch
     resolve: (rows: WrittenRows | undefined) => void
@@ -58,7 +55,7 @@ export function groupWriter(database: Database, factsMax: number, suffix = ''): 
     const moves = batches.flatMap((batch) => batch.moves)
     const plans = [...byProjection(batches)].map(([projection, factOps]) => ({
       projection,
-      ...planOps(projection, factOps, { table: projection.table + suffix, ...(recall && { recall }) }),
+      ...planOps(projection, factOps, { ...(recall && { recall }) }),
     }))
     const mustRead = plans.some((plan) => plan.mustRead)
     return database.asService(async (tx) => {

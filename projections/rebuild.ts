@@ -12,12 +12,12 @@ import type { Codec } from '../schemas/codec.ts'
 import type { Fact } from '../schemas/events.generated.ts'
 import { factFrom } from './decode.ts'
 import { opsOf } from './fold-rows.ts'
-import { type GroupWriter, groupWriter } from './group-writer.ts'
+import { notDurable } from './group-writer.ts'
 import { allProjections } from './index.ts'
-import { beginPositions, offsetTexts, readPositions } from './positions.ts'
+import { beginPositions, movePositions, offsetTexts, readPositions } from './positions.ts'
 import type { Projection } from './projection.ts'
 import { type LockParts, withRebuildLock } from './rebuild-lock.ts'
-import { createBareTableSql, createIndexSql, rebuildSuffix } from './tables.ts'
+import { createBareTableSql, createIndexSql, rebuildSuffix, writeOps } from './tables.ts'
 import type { ViewWrite } from './view-batch.ts'
 
 export type RebuildProgress = { projection: string; factsDone: bigint; factsTotal: bigint }
@@ -81,10 +81,9 @@ async function rebuildAll(names: readonly string[], parts: RebuildParts): Promis
   })
   for (const projection of waiting) await begin(projection, database, log.partitionCount)
   const cursors = new Map(Array.from({ length: log.partitionCount }, (_, partition) => [partition, startOfFacts]))
-  const write = groupWriter(database, parts.factsMax ?? factsMaxDefault, rebuildSuffix)
   const rebuilt: Rebuilt[] = []
   for (let rounds = 1; rounds <= roundsMax && waiting.length > 0; rounds++) {
-    await catchUp(waiting, cursors, { ...parts, write })
+    await catchUp(waiting, cursors, parts)
     if (rounds === 1) {
       for (const projection of waiting) await index(projection, database)
       await beforeSwap()
@@ -131,7 +130,7 @@ async function index(projection: Projection, database: Database): Promise<void> 
 async function catchUp(
   projections: readonly Projection[],
   cursors: Map<number, FactCursor>,
-  parts: RebuildParts & { write: GroupWriter },
+  parts: RebuildParts,
 ): Promise<void> {
   const { log, onProgress } = parts
   const label = projections.map(({ name }) => name).join(' ')
@@ -153,10 +152,10 @@ async function catchUpPartition(
   projections: readonly Projection[],
   partition: number,
   { from, to }: { from: FactCursor; to: bigint },
-  parts: RebuildParts & { write: GroupWriter },
+  parts: RebuildParts,
   onWritten: (cursor: FactCursor) => void,
 ): Promise<void> {
-  const { log, codec, write, factsMax = factsMaxDefault } = parts
+  const { log, codec, database, factsMax = factsMaxDefault } = parts
   let reached = from.seq
   let written: Promise<void> = Promise.resolve()
   const underWay: Promise<void>[] = []
@@ -172,10 +171,9 @@ async function catchUpPartition(
         writes.push({ projection, factOps: opsOf(projection, facts) })
         await breath()
       }
-      const move = { partition, rebuilds: 0, from: reached, to: read.cursor }
-      const moves = projections.map(({ name, version }) => ({ ...move, projection: name + rebuildSuffix, version }))
+      const move = { partition, from: reached, to: read.cursor }
       written = written.then(async () => {
-        if (!(await write({ moves, writes, facts: facts.length }))) throw anotherHasBegun(projections)
+        await take(database, writes, move)
         onWritten(read.cursor)
       })
       written.catch(() => undefined) // Told below, or with one of the next batches.
@@ -187,13 +185,34 @@ async function catchUpPartition(
   }
 }
 
-const anotherHasBegun = (projections: readonly Projection[]): PlatformError =>
-  new PlatformError('INTERNAL', {
-    projection: projections.map(({ name }) => name).join(' '),
-    problem: 'another rebuild of this view has begun',
-  })
-
 const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+async function take(
+  database: Database,
+  writes: readonly ViewWrite[],
+  move: { partition: number; from: bigint; to: FactCursor },
+): Promise<void> {
+  const moves = writes.map(({ projection: { name, version } }) => ({
+    ...move,
+    projection: name + rebuildSuffix,
+    version,
+    rebuilds: 0,
+  }))
+  await database.asService(async (tx) => {
+    const moving = movePositions(tx, moves)
+    const writing = Promise.all(
+      writes.map(({ projection, factOps }) => writeOps(tx, projection, factOps, projection.table + rebuildSuffix)),
+    )
+    writing.catch(() => undefined) // What comes of the positions counts: in a table of somebody else anything may be amiss.
+    if (!(await moving)) {
+      throw new PlatformError('INTERNAL', {
+        projection: writes.map(({ projection }) => projection.name).join(' '),
+        problem: 'another rebuild of this view has begun',
+      })
+    }
+    await writing
+  }, notDurable)
+}
 
 /** False, and nothing changed, when the live view is ahead in some partition: readers must not go back in time. */
 async function swap(
@@ -212,7 +231,7 @@ async function swap(
         cursors,
       )
     ) {
-      throw anotherHasBegun([projection])
+      throw new PlatformError('INTERNAL', { projection: name, problem: 'another rebuild of this view has begun' })
     }
     await tx.query(`DROP TABLE IF EXISTS ${table}`)
     await tx.query(`ALTER TABLE ${table}${rebuildSuffix} RENAME TO ${table}`)

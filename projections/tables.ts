@@ -42,9 +42,22 @@ export type Plan = {
 }
 
 /**
- * How the ops get into `table`: one SELECT of the rows they touch, one upsert, one delete where there is something to
- * delete. Ops that only insert, or only append, need no SELECT. `recall`: rows that it knows are not read, and one that it does
- * not know is taken to begin where its first op inserts it; the statement that writes such a row fails where there is one after all.
+ * Folds the ops into `table`: one SELECT of the rows they touch, one upsert, one delete where there is something to
+ * delete. Ops that only insert, or only append, need no SELECT. Runs in the caller's transaction; what it throws must roll that back.
+ */
+export async function writeOps(
+  tx: Tx,
+  projection: Projection,
+  factOps: readonly FactOps[],
+  table = projection.table,
+): Promise<void> {
+  const { statements } = await planOps(projection, factOps, { table }).fold(tx)
+  await Promise.all(statements.map(({ text, values }) => tx.query(text, values)))
+}
+
+/**
+ * `recall`: rows that it knows are not read, and one that it does not know is taken to begin where its first op inserts it.
+ * The statement that writes such a row fails where there is one after all.
  */
 export function planOps(
   projection: Projection,

@@ -10,8 +10,9 @@ import { allProjections } from './index.ts'
 import { memoryProjections } from './memory-runner.ts'
 import type { ColumnType } from './projection.ts'
 import { tableDigest } from './rebuild.ts'
+import { writeOps } from './tables.ts'
 import { history } from './testing/history.ts'
-import { openViews, tableRows, writeOps } from './testing/view.ts'
+import { openViews, tableRows } from './testing/view.ts'
 
 let database: EmbeddedDatabase
 beforeAll(async () => {

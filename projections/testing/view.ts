@@ -3,11 +3,11 @@ import type { Database, Tx } from '../../platform/postgres/database.ts'
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../../platform/postgres/embedded.ts'
 import { migrate } from '../../platform/postgres/migrate.ts'
 import type { Fact } from '../../schemas/events.generated.ts'
-import { type FactOps, opsOf, type Row } from '../fold-rows.ts'
+import { opsOf, type Row } from '../fold-rows.ts'
 import { allProjections, projectionMigrations } from '../index.ts'
 import { sortedRows } from '../memory-runner.ts'
 import type { Projection } from '../projection.ts'
-import { fromTableRow, planOps } from '../tables.ts'
+import { fromTableRow, writeOps } from '../tables.ts'
 
 export async function openViews(projections: readonly Projection[] = allProjections): Promise<EmbeddedDatabase> {
   const database = await openEmbeddedDatabase()
@@ -42,12 +42,6 @@ export async function openView(...projections: Projection[]): Promise<View> {
       }),
     close: database.close,
   }
-}
-
-/** All that the ops change, in the caller's transaction. */
-export async function writeOps(tx: Tx, projection: Projection, factOps: readonly FactOps[]): Promise<void> {
-  const { statements } = await planOps(projection, factOps).fold(tx)
-  await Promise.all(statements.map(({ text, values }) => tx.query(text, values)))
 }
 
 /** Every row of a view, in the order the memory runner gives them. */
