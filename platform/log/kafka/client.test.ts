@@ -47,6 +47,52 @@ test('cluster and broker have the methods that readers and transactions go by', 
   )
 })
 
+type Queue = {
+  pending: unknown[]
+  throttleCheckTimeoutId: NodeJS.Timeout | null
+  push(request: object): void
+  fulfillRequest(answer: { correlationId: number; payload: Buffer; size: number }): void
+  maybeThrottle(ms: number): void
+  destroy(): void
+}
+const RequestQueue = fromHere('kafkajs/src/network/requestQueue') as new (parts: object) => Queue
+
+/** One request at a time, and what was sent. */
+function queueOf() {
+  const logger = { debug() {}, warn() {} }
+  const queue = new RequestQueue({ maxInFlightRequests: 1, requestTimeout: 1_000, clientId: '', broker: '', logger })
+  const sent: number[] = []
+  const push = (correlationId: number) =>
+    queue.push({
+      entry: { correlationId, resolve() {}, reject() {} },
+      expectResponse: true,
+      sendRequest: () => void sent.push(correlationId),
+    })
+  const answer = (correlationId: number) => queue.fulfillRequest({ correlationId, payload: Buffer.alloc(0), size: 0 })
+  return { queue, sent, push, answer }
+}
+
+test('a connection that has nothing to send wakes nobody', () => {
+  const { queue, sent, push, answer } = queueOf()
+  push(1)
+  answer(1)
+  expect([sent, queue.throttleCheckTimeoutId]).toEqual([[1], null])
+})
+
+test('what waits for an answer, or because a broker asked for it, is sent in the end', async () => {
+  const { queue, sent, push, answer } = queueOf()
+  push(1)
+  push(2)
+  expect(sent).toEqual([1])
+  answer(1)
+  queue.maybeThrottle(20)
+  answer(2)
+  push(3)
+  expect(sent).toEqual([1, 2])
+  await vi.waitFor(() => expect(sent).toEqual([1, 2, 3]))
+  queue.destroy()
+})
+
 const Broker: new (parts: object) => BrokerClient & Record<'produce' | 'fetch', (request: object) => Promise<unknown>> =
   fromHere('kafkajs/src/broker')
 const Encoder = fromHere('kafkajs/src/protocol/encoder')

@@ -96,11 +96,17 @@ const requestTimeoutMs = 8_000
 const fromHere = createRequire(import.meta.url)
 // What one part of kafkajs takes no setting for: it reads its own defaults.
 Object.assign(fromHere('kafkajs/src/retry/defaults') as object, retry)
-// It counts back from a moment that never was, which Node.js says of every process once; the timer is right all the same.
-const { emitWarning } = process
-process.emitWarning = ((warning: string | Error, ...rest: never[]) => {
-  if (String(rest[0]) !== 'TimeoutNegativeWarning') emitWarning.call(process, warning, ...rest)
-}) as typeof process.emitWarning
+
+type RequestQueue = { pending: readonly unknown[]; scheduleCheckPendingRequests(): void }
+const { prototype } = fromHere('kafkajs/src/network/requestQueue') as { prototype: RequestQueue }
+const { scheduleCheckPendingRequests } = prototype
+/**
+ * After every answer kafkajs sets a timer to look for requests that wait, also where none does, and that timer sets the next
+ * one, a millisecond later: every connection would wake the process for ever (kafkajs issue 1704).
+ */
+prototype.scheduleCheckPendingRequests = function () {
+  if (this.pending.length > 0) scheduleCheckPendingRequests.call(this)
+}
 const Cluster = fromHere('kafkajs/src/cluster') as new (options: object) => Omit<ClusterClient, 'revoke'>
 const newSocketFactory = fromHere('kafkajs/src/network/socketFactory') as () => KafkaConfig['socketFactory']
 
