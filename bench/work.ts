@@ -75,20 +75,29 @@ export async function jobsInBatches(
 }
 
 /** Submits each when it is due, whether or not what went before has ended; milliseconds from when each was due. */
-export async function jobsOnTime(
+export function jobsOnTime(
   client: ApiClient,
   token: string | readonly string[],
   name: string,
   { perS, forMs }: { perS: number; forMs: number },
 ): Promise<number[]> {
   const all = jobClient(client)
+  return onTime(wantedJobs(token, name, Math.round((perS * forMs) / 1_000)), perS, (wanted) => all.run(wanted))
+}
+
+/** The same of anything. */
+export async function onTime<Item>(
+  items: Iterable<Item>,
+  perS: number,
+  run: (item: Item) => Promise<unknown>,
+): Promise<number[]> {
   const beganMs = performance.now()
   const running: Promise<number>[] = []
-  for (const [index, wanted] of wantedJobs(token, name, Math.round((perS * forMs) / 1_000)).entries()) {
-    const dueMs = beganMs + (index * 1_000) / perS
+  for (const item of items) {
+    const dueMs = beganMs + (running.length * 1_000) / perS
     const leftMs = dueMs - performance.now()
     if (leftMs > 0) await sleep(leftMs)
-    running.push(all.run(wanted).then(() => performance.now() - dueMs))
+    running.push(run(item).then(() => performance.now() - dueMs))
   }
   return Promise.all(running)
 }
