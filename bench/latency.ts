@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Batch, Kafka } from 'kafkajs'
 import { quantile } from '../bin/demo/fairness.ts'
 import { jobClient } from '../bin/demo/job-client.ts'
+import { batcher } from '../platform/batcher.ts'
 import { producerSettings } from '../platform/log/kafka/client.ts'
 import { makeTopics, type OnKafka, onKafka } from './on-kafka.ts'
 import { bullMq, redisAt } from './peers.ts'
@@ -19,6 +20,7 @@ const capacityJobs = 1_000
 /** After a load, until servers have written and cleaned up what they put off: idle is idle. */
 const restMs = 3_000
 const connections = 64
+const appendsAtOnceMax = 1_000
 
 export const latency: Bench = {
   about:
@@ -53,10 +55,10 @@ export const latency: Bench = {
           const hops = await oneByOne(Array(samples).keys(), () => peers.hop())
           const bull = await oneByOne(Array(samples).keys(), (index) => peers.bull(`${round}-${index}`))
           const perS = capacity / 2
-          const atOnce = [...Array(Math.round((perS * loadMs) / 1_000)).keys()]
+          const due = [...Array(Math.round((perS * loadMs) / 1_000)).keys()]
           const half = await jobsOnTime(on.client, on.token, `half-${round}`, { perS, forMs: loadMs })
-          const halfHops = await onTime(atOnce, perS, () => peers.hop())
-          const halfBull = await onTime(atOnce, perS, (index) => peers.bull(`half-${round}-${index}`))
+          const halfHops = await onTime(due, perS, () => peers.hop())
+          const halfBull = await onTime(due, perS, (index) => peers.bull(`half-${round}-${index}`))
           push(rows.half50, at(0.5, own), at(0.5, hops))
           push(rows.half99, at(0.99, own), at(0.99, hops))
           push(rows.bull50, at(0.5, own), at(0.5, bull))
@@ -122,8 +124,6 @@ async function openHops(kafka: Kafka) {
   await first.connect()
   const underWay = new Map<string, () => void>()
   let sent = 0
-  let waiting: string[] = []
-  let appending = false
   const closing: (() => Promise<void>)[] = [() => first.disconnect()]
 
   async function reader(topic: string, take: (batch: Batch) => Promise<void>): Promise<void> {
@@ -151,15 +151,14 @@ async function openHops(kafka: Kafka) {
   }
 
   /** What came while one request was under way goes in the next: kafkajs has one idempotent request at a time. */
-  async function append(): Promise<void> {
-    appending = true
-    while (waiting.length > 0) {
-      const messages = waiting.map((key) => ({ key, value: Buffer.alloc(350, 7), partition: 0 }))
-      waiting = []
+  const append = batcher<string, void>(
+    async (keys) => {
+      const messages = keys.map((key) => ({ key, value: Buffer.alloc(350, 7), partition: 0 }))
       await first.send({ topic: 'hop-a', acks: -1, messages })
-    }
-    appending = false
-  }
+      return keys.map(() => undefined)
+    },
+    { itemsMax: appendsAtOnceMax, waitingMax: Number.POSITIVE_INFINITY },
+  )
 
   await reader('hop-c', async ({ messages }) => {
     for (const { key } of messages) underWay.get(String(key))?.()
@@ -171,8 +170,7 @@ async function openHops(kafka: Kafka) {
       sent += 1
       const key = String(sent)
       const arrived = new Promise<void>((resolve) => underWay.set(key, resolve))
-      waiting.push(key)
-      if (!appending) await append()
+      await append(key)
       await arrived
       underWay.delete(key)
     },
