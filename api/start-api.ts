@@ -97,7 +97,6 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     vault,
     ...(fresh && { fresh }),
     clock,
-    random,
     bodyKey: await options.masterKey.derive('submission body'),
     onFault: (error) => logger('submissions could not be marked as appended', { error }),
   })

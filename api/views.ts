@@ -11,7 +11,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import type { FreshContents } from '../platform/vault/fresh-content.ts'
 import { isDamageOf, type PayloadVault } from '../platform/vault/vault.ts'
-import { type SubmittedJob, submittedJobs } from '../producers/index.ts'
+import { isSubmitted, type SubmissionKey, type SubmittedJob, submittedJobs } from '../producers/index.ts'
 import { type AuditFact, answersToMany } from '../projections/audit-trail/queries.ts'
 import { type Job, jobsById } from '../projections/job-list/queries.ts'
 import { areRemoved, type MemberKey } from '../projections/member-list/queries.ts'
@@ -31,6 +31,8 @@ export type Views = {
   hasTenant(tenantId: string): Promise<boolean>
   isRemovedMember(key: MemberKey): Promise<boolean>
   job(key: JobKey): Promise<FoundJob | undefined>
+  /** Whether an idempotency key stands for a job. */
+  isSubmitted(key: SubmissionKey): Promise<boolean>
   /** Facts that a request led to; empty until its answer is out. */
   answers(key: { tenantId: string; requestId: string }): Promise<AuditFact[]>
   /**
@@ -74,6 +76,7 @@ export function batchedViews({
       grouped,
     ),
     job: batcher((keys: readonly JobKey[]) => findJobs(database, keys), grouped),
+    isSubmitted: (key) => database.asService((tx) => isSubmitted(tx.last, key)), // Seldom asked.
     answers: batcher(
       (keys: readonly { tenantId: string; requestId: string }[]) =>
         database.asService((tx) => answersToMany(tx.last, keys)),

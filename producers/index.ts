@@ -20,5 +20,12 @@ export { requestCancel } from './request-cancel.ts'
 export { revokeToken } from './revoke-token.ts'
 export { type CapRequest, setCap } from './set-cap.ts'
 export { setRetention } from './set-retention.ts'
-export { type SubmittedJob, submissionMigrations, submissionStore, submittedJobs } from './submissions.ts'
+export {
+  isSubmitted,
+  type SubmissionKey,
+  type SubmittedJob,
+  submissionMigrations,
+  submissionStore,
+  submittedJobs,
+} from './submissions.ts'
 export { type JobRequest, type JobSubmitter, jobSubmitter, type Submitted } from './submit-job.ts'

@@ -1,6 +1,7 @@
 /**
  * The table of submissions: which idempotency key stands for which job, and whether its request is known to be in the
- * log. Rows are kept as long as the jobs they lead to can be looked at, because a key must never lead to a second job.
+ * log. A key has its job's id from here alone. Rows are kept as long as the jobs they lead to can be looked at, because a
+ * key must never lead to a second job.
  */
 
 import { byteaArray } from '../platform/postgres/bytea-array.ts'
@@ -184,6 +185,15 @@ export type SubmittedJob = Pick<
   SubmissionRow,
   'tenantId' | 'jobId' | 'capability' | 'memberId' | 'priority' | 'createdAtMs'
 >
+
+/** Whether the key stands for a job; runs as the service. */
+export async function isSubmitted(tx: Tx, { tenantId, idempotencyKey }: SubmissionKey): Promise<boolean> {
+  const { rows } = await tx.query('SELECT 1 FROM submission WHERE tenant_id = $1 AND idempotency_key = $2', [
+    tenantId,
+    idempotencyKey,
+  ])
+  return rows.length > 0
+}
 
 /**
  * What is known of jobs that the views may not show yet; runs as the service, each job found by its tenant and id

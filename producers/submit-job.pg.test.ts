@@ -1,7 +1,7 @@
 /** Doors that really write at the same time: several connections to a PostgreSQL server, which the embedded default has not. */
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { openPostgres } from '../platform/postgres/postgres.ts'
-import { idFrom, jobIdFrom } from '../schemas/ids.ts'
+import { idWithin } from '../schemas/ids.ts'
 import { type FreshDatabase, freshDatabase } from '../tests/postgres/fresh-database.ts'
 import { aJob, caller, type Door, openDoor, openRig, type Rig, requestsIn } from './testing/rig.ts'
 
@@ -24,7 +24,7 @@ test('1,000 retries of one key through four doors make one job', async () => {
   const submitted = await Promise.all(
     Array.from({ length: 1_000 }, (_, i) => doors[i % 4]?.submitter.submitJob(caller, aJob('harbor', 'same'))),
   )
-  expect(new Set(submitted.map((one) => one?.jobId))).toEqual(new Set([jobIdFrom('harbor', 'same')]))
+  expect(new Set(submitted.map((one) => one?.jobId)).size).toBe(1)
   expect(submitted.filter((one) => one?.isNew)).toHaveLength(1)
   const requests = (await requestsIn(rig.log)).filter(({ tenantId }) => tenantId === 'harbor')
   expect(new Set(requests.map(({ stored }) => Buffer.from(stored.value).toString('hex'))).size).toBe(1)
@@ -88,6 +88,6 @@ test('a key that is destroyed between sealing and keeping takes the row with it:
   await submitter.settled()
   // Had the row of the first try stayed, this one would be no new job, and its input nowhere.
   expect([erasures, isNew]).toEqual([2, true])
-  const ref = idFrom('in', 'erased', jobId)
+  const ref = idWithin(jobId, 'in', 'erased', jobId)
   expect((await rig.vault.get('erased', [ref])).size).toBe(1)
 })

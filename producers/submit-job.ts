@@ -10,19 +10,21 @@
  */
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { batcher } from '../platform/batcher.ts'
-import type { Clock, Random } from '../platform/clock.ts'
+import type { Clock } from '../platform/clock.ts'
 import { isFailure, PlatformError } from '../platform/errors.ts'
 import type { FreshContents } from '../platform/vault/fresh-content.ts'
 import { isDamageOf, type PayloadReceipt, type PayloadVault, type SealedPayload } from '../platform/vault/vault.ts'
 import type { SubmitJobBody } from '../schemas/events.generated.ts'
-import { idFrom, jobIdFrom } from '../schemas/ids.ts'
-import { type Caller, type RequestAppender, randomText } from './append-request.ts'
+import { idFrom, idWithin } from '../schemas/ids.ts'
+import type { Caller, RequestAppender } from './append-request.ts'
 import { type SubmissionKey, type SubmissionRow, type SubmissionStore, submissionText } from './submissions.ts'
 
 export type JobRequest = {
   tenantId: string
-  /** 1 to 255 printable ASCII characters; undefined makes one, and then no retry can find the job. */
-  idempotencyKey: string | undefined
+  /** 1 to 255 printable ASCII characters. */
+  idempotencyKey: string
+  /** What the job is called if no other request has made it: from `jobIdFrom`. */
+  jobId: string
   /** Everything that was asked, in one agreed form: the same key with other bytes is a conflict. */
   body: Uint8Array
   /** What the vault keeps for the attempt. */
@@ -41,6 +43,7 @@ export type JobRequest = {
 >
 
 export type Submitted = {
+  /** As the first request for the key called it. */
   jobId: string
   /** False when an earlier request with the same key and body made the job. */
   isNew: boolean
@@ -63,7 +66,6 @@ export type SubmitterParts = {
   /** Is given every input that is new, for an owner in the same process. */
   fresh?: Pick<FreshContents, 'keep'>
   clock: Clock
-  random: Random
   /** 32 secret bytes that all doors share; the key that compares a tenant's bodies is derived from them. */
   bodyKey: Uint8Array
   /** A mark that could not be written costs nothing but a second, dropped request after a retry. */
@@ -90,7 +92,6 @@ const keyForm = /^[\x20-\x7e]{1,255}$/
 /** `inputRef`: where the vault keeps the input. */
 type Asked = {
   key: SubmissionKey
-  jobId: string
   inputRef: string
   caller: Caller
   job: JobRequest
@@ -99,7 +100,7 @@ type Asked = {
 type Found = { row: SubmissionRow; isNew: boolean }
 
 export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
-  const { appender, submissions, vault, clock, random, onFault } = parts
+  const { appender, submissions, vault, clock, onFault } = parts
   const tenantKeyOf = tenantKeys(parts.bodyKey)
   let waitingBytes = 0
   const unmarked: SubmissionRow[] = []
@@ -118,7 +119,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
         const row = found.get(submissionText(item.key))
         if (!row)
           throw new PlatformError('INTERNAL', {
-            jobId: item.jobId,
+            jobId: item.job.jobId,
             problem: 'a submission was neither written nor found',
           })
         return { row, isNew: isNew.has(item) }
@@ -159,9 +160,10 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
     return submissions.keep(wanted)
   }
 
-  async function rowOf({ key, jobId, caller, job, bodyMac }: Asked, receipt: PayloadReceipt): Promise<SubmissionRow> {
+  async function rowOf({ key, caller, job, bodyMac }: Asked, receipt: PayloadReceipt): Promise<SubmissionRow> {
     const {
       tenantId,
+      jobId,
       memberId,
       capability,
       resourceId,
@@ -236,23 +238,23 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
 
   return {
     async submitJob(caller, job) {
-      const idempotencyKey = job.idempotencyKey ?? randomText(random)
+      const { tenantId, idempotencyKey } = job
       // One key the database cannot hold would fail everybody's batch.
       if (!keyForm.test(idempotencyKey))
         throw new PlatformError('REQUEST_INVALID', {
           problem: 'the idempotency key is not 1 to 255 printable ASCII characters',
         })
-      const key = { tenantId: job.tenantId, idempotencyKey }
-      const jobId = jobIdFrom(job.tenantId, idempotencyKey)
-      const inputRef = idFrom('in', job.tenantId, jobId)
-      const bodyMac = createHmac('sha256', tenantKeyOf(job.tenantId)).update(job.body).digest()
+      const key = { tenantId, idempotencyKey }
+      const inputRef = idWithin(job.jobId, 'in', tenantId, job.jobId)
+      const bodyMac = createHmac('sha256', tenantKeyOf(tenantId)).update(job.body).digest()
       const bytes = job.payload.byteLength + job.body.byteLength
       if (waitingBytes > 0 && waitingBytes + bytes > waitingBytesMax)
         throw new PlatformError('LOG_BUSY', { waitingBytes })
       waitingBytes += bytes
-      const { row, isNew } = await store({ key, jobId, inputRef, caller, job, bodyMac }).finally(() => {
+      const { row, isNew } = await store({ key, inputRef, caller, job, bodyMac }).finally(() => {
         waitingBytes -= bytes
       })
+      const { jobId } = row
       if (!timingSafeEqual(row.bodyMac, bodyMac)) throw new PlatformError('IDEMPOTENCY_CONFLICT', { jobId })
       if (row.request !== null && clock.nowMs() - row.createdAtMs > appendAgainMsMax)
         throw new PlatformError('IDEMPOTENCY_EXPIRED', { jobId })

@@ -1,8 +1,12 @@
 /**
  * Ids derived from what they name: the same cause always has the same id, so a repeated decision, delivery or
  * retry can be recognised anywhere, and no clock or random source is needed to make one.
+ *
+ * Those of jobs begin with a time besides, and those of what belongs to a job with the time of the job: what is written
+ * at one time then lies together in every index, however large that has become.
  */
 import { hash } from 'node:crypto'
+import type { EpochMs } from './units.ts'
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz' // Crockford base32: no i, l, o, u
 
@@ -33,15 +37,54 @@ function base32(bytes: string): string {
   return text
 }
 
-export const jobIdFrom = (tenantId: string, idempotencyKey: string): string => idFrom('job', tenantId, idempotencyKey)
+/** Nine characters of five bits: milliseconds until the year 3084. */
+const timeLength = 9
+/** Ninety bits: of a thousand million jobs two have the same with a chance of one in 2.5 × 10⁹. */
+const timedHashLength = 18
+
+/**
+ * `job_<9 characters of time><18 of SHA-256>`: ids of later jobs sort behind, and one key has one `keyOfJob` at any time.
+ * `atMs`: when the key was first asked for, by the clock of whoever was asked. The row of a submission keeps the id, and no
+ * other way leads from a key to it.
+ */
+export const jobIdFrom = (tenantId: string, idempotencyKey: string, atMs: EpochMs): string =>
+  timed(textOfTime(atMs), idFrom('job', tenantId, idempotencyKey))
+
+/** Id of something that belongs to a job. Jobs made before ids began with a time keep theirs as they are, and so does this. */
+export const idWithin = (jobId: string, kind: string, ...parts: readonly (string | number | bigint)[]): string =>
+  timed(timeOf(jobId), idFrom(kind, ...parts))
+
+/** What ids of jobs that were made for the same key have in common, whenever that was. */
+export const keyOfJob = (jobId: string): string => {
+  const time = timeOf(jobId)
+  return time === '' ? jobId : jobId.slice(jobId.indexOf('_') + 1 + time.length)
+}
+
+function timeOf(jobId: string): string {
+  const from = jobId.indexOf('_') + 1
+  return jobId.length - from === timeLength + timedHashLength ? jobId.slice(from, from + timeLength) : ''
+}
+
+function timed(time: string, id: string): string {
+  if (time === '') return id
+  const from = id.indexOf('_') + 1
+  return id.slice(0, from) + time + id.slice(from, from + timedHashLength)
+}
+
+function textOfTime(atMs: EpochMs): string {
+  let text = ''
+  for (let left = atMs; text.length < timeLength; left = Math.floor(left / 32)) text = alphabet.charAt(left % 32) + text
+  return text
+}
+
 export const attemptIdFrom = (tenantId: string, jobId: string, attemptNo: number): string =>
-  idFrom('att', tenantId, jobId, attemptNo)
+  idWithin(jobId, 'att', tenantId, jobId, attemptNo)
 /** Id of a fact: `index` counts the facts one cause leads to, in order. */
 export const eventIdFrom = (tenantId: string, causedBy: string, type: string, index: number): string =>
   idFrom('evt', tenantId, causedBy, type, index)
 /** Id of a ledger line; `revision` is 0 for the first rating of a cause. */
 export const lineIdFrom = (tenantId: string, jobId: string, kind: string, revision: number): string =>
-  idFrom('line', tenantId, jobId, kind, revision)
+  idWithin(jobId, 'line', tenantId, jobId, kind, revision)
 
 const wordsKept = 3
 

@@ -4,7 +4,7 @@ import { PlatformError } from '../../platform/errors.ts'
 import { inProcessRelay, jobEndedTopic } from '../../platform/relay/relay.ts'
 import type { Job } from '../../projections/job-list/queries.ts'
 import type { FoundJob } from '../views.ts'
-import { awaitEnds } from './await-ends.ts'
+import { type Awaited, awaitEnds } from './await-ends.ts'
 
 /** Jobs that end when they are told to, and how often each was looked at. */
 function scene(signal = new AbortController().signal) {
@@ -29,10 +29,10 @@ function scene(signal = new AbortController().signal) {
     return { kind: 'job', job: found }
   }
   let rests = 0
-  const wait = (jobs: Record<string, boolean>, whileSubmitted = () => {}) =>
+  const wait = (jobs: Record<string, boolean>, whileSubmitted: (awaited: Awaited) => void = () => {}) =>
     awaitEnds('t', 60_000, { gone: signal, rest: () => rests++ }, { relay, clock, views: { job } }, async (awaited) => {
       for (const jobId of Object.keys(jobs)) awaited.expect(jobId)
-      whileSubmitted()
+      whileSubmitted(awaited)
       for (const [jobId, isNew] of Object.entries(jobs)) awaited.taken(jobId, isNew)
     })
   const settle = () => new Promise((resolve) => setImmediate(resolve))
@@ -81,6 +81,16 @@ test('who is told with the job itself does not look at it, also when it is told 
   end('b')
   expect((await waiting).get('a')).toEqual({ kind: 'job', job })
   expect(looks).toEqual(['b'])
+})
+
+test('a job that is there under another name than was expected is waited for by that name', async () => {
+  const { wait, settle, end, looks } = scene()
+  const waiting = wait({ a: true }, ({ taken }) => taken('first', false))
+  await settle()
+  expect(looks).toEqual(['first', 'a'])
+  end('first')
+  end('a')
+  expect([...(await waiting).keys()]).toEqual(['first', 'a'])
 })
 
 test('what ends while others are still submitted is not missed', async () => {

@@ -13,7 +13,7 @@ const lookedAtMax = 1_000
 export type Awaited = {
   /** Before the job is submitted, so that its end is not missed. Safe to repeat. */
   expect(jobId: string): void
-  /** The job is there, and its end is waited for; one that is not new may have ended already. */
+  /** The job is there, and its end is waited for; one that is not new may have ended already, and its name is not the expected one. */
   taken(jobId: string, isNew: boolean): void
 }
 
@@ -48,6 +48,7 @@ export async function awaitEnds(
       stops.set(jobId, stop)
     },
     taken(jobId, isNew) {
+      awaited.expect(jobId)
       open.add(jobId)
       if (!told.has(jobId)) untold.add(jobId)
       mayBeThere ||= !isNew

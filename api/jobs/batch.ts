@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { isFailure } from '../../platform/errors.ts'
 import { randomText } from '../../producers/index.ts'
-import { idFrom, jobIdFrom } from '../../schemas/ids.ts'
+import { idFrom } from '../../schemas/ids.ts'
 import { ifPassing } from '../await-readable.ts'
 import { fieldErrors } from '../http/field-errors.ts'
 import { none, wait } from '../http/forms.ts'
@@ -141,7 +141,7 @@ async function submitOne(
     if (!item.success) throw invalid(...fieldErrors(where, item.error))
     const { key = idFrom('bat', batchKey, index), ...body } = item.data
     const request = await toJobRequest(body, who, key, parts, where)
-    awaited?.expect(jobIdFrom(who.tenantId, key))
+    awaited?.expect(request.jobId)
     const { jobId, isNew } = await parts.submitter.submitJob(caller, request)
     awaited?.taken(jobId, isNew)
     return { index, id: jobId, isNew }

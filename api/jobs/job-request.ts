@@ -1,7 +1,7 @@
 /** From the body of a request to the job that is submitted. */
 import type { FailureCode } from '../../platform/errors.ts'
 import { canonicalJson, type Json } from '../../pricing/index.ts'
-import type { JobRequest } from '../../producers/index.ts'
+import type { JobRequest, SubmissionKey } from '../../producers/index.ts'
 import { jobIdFrom } from '../../schemas/ids.ts'
 import { type Pico, picoFromDecimal } from '../../schemas/units.ts'
 import type { Principal } from '../auth/principal.ts'
@@ -31,12 +31,12 @@ export async function toJobRequest(
   idempotencyKey: string,
   parts: Needs,
   where = 'body',
-): Promise<JobRequest & { idempotencyKey: string }> {
+): Promise<JobRequest> {
   const { tenantId } = who
   const work = readWork(body, parts, where)
   const memberId = memberOf(who, body.memberId)
   const quote = body.quote === undefined ? undefined : quoteFor(tenantId, work, body.quote, parts, where)
-  if (quote) await checkExpiry(quote, { tenantId, jobId: jobIdFrom(tenantId, idempotencyKey) }, parts)
+  if (quote) await checkExpiry(quote, { tenantId, idempotencyKey }, parts)
   const { priority, deadlineMs } = body
   const { input, params } = work
   const asked = {
@@ -53,6 +53,7 @@ export async function toJobRequest(
   return {
     tenantId,
     idempotencyKey,
+    jobId: jobIdFrom(tenantId, idempotencyKey, parts.clock.nowMs()),
     body: Buffer.from(canonicalJson(asked as Json)),
     payload: Buffer.from(JSON.stringify({ input, params })),
     memberId,
@@ -78,8 +79,8 @@ function quoteFor(tenantId: string, work: Work, text: string, { quoteKey }: Need
 }
 
 /** A repeated request for a job that is there is answered with it, however late. */
-async function checkExpiry({ expiresAtMs }: Quote, key: { tenantId: string; jobId: string }, { clock, views }: Needs) {
-  if (clock.nowMs() < expiresAtMs || (await views.job(key))) return
+async function checkExpiry({ expiresAtMs }: Quote, key: SubmissionKey, { clock, views }: Needs) {
+  if (clock.nowMs() < expiresAtMs || (await views.isSubmitted(key))) return
   throw new Problem('QUOTE_EXPIRED')
 }
 

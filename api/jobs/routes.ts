@@ -3,15 +3,15 @@ import { z } from 'zod'
 import { jobEndedTopic } from '../../platform/relay/relay.ts'
 import { type JobRequest, randomText, requestCancel } from '../../producers/index.ts'
 import { jobPage, jobStatuses } from '../../projections/job-list/queries.ts'
-import { jobIdFrom } from '../../schemas/ids.ts'
 import { microsFromMs } from '../../schemas/units.ts'
-import { awaitReadable, ifPassing, type Wish } from '../await-readable.ts'
+import { awaitReadable, ifPassing } from '../await-readable.ts'
 import { fromCursor, idForm, toCursor, wholeForm } from '../http/cursor.ts'
 import { cursor, id, limit, limitDefault, moment, none, wait } from '../http/forms.ts'
 import { checkFromTo, notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Asked, type Route, route } from '../route.ts'
 import { type FoundJob, foundJobFrom } from '../views.ts'
+import { awaitEnds } from './await-ends.ts'
 import { batchRoute } from './batch.ts'
 import { type ApiJob, jobBody, jobReply, jobsReply, toApiEarlyJob, toApiJob } from './convert.ts'
 import { jobEventsRoute } from './job-events.ts'
@@ -42,21 +42,21 @@ export const jobRoutes: readonly Route[] = [
     async handle({ query, body, who, caller, idempotencyKey, gone, rest }, parts) {
       const job = await toJobRequest(body, who, idempotencyKey ?? randomText(parts.random), parts)
       const { tenantId } = job
-      const jobId = jobIdFrom(tenantId, job.idempotencyKey)
       const waitMs = (query.wait ?? 0) * 1_000
-      const submit = () => parts.submitter.submitJob(caller, job)
       if (waitMs === 0) {
-        const { isNew } = await submit()
+        const { jobId, isNew } = await parts.submitter.submitJob(caller, job)
         const found = isNew ? undefined : await parts.views.job({ tenantId, jobId })
         return found ? toJobReply(found, tenantId, parts) : { status: 202, body: earlyJob(jobId, job, parts) }
       }
-      let isNew = false
-      const found = await awaitEnd({ tenantId, jobId }, waitMs, { gone, rest }, parts, async () => {
-        isNew = (await submit()).isNew
-        return { mayBeThere: !isNew }
+      let taken = { jobId: job.jobId, isNew: false }
+      const ends = await awaitEnds(tenantId, waitMs, { gone, rest }, parts, async (awaited) => {
+        awaited.expect(job.jobId)
+        taken = await parts.submitter.submitJob(caller, job)
+        awaited.taken(taken.jobId, taken.isNew)
       })
-      const reply = found && (await toJobReply(found, tenantId, parts, isNew).catch(ifPassing(undefined)))
-      return reply ?? { status: 202, body: earlyJob(jobId, job, parts) }
+      const found = ends.get(taken.jobId)
+      const reply = found && (await toJobReply(found, tenantId, parts, taken.isNew).catch(ifPassing(undefined)))
+      return reply ?? { status: 202, body: earlyJob(taken.jobId, job, parts) }
     },
   }),
   route({
@@ -146,7 +146,6 @@ function awaitEnd(
   waitMs: number,
   { gone: signal, rest }: Pick<Asked<unknown, unknown, unknown>, 'gone' | 'rest'>,
   { relay, clock, views }: Parts,
-  cause?: Wish<unknown>['cause'],
 ): Promise<FoundJob | undefined> {
   if (waitMs === 0) return views.job(key)
   /** It ended, and this process has written its row: what stands there now. */
@@ -159,13 +158,12 @@ function awaitEnd(
           told ??= foundJobFrom(message) // Of other processes it comes without.
           hear()
         }),
-      look: async () => told ?? (cause ? views.job(key).catch(ifPassing(undefined)) : views.job(key)),
+      look: async () => told ?? views.job(key),
       // One that does not exist will not end.
-      isThere: (found) => hasEnded(found) || (found === undefined && cause === undefined),
+      isThere: (found) => hasEnded(found) || found === undefined,
       waitMs,
       signal,
       rest,
-      ...(cause && { cause }),
     },
   )
 }

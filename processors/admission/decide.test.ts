@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { jobIdFrom } from '../../schemas/ids.ts'
 import { answerOf, book, cap, Scene, submit, tenantId } from '../testing/given.ts'
 import { answeredKeptMicros, answeredSlotMicros, isAnswered } from './answered.ts'
 import { schedulingCostOf } from './decide.ts'
@@ -56,6 +57,18 @@ describe('a job', () => {
     const scene = new Scene()
     scene.ask(submit('job-1'))
     expect(scene.ask(submit('job-1'))).toEqual([])
+  })
+
+  test('of a key that has been answered is not made again under the name of a later time', () => {
+    const scene = new Scene()
+    const [first, later, other] = [
+      jobIdFrom(tenantId, 'k', 1),
+      jobIdFrom(tenantId, 'k', 2),
+      jobIdFrom(tenantId, 'l', 1),
+    ]
+    expect(typesOf(scene.ask(submit(first)))).toEqual(['JobSubmitted', 'JobAdmitted'])
+    expect(scene.ask(submit(later))).toEqual([])
+    expect(typesOf(scene.ask(submit(other)))).toEqual(['JobSubmitted', 'JobAdmitted'])
   })
 
   test('is remembered for a day, and forgotten a slot later', () => {

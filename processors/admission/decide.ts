@@ -10,6 +10,7 @@ import type {
   JobRefusedCapRefusal,
   JobRefusedJobRefusal,
 } from '../../schemas/events.generated.ts'
+import { keyOfJob } from '../../schemas/ids.ts'
 import { refusal } from '../directory/decide.ts'
 import { bookByHash, bookInForce, type Directory } from '../directory/state.ts'
 import { costMax } from '../execution/fair-queue.ts'
@@ -76,13 +77,16 @@ export type AdmissionContext = Moment & {
   schedulingWeight: number
 }
 
-/** First the fact that the job exists, then the answer. A job that was answered before gets nothing: its answer stands. */
+/**
+ * First the fact that the job exists, then the answer. A job that was answered before gets nothing: its answer stands. Nor
+ * does another job of its key, which a door makes only where the key's row has been lost.
+ */
 export function decideSubmitJob(
   request: Requested<'SubmitJob'>,
   admission: Admission,
   context: AdmissionContext,
 ): Draft[] {
-  if (isAnswered(admission.answered, request.jobId)) return []
+  if (isAnswered(admission.answered, keyOfJob(request.jobId))) return []
   return [submitted(request), answer(request, admission, context)]
 }
 

@@ -2,7 +2,7 @@
 import { deserialize, serialize } from 'node:v8'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { jobIdFrom } from '../../schemas/ids.ts'
+import { jobIdFrom, keyOfJob } from '../../schemas/ids.ts'
 import { addId, emptyIdTable, hasId, type IdTable, idKey } from './id-table.ts'
 
 const tableOf = (ids: Iterable<string>): IdTable => {
@@ -23,7 +23,7 @@ test('holds what was added, once, and nothing else, whatever the ids are', () =>
 })
 
 test('given a hundred thousand ids, every one is found after all the growing, and none of as many others', () => {
-  const ids = Array.from({ length: 100_000 }, (_, n) => jobIdFrom('harbor', `key-${n}`))
+  const ids = Array.from({ length: 100_000 }, (_, n) => keyOfJob(jobIdFrom('harbor', `key-${n}`, n)))
   const table = tableOf(ids)
   expect(table.size).toBe(ids.length)
   expect(table.pieces.reduce((sum, { size }) => sum + size, 0)).toBe(ids.length)

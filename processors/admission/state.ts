@@ -10,6 +10,7 @@ import {
   streamOf,
   type UsageMeteredSettlement,
 } from '../../schemas/events.generated.ts'
+import { keyOfJob } from '../../schemas/ids.ts'
 import type { EpochMicros } from '../../schemas/units.ts'
 import type { Recorded } from '../processor.ts'
 import { type Answered, emptyAnswered, rememberAnswered } from './answered.ts'
@@ -41,7 +42,7 @@ export type TenantCaps = {
 
 export type Admission = {
   tenants: Map<string, TenantCaps>
-  /** Ids of jobs and other requests. */
+  /** Keys of jobs, and ids of other requests. */
   answered: Answered
 }
 
@@ -61,7 +62,7 @@ export function evolveAdmission(admission: Admission, fact: Fact): void {
       return
     }
     case 'JobSubmitted':
-      return rememberAnswered(admission.answered, fact.jobId, fact.occurredAt)
+      return rememberAnswered(admission.answered, keyOfJob(fact.jobId), fact.occurredAt)
     case 'JobAdmitted':
       return hold(capsOf(admission, fact.tenantId), fact)
     case 'UsageMetered':

@@ -15,7 +15,7 @@ import { failures, isFailure } from '../../platform/errors.ts'
 import type { FreshContents } from '../../platform/vault/fresh-content.ts'
 import { isDamageOf, type PayloadReceipt, type PayloadVault } from '../../platform/vault/vault.ts'
 import { isCredibleUsage } from '../../pricing/index.ts'
-import { idFrom } from '../../schemas/ids.ts'
+import { idWithin } from '../../schemas/ids.ts'
 import { type EpochMicros, microsFromMs, msFromMicros } from '../../schemas/units.ts'
 import type { Outcome } from './decide.ts'
 import { resourceContents, type Wanted } from './resource-contents.ts'
@@ -134,7 +134,7 @@ export function attemptRunner({
 
   async function keepResult(job: OpenJob, attempt: OpenAttempt, result: unknown): Promise<PayloadReceipt | undefined> {
     // With the moment of the start: what a start that was never committed has left under its own ref is nobody's.
-    const ref = idFrom('res', job.tenantId, job.jobId, attempt.attemptNo, attempt.startedAt)
+    const ref = idWithin(job.jobId, 'res', job.tenantId, job.jobId, attempt.attemptNo, attempt.startedAt)
     const content = new TextEncoder().encode(JSON.stringify(result))
     for (let tries = 1; tries <= keepTriesMax; tries++) {
       try {

@@ -9,6 +9,7 @@ import { masterKeyFrom } from '../../platform/vault/master-key.ts'
 import { payloadVault, type StoredPayloadVault, vaultMigrations } from '../../platform/vault/payload-vault.ts'
 import { type Codec, codecFor } from '../../schemas/codec.ts'
 import type { Request } from '../../schemas/events.generated.ts'
+import { jobIdFrom } from '../../schemas/ids.ts'
 import { eventNames, readOwnSchemas } from '../../schemas/own-schemas.ts'
 import { type Caller, type RequestAppender, requestAppender } from '../append-request.ts'
 import { submissionMigrations, submissionStore } from '../submissions.ts'
@@ -75,7 +76,6 @@ export function openDoor(parts: {
     vault,
     ...(fresh && { fresh }),
     clock,
-    random,
     bodyKey: secret,
     onFault,
   })
@@ -84,9 +84,13 @@ export function openDoor(parts: {
 
 export const caller: Caller = { actor: 'token:tok_1', correlationId: 'corr_1', traceparent: null }
 
-export const aJob = (tenantId: string, idempotencyKey: string | undefined, text = 'hello'): JobRequest => ({
+let asked = 0
+
+/** Each asked for at another time, also of the same key. */
+export const aJob = (tenantId: string, idempotencyKey: string, text = 'hello'): JobRequest => ({
   tenantId,
   idempotencyKey,
+  jobId: jobIdFrom(tenantId, idempotencyKey, ++asked),
   body: Buffer.from(JSON.stringify({ text })),
   payload: Buffer.from(JSON.stringify({ input: { text }, params: {} })),
   memberId: null,

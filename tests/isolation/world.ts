@@ -80,7 +80,7 @@ export async function say(
 const passing: readonly [RegExp, string][] = [
   [/^ratelimit: .*$/gm, 'ratelimit: <n>'],
   [/"\d+\.\d{13}\.[\w-]{43}"/g, '<quote>'],
-  [/\b(job|req|tok|line|evt|att|ten)_[0-9a-z]{26}\b/g, '<$1>'],
+  [/\b(job|req|tok|line|evt|att|ten)_[0-9a-z]{26,27}\b/g, '<$1>'],
   [/\bpf3_[\w-]{20,}/g, '<secret>'],
   [/\b[0-9a-f]{32}\b/g, '<id>'],
   [/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>'],

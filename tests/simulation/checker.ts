@@ -16,6 +16,7 @@ import type { StoredSnapshot } from '../../platform/snapshots/snapshots.ts'
 import { emptyPartitionState, evolve, type PartitionState } from '../../processors/partition-state.ts'
 import { testCodec } from '../../processors/testing/world.ts'
 import { type Fact, streamOf } from '../../schemas/events.generated.ts'
+import { keyOfJob } from '../../schemas/ids.ts'
 import { fairnessCheck } from './fairness-check.ts'
 
 export type Checker = ReturnType<typeof checker>
@@ -58,6 +59,7 @@ export function checker(
   }))
   const startedAttempts = new Map<string, string>()
   const jobs = new Map<string, JobLife>()
+  const keys = new Set<string>()
   let taken = 0
   let told = 0
   let isFinished = false
@@ -83,6 +85,9 @@ export function checker(
         return
       case 'JobSubmitted': {
         const { tenantId, inputTokensMax, outputTokensMax } = fact
+        const key = keyOfJob(fact.jobId)
+        if (keys.has(key)) violated(`job ${fact.jobId} of ${tenantId} is not the first of its key`)
+        keys.add(key)
         jobs.set(fact.jobId, { tenantId, inputTokensMax, outputTokensMax, attempts: 0, readyAt: 0n, isOver: false })
         return
       }

@@ -31,6 +31,7 @@ export const faultKinds = {
   rowUnacknowledged: 'the row of a submission is there, and the door is told it failed',
   diskFull: 'for a while nothing can be written: no request, no fact, no row, no payload, no snapshot',
   clientGone: 'a client gives up and asks again with the same key',
+  clientLate: 'a client asks again with the same key after it was answered',
   clientNewKey: 'a client asks again with another key',
   clientOtherBody: 'a client asks for something else under the same key',
   clockSkew: "a process's clock is wrong",
@@ -80,6 +81,7 @@ const ratesMax: Partial<Record<FaultKind, number>> = {
   rowFailed: 0.05,
   rowUnacknowledged: 0.05,
   clientGone: 0.1,
+  clientLate: 0.04,
   clientNewKey: 0.04,
   clientOtherBody: 0.04,
 }

@@ -21,8 +21,15 @@ export const mutants: readonly Mutant[] = [
     name: 'admits-twice',
     means: 'a job that comes again is admitted again',
     file: 'processors/admission/decide.ts',
-    find: 'if (isAnswered(admission.answered, request.jobId)) return []',
+    find: 'if (isAnswered(admission.answered, keyOfJob(request.jobId))) return []',
     replace: '',
+  },
+  {
+    name: 'own-name',
+    means: 'a door answers with the name it would have given a job, not with the one the job has',
+    file: 'producers/submit-job.ts',
+    find: 'const { jobId } = row',
+    replace: 'const { jobId } = job',
   },
   {
     name: 'no-fence',

@@ -79,7 +79,6 @@ export function workload(parts: WorkloadParts) {
       submissions: process.port(submissions),
       vault: process.port(vault),
       clock: process.clock,
-      random: own,
       bodyKey,
       onFault: () => {},
     })
@@ -136,8 +135,8 @@ export function workload(parts: WorkloadParts) {
     throw new Error(`the vault took nothing in ${triesMax} tries`)
   }
 
-  /** As the API hands it to the submitter: the body in one agreed form, the payload beside it. */
-  function jobRequest(tenantId: string, key: string): JobRequest {
+  /** As the API hands it to the submitter, but for the name: the body in one agreed form, the payload beside it. */
+  function jobRequest(tenantId: string, key: string): Omit<JobRequest, 'jobId'> {
     const capability = random.pick(capabilityNames)
     const inputTokensMax = BigInt(random.whole(1, tokensMax))
     const outputTokensMax = BigInt(random.whole(1, 1_000))
@@ -161,14 +160,23 @@ export function workload(parts: WorkloadParts) {
   async function submit(tenant: SimTenant, key: string): Promise<string> {
     const { id: tenantId } = tenant
     const job = jobRequest(tenantId, key)
-    const answer = await insist(key, ({ submitter }) => submitter.submitJob(caller, job))
-    const jobId = jobIdFrom(tenantId, key)
-    if (answer === 'conflict') violated(`${key} of ${tenantId} is said to stand for something else`)
-    else if (answer.jobId !== jobId) violated(`${key} of ${tenantId} was answered with job ${answer.jobId}`)
+    const asked = (body = job.body) =>
+      insist(key, ({ process, submitter }) =>
+        submitter.submitJob(caller, { ...job, body, jobId: jobIdFrom(tenantId, key, process.clock.nowMs()) }),
+      )
+    const answer = await asked()
+    if (answer === 'conflict') {
+      violated(`${key} of ${tenantId} is said to stand for something else`)
+      return ''
+    }
+    const { jobId } = answer
     accepted.set(jobId, tenantId)
+    if (faults.happens('clientLate')) {
+      const again = await asked()
+      if (again === 'conflict' || again.jobId !== jobId) violated(`${key} of ${tenantId} stands for two jobs`)
+    }
     if (faults.happens('clientOtherBody')) {
-      const other = { ...job, body: Buffer.from('something else') }
-      const second = await insist(key, ({ submitter }) => submitter.submitJob(caller, other))
+      const second = await asked(Buffer.from('something else'))
       if (second !== 'conflict') violated(`${key} of ${tenantId} stands for two things`)
     }
     return jobId
