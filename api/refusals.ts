@@ -155,6 +155,8 @@ export const jobRefusals: Reasons<JobRefusedJobRefusal, string> = {
   tenant_unknown: 'The owner does not know the tenant yet. Submit the job again shortly.',
   no_route:
     'No provider of the service serves the capability with this model. Leave the model out or choose another, or have a provider configured.',
+  key_taken:
+    'The idempotency key stood for another job already, of the last day, and the database has lost which: it was set back, or was replaced by one that was behind. Look for that job in the list of jobs. To have the work done again, submit it under another key.',
   unknown: 'The job was refused for a reason that this version does not know.',
 }
 

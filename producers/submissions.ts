@@ -57,6 +57,8 @@ export type SubmissionRow = SubmissionKey & {
 export const submissionText = ({ tenantId, idempotencyKey }: SubmissionKey): string =>
   JSON.stringify([tenantId, idempotencyKey])
 
+export type MarkedRow = Pick<SubmissionRow, 'tenantId' | 'idempotencyKey' | 'jobId'>
+
 /** Where a door keeps what it was asked, before the log has it. */
 export type SubmissionStore = {
   /**
@@ -66,8 +68,8 @@ export type SubmissionStore = {
   keep(
     wanted: readonly { row: SubmissionRow; payload: SealedPayload }[],
   ): Promise<{ rows: SubmissionRow[]; isNew: ReadonlySet<string> }>
-  /** Notes that the log has the requests of these rows. Marking again changes nothing. */
-  markAppended(keys: readonly SubmissionKey[], atMs: EpochMs): Promise<void>
+  /** Notes that the log has the requests of these rows. Marking again changes nothing, nor does the row of another job. */
+  markAppended(rows: readonly MarkedRow[], atMs: EpochMs): Promise<void>
 }
 
 export function submissionStore({
@@ -127,7 +129,7 @@ export function submissionStore({
       if (hadTaken || !(await keepNew(wanted))) return keepSome(wanted)
       return { rows: wanted.map(({ row }) => row), isNew: new Set(wanted.map(({ row }) => submissionText(row))) }
     },
-    markAppended: (keys, atMs) => database.asService((tx) => markAppended(tx.last, keys, atMs)),
+    markAppended: (rows, atMs) => database.asService((tx) => markAppended(tx.last, rows, atMs)),
   }
 }
 
@@ -169,15 +171,17 @@ async function readSubmissions(tx: Tx, keys: readonly SubmissionKey[]): Promise<
   return rows.map(fromRow)
 }
 
-async function markAppended(tx: Tx, keys: readonly SubmissionKey[], atMs: EpochMs): Promise<void> {
+async function markAppended(tx: Tx, marked: readonly MarkedRow[], atMs: EpochMs): Promise<void> {
   await tx.query(
     `WITH found AS (
-       SELECT s.tenant_id, s.idempotency_key FROM unnest($1::text[], $2::text[]) AS k(tenant_id, idempotency_key)
-       JOIN submission s USING (tenant_id, idempotency_key) WHERE s.appended_at_ms IS NULL
+       SELECT s.tenant_id, s.idempotency_key
+       FROM unnest($1::text[], $2::text[], $3::text[]) AS k(tenant_id, idempotency_key, job_id)
+       JOIN submission s USING (tenant_id, idempotency_key)
+       WHERE s.appended_at_ms IS NULL AND s.job_id = k.job_id
        ORDER BY s.tenant_id, s.idempotency_key FOR UPDATE OF s)
-     UPDATE submission s SET appended_at_ms = $3, request = NULL FROM found f
+     UPDATE submission s SET appended_at_ms = $4, request = NULL FROM found f
      WHERE s.tenant_id = f.tenant_id AND s.idempotency_key = f.idempotency_key`,
-    [keys.map((k) => k.tenantId), keys.map((k) => k.idempotencyKey), atMs],
+    [marked.map((k) => k.tenantId), marked.map((k) => k.idempotencyKey), marked.map((k) => k.jobId), atMs],
   )
 }
 

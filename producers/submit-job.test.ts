@@ -215,6 +215,33 @@ test('the log had it but nobody was told: the retry appends the same request id 
   expect(new Set(requests.map(({ requestId }) => requestId)).size).toBe(1)
 })
 
+test('where the row of a key was lost, the job that is made then is appended, and only its own append marks it', async () => {
+  const tenantId = newTenant()
+  let failures = 0
+  const failing: Log = {
+    ...rig.log,
+    partitionCount: rig.log.partitionCount,
+    append: (records) =>
+      failures-- > 0
+        ? Promise.reject(new PlatformError('LOG_UNAVAILABLE', { records: records.length }))
+        : rig.log.append(records),
+  }
+  const { submitter } = openDoor({ ...rig, log: failing })
+  const first = await submitter.submitJob(caller, aJob(tenantId, 'k'))
+  // Its mark has not been written yet. A database that was behind takes the place of this one.
+  await rig.database.asService((tx) => tx.query('DELETE FROM submission WHERE tenant_id = $1', [tenantId]))
+  failures = 1
+  await expect(submitter.submitJob(caller, aJob(tenantId, 'k'))).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
+  await submitter.settled()
+  expect(await rowsOf(tenantId)).toMatchObject([{ appended_at_ms: null }])
+  const second = await submitter.submitJob(caller, aJob(tenantId, 'k'))
+  await submitter.settled()
+  expect(await rowsOf(tenantId)).toMatchObject([{ job_id: second.jobId, request: null }])
+  const asked = (await requestsOf(tenantId)).map((request) => request.type === 'SubmitJob' && request.jobId)
+  expect(asked).toEqual([first.jobId, second.jobId])
+  expect(second.jobId).not.toBe(first.jobId)
+})
+
 test('an unmarked row is appended again for 20 hours, then its key has expired; a marked one never expires', async () => {
   const tenantId = newTenant()
   let nowMs = Date.parse('2026-05-01T00:00:00Z')

@@ -1,7 +1,7 @@
 /**
  * Takes a job in, once per idempotency key, and answers only after the log has it.
  *
- *   payload and row (tenant, key, MAC of the body, request bytes) in one transaction
+ *   payload and row (tenant, key, id of the job, MAC of the body, request bytes) in one transaction
  *   → SubmitJob appended to intake → answer → row marked as appended, behind the caller's back
  *
  * Whatever dies in between, a retry with the same key finds the row: unmarked, it appends the same bytes again, and the
@@ -197,7 +197,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
 
   /** Resolves when the log has the request, however many ask for it at once. */
   function append(row: SubmissionRow): Promise<void> {
-    const id = submissionText(row)
+    const id = appendedText(row)
     const known = underWay.get(id)
     if (known !== undefined) return known
     if (row.request === null) return Promise.resolve()
@@ -212,7 +212,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
 
   function markLater(row: SubmissionRow): void {
     if (unmarked.length >= waitingMax) {
-      underWay.delete(submissionText(row))
+      underWay.delete(appendedText(row))
       onFault(new PlatformError('LOG_BUSY', { unmarked: unmarked.length }))
       return
     }
@@ -232,7 +232,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
     while (unmarked.length > 0) {
       const rows = unmarked.splice(0, itemsMax)
       await submissions.markAppended(rows, clock.nowMs()).catch(onFault)
-      for (const row of rows) underWay.delete(submissionText(row))
+      for (const row of rows) underWay.delete(appendedText(row))
     }
   }
 
@@ -266,6 +266,9 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
     },
   }
 }
+
+/** By job and not by key: a key whose row was lost has stood for two. */
+const appendedText = (row: SubmissionRow): string => JSON.stringify([row.tenantId, row.jobId])
 
 /** Own for each tenant, so that equal bodies of two tenants do not show as equal. Derived once while a tenant keeps submitting. */
 function tenantKeys(bodyKey: Uint8Array): (tenantId: string) => KeyObject {

@@ -665,7 +665,7 @@ export type JobFailedBody = {
 }
 export type JobFailed = FactHeader & JobFailedBody
 
-export type JobRefusedJobRefusal = 'over_cap' | 'over_max_charge' | 'unpriced' | 'queue_full' | 'resource_unknown' | 'tenant_unknown' | 'no_route' | 'unknown'
+export type JobRefusedJobRefusal = 'over_cap' | 'over_max_charge' | 'unpriced' | 'queue_full' | 'resource_unknown' | 'tenant_unknown' | 'no_route' | 'key_taken' | 'unknown'
 export type JobRefusedMetric = 'requests' | 'tokens' | 'money' | 'unknown'
 /** Cap that was too tight. */
 export type JobRefusedCapRefusal = {

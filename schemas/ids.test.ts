@@ -54,6 +54,7 @@ test('100,000 ids of one time are 100,000 ids, and so are 100,000 keys', () => {
 
 /** Times by Crockford base32 of 45 bits, from an independent implementation. */
 test.for<[atMs: number, id: string]>([
+  [-1, 'job_000000000pt06yz2jwx57x1v0na'],
   [0, 'job_000000000pt06yz2jwx57x1v0na'],
   [1, 'job_000000001pt06yz2jwx57x1v0na'],
   [1_795_836_262_000, 'job_1m8g2xdkgpt06yz2jwx57x1v0na'],

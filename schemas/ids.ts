@@ -42,13 +42,16 @@ const timeLength = 9
 /** Ninety bits: of a thousand million jobs two have the same with a chance of one in 2.5 × 10⁹. */
 const timedHashLength = 18
 
+/** `<kind>_<9 characters of time><18 of SHA-256>`: ids of later times sort behind. */
+export const timedIdFrom = (kind: string, atMs: EpochMs, ...parts: readonly (string | number | bigint)[]): string =>
+  timed(textOfTime(atMs), idFrom(kind, ...parts))
+
 /**
- * `job_<9 characters of time><18 of SHA-256>`: ids of later jobs sort behind, and one key has one `keyOfJob` at any time.
- * `atMs`: when the key was first asked for, by the clock of whoever was asked. The row of a submission keeps the id, and no
- * other way leads from a key to it.
+ * One key has one `keyOfJob` at any time. `atMs`: when the key was first asked for, by the clock of whoever was asked. The
+ * row of a submission keeps the id, and no other way leads from a key to it.
  */
 export const jobIdFrom = (tenantId: string, idempotencyKey: string, atMs: EpochMs): string =>
-  timed(textOfTime(atMs), idFrom('job', tenantId, idempotencyKey))
+  timedIdFrom('job', atMs, tenantId, idempotencyKey)
 
 /** Id of something that belongs to a job. Jobs made before ids began with a time keep theirs as they are, and so does this. */
 export const idWithin = (jobId: string, kind: string, ...parts: readonly (string | number | bigint)[]): string =>
@@ -73,7 +76,8 @@ function timed(time: string, id: string): string {
 
 function textOfTime(atMs: EpochMs): string {
   let text = ''
-  for (let left = atMs; text.length < timeLength; left = Math.floor(left / 32)) text = alphabet.charAt(left % 32) + text
+  let left = Math.max(0, atMs)
+  for (let n = 0; n < timeLength; n++, left = Math.floor(left / 32)) text = alphabet.charAt(left % 32) + text
   return text
 }
 

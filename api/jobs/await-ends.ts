@@ -13,7 +13,7 @@ const lookedAtMax = 1_000
 export type Awaited = {
   /** Before the job is submitted, so that its end is not missed. Safe to repeat. */
   expect(jobId: string): void
-  /** The job is there, and its end is waited for; one that is not new may have ended already, and its name is not the expected one. */
+  /** The job is there, and its end is waited for; one that is not new may have ended already, and has another name than the expected one. */
   taken(jobId: string, isNew: boolean): void
 }
 

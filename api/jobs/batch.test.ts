@@ -44,6 +44,14 @@ test('a repeated batch makes no job twice, also when it grew', async () => {
   expect(again.map(({ isNew }) => isNew)).toEqual([false, false, false, true])
 })
 
+test('without keys everything sent is new, one by one and in batches', async () => {
+  const batches = [await send([job, job]), await send([job, job])].flatMap((sent) => resultsOf(sent.expect(200)))
+  const singles = [await tenant.submitter.post('/v1/jobs', job), await tenant.submitter.post('/v1/jobs', job)]
+  expect(batches.map(({ isNew }) => isNew)).toEqual([true, true, true, true])
+  const ids = [...batches.map(({ id }) => id), ...singles.map((sent) => sent.expect(202)['id'])]
+  expect(new Set(ids).size).toBe(6)
+})
+
 test("a job's own key is that of a single submission, and stands for one body", async () => {
   const single = (await tenant.submitter.post('/v1/jobs', job, { headers: { 'Idempotency-Key': 'mine' } })).expect(202)
   const other = { ...job, input: { text: 'Another text.' }, key: 'mine' }

@@ -1,7 +1,6 @@
 /** Many jobs in one request: each is taken or refused by itself, and a repeated batch makes no job twice. */
 import { z } from 'zod'
 import { isFailure } from '../../platform/errors.ts'
-import { randomText } from '../../producers/index.ts'
 import { idFrom } from '../../schemas/ids.ts'
 import { ifPassing } from '../await-readable.ts'
 import { fieldErrors } from '../http/field-errors.ts'
@@ -14,7 +13,7 @@ import type { FoundJob } from '../views.ts'
 import { type Awaited, awaitEnds } from './await-ends.ts'
 import { jobBody, jobReply, toApiFoundJob } from './convert.ts'
 import { withResult } from './job-reply.ts'
-import { submissionCodes, toJobRequest } from './job-request.ts'
+import { ownKey, submissionCodes, toJobRequest } from './job-request.ts'
 
 export const batchJobsMax = 10_000
 /** Ten thousand jobs of 6 kB; larger ones go in smaller batches. */
@@ -96,11 +95,11 @@ export const batchRoute: Route = route({
   codes: submissionCodes,
   async handle(asked, parts) {
     const { tenantId } = asked.who
-    const batchKey = asked.idempotencyKey ?? randomText(parts.random)
+    const keyOf = keysOf(asked.idempotencyKey, parts)
     const waitMs = (asked.query.wait ?? 0) * 1_000
     let results: BatchResult[] = []
     const submit = async (awaited?: Awaited) => {
-      results = await submitAll(asked, batchKey, parts, awaited)
+      results = await submitAll(asked, keyOf, parts, awaited)
     }
     if (waitMs === 0) await submit()
     else {
@@ -114,14 +113,23 @@ export const batchRoute: Route = route({
 
 type AskedBatch = Asked<unknown, unknown, z.infer<typeof batchBody>>
 
-async function submitAll(asked: AskedBatch, batchKey: string, parts: Parts, awaited?: Awaited): Promise<BatchResult[]> {
+/** The idempotency key of an item that brings none. */
+type KeyOf = (index: number) => string
+
+function keysOf(batchKey: string | undefined, parts: Parts): KeyOf {
+  if (batchKey !== undefined) return (index) => idFrom('bat', batchKey, index)
+  const own = ownKey(parts)
+  return (index) => `${own}-${index}`
+}
+
+async function submitAll(asked: AskedBatch, keyOf: KeyOf, parts: Parts, awaited?: Awaited): Promise<BatchResult[]> {
   const { jobs } = asked.body
   const results: BatchResult[] = []
   while (jobs.length > 0) {
     // Taken out, because what is left in it stays in memory for as long as the answer is waited for.
     const some = jobs.splice(0, atOnceMax)
     const from = results.length
-    const taken = some.map((job, at) => submitOne(job, from + at, batchKey, asked, parts, awaited))
+    const taken = some.map((job, at) => submitOne(job, from + at, keyOf, asked, parts, awaited))
     results.push(...(await Promise.all(taken)))
   }
   return results
@@ -130,7 +138,7 @@ async function submitAll(asked: AskedBatch, batchKey: string, parts: Parts, awai
 async function submitOne(
   job: unknown,
   index: number,
-  batchKey: string,
+  keyOf: KeyOf,
   { who, caller }: AskedBatch,
   parts: Parts,
   awaited: Awaited | undefined,
@@ -139,7 +147,7 @@ async function submitOne(
   try {
     const item = batchItem.safeParse(job, { reportInput: true })
     if (!item.success) throw invalid(...fieldErrors(where, item.error))
-    const { key = idFrom('bat', batchKey, index), ...body } = item.data
+    const { key = keyOf(index), ...body } = item.data
     const request = await toJobRequest(body, who, key, parts, where)
     awaited?.expect(request.jobId)
     const { jobId, isNew } = await parts.submitter.submitJob(caller, request)

@@ -1,8 +1,8 @@
 /** From the body of a request to the job that is submitted. */
 import type { FailureCode } from '../../platform/errors.ts'
 import { canonicalJson, type Json } from '../../pricing/index.ts'
-import type { JobRequest, SubmissionKey } from '../../producers/index.ts'
-import { jobIdFrom } from '../../schemas/ids.ts'
+import { type JobRequest, randomText, type SubmissionKey } from '../../producers/index.ts'
+import { jobIdFrom, timedIdFrom } from '../../schemas/ids.ts'
 import { type Pico, picoFromDecimal } from '../../schemas/units.ts'
 import type { Principal } from '../auth/principal.ts'
 import { type Quote, quotedFor, readQuote } from '../estimate/quote.ts'
@@ -23,6 +23,10 @@ export const submissionCodes = [
   'LOG_BUSY',
   'LOG_RECORD_TOO_LARGE',
 ] as const satisfies readonly FailureCode[]
+
+/** The idempotency key of a request that has none: nobody else has it, so that no retry can find the job. */
+export const ownKey = ({ clock, random }: Pick<Parts, 'clock' | 'random'>): string =>
+  timedIdFrom('key', clock.nowMs(), randomText(random))
 
 /** Throws REQUEST_INVALID, with places below `where`, FORBIDDEN and QUOTE_EXPIRED. */
 export async function toJobRequest(

@@ -1,7 +1,7 @@
 /** Jobs: submitted once per idempotency key, read, waited for, listed and cancelled. */
 import { z } from 'zod'
 import { jobEndedTopic } from '../../platform/relay/relay.ts'
-import { type JobRequest, randomText, requestCancel } from '../../producers/index.ts'
+import { type JobRequest, requestCancel } from '../../producers/index.ts'
 import { jobPage, jobStatuses } from '../../projections/job-list/queries.ts'
 import { microsFromMs } from '../../schemas/units.ts'
 import { awaitReadable, ifPassing } from '../await-readable.ts'
@@ -16,7 +16,7 @@ import { batchRoute } from './batch.ts'
 import { type ApiJob, jobBody, jobReply, jobsReply, toApiEarlyJob, toApiJob } from './convert.ts'
 import { jobEventsRoute } from './job-events.ts'
 import { hasEnded, toJobReply } from './job-reply.ts'
-import { submissionCodes, toJobRequest } from './job-request.ts'
+import { ownKey, submissionCodes, toJobRequest } from './job-request.ts'
 import { jobResultRoute } from './job-result.ts'
 
 /** Input of 1 MiB, its escapes and the rest of the request. */
@@ -40,7 +40,7 @@ export const jobRoutes: readonly Route[] = [
     replies: { 200: jobReply, 202: jobReply },
     codes: submissionCodes,
     async handle({ query, body, who, caller, idempotencyKey, gone, rest }, parts) {
-      const job = await toJobRequest(body, who, idempotencyKey ?? randomText(parts.random), parts)
+      const job = await toJobRequest(body, who, idempotencyKey ?? ownKey(parts), parts)
       const { tenantId } = job
       const waitMs = (query.wait ?? 0) * 1_000
       if (waitMs === 0) {

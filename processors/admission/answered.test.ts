@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { appendAgainMsMax } from '../../producers/submit-job.ts'
-import { answeredKeptMicros, emptyAnswered, isAnswered, rememberAnswered } from './answered.ts'
+import { answeredKeptMicros, emptyAnswered, isAnswered, rememberAnswered, whatIsAnswered } from './answered.ts'
 
 test('whatever the gaps between them, each id is remembered for a day at least, in seven slots at most', () => {
   const minuteMicros = 60_000_000n
@@ -37,6 +37,21 @@ test('a clock that is a month ahead for one fact makes nobody forget what came w
   rememberAnswered(answered, 'set right', 30n * 24n * hour + 1n)
   const last = Array.from({ length: 20 }, (_, n) => `job-${47 - n}`)
   expect([...last, 'ahead', 'set right'].filter((id) => !isAnswered(answered, id))).toEqual([])
+})
+
+test('an id of which only another of its group was answered is known as that, for as long', () => {
+  const answered = emptyAnswered('secret')
+  rememberAnswered(answered, 'first', 0n, 'group')
+  rememberAnswered(answered, 'alone', answeredKeptMicros)
+  const ask = (id: string) => whatIsAnswered(answered, id, 'group')
+  expect([ask('first'), ask('second'), isAnswered(answered, 'alone'), isAnswered(answered, 'second')]).toEqual([
+    'it',
+    'another',
+    true,
+    false,
+  ])
+  rememberAnswered(answered, 'second', answeredKeptMicros, 'group')
+  expect([ask('first'), ask('second'), ask('third')]).toEqual(['it', 'it', 'another'])
 })
 
 test('a door appends a request again only as long as it is remembered', () => {

@@ -3,7 +3,7 @@
  * in slots of a few hours, newest first; the oldest slot goes when even its last id has been kept for long enough.
  */
 import type { EpochMicros } from '../../schemas/units.ts'
-import { addId, emptyIdTable, hasId, type IdTable, idKey } from './id-table.ts'
+import { addId, emptyIdTable, hasGroup, hasId, type IdTable, idKey } from './id-table.ts'
 
 export type Answered = {
   /** Chosen anew whenever a state begins empty: who chooses ids cannot know where they lie in the tables. */
@@ -21,13 +21,18 @@ export const answeredSlotMicros: EpochMicros = 4n * hourMicros
 
 export const emptyAnswered = (secret: string): Answered => ({ secret, slots: [] })
 
-export function isAnswered({ secret, slots }: Answered, id: string): boolean {
-  const key = idKey(secret, id)
-  return slots.some(({ ids }) => hasId(ids, key))
+export const isAnswered = (answered: Answered, id: string): boolean => whatIsAnswered(answered, id, id) === 'it'
+
+/** Whether it was answered, or another id of its group. */
+export function whatIsAnswered({ secret, slots }: Answered, id: string, group: string): 'it' | 'another' | undefined {
+  const key = idKey(secret, id, group)
+  const holding = slots.filter(({ ids }) => hasGroup(ids, key))
+  if (holding.length === 0) return undefined
+  return holding.some(({ ids }) => hasId(ids, key)) ? 'it' : 'another'
 }
 
 /** In place; `at` never goes back. */
-export function rememberAnswered({ secret, slots }: Answered, id: string, at: EpochMicros): void {
+export function rememberAnswered({ secret, slots }: Answered, id: string, at: EpochMicros, group = id): void {
   let newest = slots[0]
   if (!newest || at - newest.since >= answeredSlotMicros) {
     newest = { since: at, ids: emptyIdTable() }
@@ -37,5 +42,5 @@ export function rememberAnswered({ secret, slots }: Answered, id: string, at: Ep
     const oldest = slots.at(-1)
     if (slots.length > 2 && oldest && at - oldest.since >= answeredKeptMicros + answeredSlotMicros) slots.pop()
   }
-  addId(newest.ids, idKey(secret, id))
+  addId(newest.ids, idKey(secret, id, group))
 }

@@ -59,7 +59,7 @@ describe('a job', () => {
     expect(scene.ask(submit('job-1'))).toEqual([])
   })
 
-  test('of a key that has been answered is not made again under the name of a later time', () => {
+  test('of a key that another one was made for is refused, once, and the first answer stands', () => {
     const scene = new Scene()
     const [first, later, other] = [
       jobIdFrom(tenantId, 'k', 1),
@@ -67,7 +67,9 @@ describe('a job', () => {
       jobIdFrom(tenantId, 'l', 1),
     ]
     expect(typesOf(scene.ask(submit(first)))).toEqual(['JobSubmitted', 'JobAdmitted'])
+    expect(answerOf(scene.ask(submit(later)))).toMatchObject({ type: 'JobRefused', jobId: later, reason: 'key_taken' })
     expect(scene.ask(submit(later))).toEqual([])
+    expect(scene.ask(submit(first))).toEqual([])
     expect(typesOf(scene.ask(submit(other)))).toEqual(['JobSubmitted', 'JobAdmitted'])
   })
 

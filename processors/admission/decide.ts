@@ -16,7 +16,7 @@ import { bookByHash, bookInForce, type Directory } from '../directory/state.ts'
 import { costMax } from '../execution/fair-queue.ts'
 import type { RouteStep } from '../execution/state.ts'
 import type { Draft, Moment, Requested } from '../processor.ts'
-import { isAnswered } from './answered.ts'
+import { whatIsAnswered } from './answered.ts'
 import { billingPeriodOf, isAnchorDate, periodAt } from './periods.ts'
 import { type Admission, type CapState, capsOf, countsAlike } from './state.ts'
 
@@ -77,24 +77,28 @@ export type AdmissionContext = Moment & {
   schedulingWeight: number
 }
 
-/**
- * First the fact that the job exists, then the answer. A job that was answered before gets nothing: its answer stands. Nor
- * does another job of its key, which a door makes only where the key's row has been lost.
- */
+/** First the fact that the job exists, then the answer. A job that was answered before gets nothing: its answer stands. */
 export function decideSubmitJob(
   request: Requested<'SubmitJob'>,
   admission: Admission,
   context: AdmissionContext,
 ): Draft[] {
-  if (isAnswered(admission.answered, keyOfJob(request.jobId))) return []
-  return [submitted(request), answer(request, admission, context)]
+  const answered = whatIsAnswered(admission.answered, request.jobId, keyOfJob(request.jobId))
+  if (answered === 'it') return []
+  return [submitted(request), answer(request, admission, { ...context, isKeyTaken: answered === 'another' })]
 }
 
-function answer(request: Requested<'SubmitJob'>, admission: Admission, context: AdmissionContext): Draft {
+function answer(
+  request: Requested<'SubmitJob'>,
+  admission: Admission,
+  context: AdmissionContext & { isKeyTaken: boolean },
+): Draft {
   const { directory, directoryVersion, now, route } = context
   const tenant = directory.tenants.get(request.tenantId)
   const used: Used = { directoryVersion, timeZone: tenant?.timeZone ?? null, priceBookHash: null }
   if (!tenant) return refused(request, used, 'tenant_unknown')
+  // A door makes a second job of a key only where the row of the first was lost, with a database that was behind.
+  if (context.isKeyTaken) return refused(request, used, 'key_taken')
   if (context.isQueueFull) return refused(request, used, 'queue_full')
   if (route.length === 0) return refused(request, used, 'no_route')
   if (context.resourceHash === undefined) return refused(request, used, 'resource_unknown')

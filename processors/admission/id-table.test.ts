@@ -2,8 +2,8 @@
 import { deserialize, serialize } from 'node:v8'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { jobIdFrom, keyOfJob } from '../../schemas/ids.ts'
-import { addId, emptyIdTable, hasId, type IdTable, idKey } from './id-table.ts'
+import { jobIdFrom } from '../../schemas/ids.ts'
+import { addId, emptyIdTable, hasGroup, hasId, type IdTable, idKey } from './id-table.ts'
 
 const tableOf = (ids: Iterable<string>): IdTable => {
   const table = emptyIdTable()
@@ -22,8 +22,24 @@ test('holds what was added, once, and nothing else, whatever the ids are', () =>
   )
 })
 
+test('ids of one group are told apart, and one that is not there is known by its group, after all the growing', () => {
+  const table = emptyIdTable()
+  const key = (id: string, group: number) => idKey('secret', id, `group ${group}`)
+  for (let n = 0; n < 20_000; n++) {
+    addId(table, key(`first ${n}`, n))
+    if (n % 10 === 0) addId(table, key(`second ${n}`, n))
+  }
+  expect(table.size).toBe(22_000)
+  for (let n = 0; n < 20_000; n++) {
+    const found = [`first ${n}`, `second ${n}`, `third ${n}`].map((id) => hasId(table, key(id, n)))
+    expect([n, ...found]).toEqual([n, true, n % 10 === 0, false])
+    expect(hasGroup(table, key('any', n))).toBe(true)
+    expect(hasGroup(table, key('any', n + 20_000))).toBe(false)
+  }
+})
+
 test('given a hundred thousand ids, every one is found after all the growing, and none of as many others', () => {
-  const ids = Array.from({ length: 100_000 }, (_, n) => keyOfJob(jobIdFrom('harbor', `key-${n}`, n)))
+  const ids = Array.from({ length: 100_000 }, (_, n) => jobIdFrom('harbor', `key-${n}`, n))
   const table = tableOf(ids)
   expect(table.size).toBe(ids.length)
   expect(table.pieces.reduce((sum, { size }) => sum + size, 0)).toBe(ids.length)
@@ -75,12 +91,12 @@ test('a word that is 0 does not read as an empty place', () => {
 
 test('given ids that somebody chose to lie in half of the pieces, an empty piece can be split and added to', () => {
   const table = emptyIdTable()
-  const keyOf = (n: number, last: number) => Uint32Array.of(1 + n, Math.imul(n, 0x9e3779b1) >>> 0, last)
-  for (let n = 0; n < 20_000; n++) addId(table, keyOf(n, 2 * n))
+  const keyOf = (n: number, first: number) => Uint32Array.of(first, Math.imul(n, 0x9e3779b1) >>> 0, n)
+  for (let n = 0; n < 20_000; n++) addId(table, keyOf(n, 2 * n + 2))
   expect(table.pieces.filter(({ size }) => size === 0).length).toBeGreaterThan(1)
   for (let n = 0; n < 200; n++) expect(hasId(table, keyOf(n, 2 * n + 1))).toBe(false)
   for (let n = 0; n < 200; n++) addId(table, keyOf(n, 2 * n + 1))
-  expect([table.size, hasId(table, keyOf(199, 399)), hasId(table, keyOf(0, 0))]).toEqual([20_200, true, true])
+  expect([table.size, hasId(table, keyOf(199, 399)), hasId(table, keyOf(0, 2))]).toEqual([20_200, true, true])
 })
 
 test('where an id lies depends on the secret', () => {

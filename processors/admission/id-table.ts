@@ -35,9 +35,13 @@ export const emptyIdTable = (): IdTable => ({ size: 0, pieces: [emptyPiece()] })
 /** What an id is looked up by; good for any number of tables. */
 export type IdKey = Uint32Array
 
-/** Ids that their senders choose need a `secret`, or they could be chosen so that they all lie in one place, where looking takes long. */
-export function idKey(secret: string, id: string): IdKey {
-  const words = wordsOfId(secret + id)
+/**
+ * Ids that their senders choose need a `secret`, or they could be chosen so that they all lie in one place, where looking takes
+ * long. `group`: what some ids have in common; of those two words are the group's and one is the id's.
+ */
+export function idKey(secret: string, id: string, group = id): IdKey {
+  const words = wordsOfId(secret + group)
+  if (group !== id) words[2] = wordsOfId(secret + id)[2] ?? 0
   if (words[0] === 0) words[0] = 1 // 0 says that a place is empty.
   return words
 }
@@ -45,6 +49,12 @@ export function idKey(secret: string, id: string): IdKey {
 export function hasId({ pieces }: IdTable, key: IdKey): boolean {
   const words = pieces[pieceOf(pieces.length, key, 0)]?.words
   return words !== undefined && words[placeOf(words, key, 0)] !== 0
+}
+
+/** Whether there is an id of the same group: of n groups two are taken for one with a chance of n²/2⁶⁵. */
+export function hasGroup({ pieces }: IdTable, key: IdKey): boolean {
+  const words = pieces[pieceOf(pieces.length, key, 0)]?.words
+  return words !== undefined && words[placeOf(words, key, 0, isOfGroup)] !== 0
 }
 
 /** In place; an id that is there stays there once. */
@@ -59,7 +69,7 @@ export function addId(table: IdTable, key: IdKey): void {
 /** Of `count` pieces, the one for the id at `at`. Those not split since there were a power of two of them have two pieces' ids. */
 function pieceOf(count: number, ids: Uint32Array, at: number): number {
   const span = spanOf(count)
-  const piece = (ids[at + 2] ?? 0) & (span - 1)
+  const piece = (ids[at] ?? 0) & (span - 1)
   return piece < count ? piece : piece - span / 2
 }
 
@@ -104,18 +114,21 @@ function eachOf(ids: Uint32Array, run: (ids: Uint32Array, at: number) => void): 
 }
 
 /** Where it is, or where it would be. Ids stand in the order of their second word, so that a piece is spread in one pass. */
-function placeOf(words: Uint32Array, ids: Uint32Array, at: number): number {
+function placeOf(words: Uint32Array, ids: Uint32Array, at: number, isIt = isSame): number {
   const places = words.length / wordsPerId
   let place = Math.floor(((ids[at + 1] ?? 0) / 2 ** 32) * places) * wordsPerId
-  while (words[place] !== 0 && !isSame(words, place, ids, at)) {
+  while (words[place] !== 0 && !isIt(words, place, ids, at)) {
     place += wordsPerId
     if (place === words.length) place = 0
   }
   return place
 }
 
+const isOfGroup = (words: Uint32Array, place: number, ids: Uint32Array, at: number): boolean =>
+  words[place] === ids[at] && words[place + 1] === ids[at + 1]
+
 const isSame = (words: Uint32Array, place: number, ids: Uint32Array, at: number): boolean =>
-  words[place] === ids[at] && words[place + 1] === ids[at + 1] && words[place + 2] === ids[at + 2]
+  isOfGroup(words, place, ids, at) && words[place + 2] === ids[at + 2]
 
 function put(words: Uint32Array, place: number, ids: Uint32Array, at: number): void {
   for (let n = 0; n < wordsPerId; n++) words[place + n] = ids[at + n] ?? 0

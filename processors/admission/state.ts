@@ -42,7 +42,7 @@ export type TenantCaps = {
 
 export type Admission = {
   tenants: Map<string, TenantCaps>
-  /** Keys of jobs, and ids of other requests. */
+  /** Ids of jobs, in groups by key, and of other requests. */
   answered: Answered
 }
 
@@ -62,7 +62,7 @@ export function evolveAdmission(admission: Admission, fact: Fact): void {
       return
     }
     case 'JobSubmitted':
-      return rememberAnswered(admission.answered, keyOfJob(fact.jobId), fact.occurredAt)
+      return rememberAnswered(admission.answered, fact.jobId, fact.occurredAt, keyOfJob(fact.jobId))
     case 'JobAdmitted':
       return hold(capsOf(admission, fact.tenantId), fact)
     case 'UsageMetered':

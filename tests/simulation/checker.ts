@@ -59,7 +59,8 @@ export function checker(
   }))
   const startedAttempts = new Map<string, string>()
   const jobs = new Map<string, JobLife>()
-  const keys = new Set<string>()
+  /** How many have been submitted. */
+  const jobsOfKey = new Map<string, number>()
   let taken = 0
   let told = 0
   let isFinished = false
@@ -86,12 +87,13 @@ export function checker(
       case 'JobSubmitted': {
         const { tenantId, inputTokensMax, outputTokensMax } = fact
         const key = keyOfJob(fact.jobId)
-        if (keys.has(key)) violated(`job ${fact.jobId} of ${tenantId} is not the first of its key`)
-        keys.add(key)
+        jobsOfKey.set(key, (jobsOfKey.get(key) ?? 0) + 1)
         jobs.set(fact.jobId, { tenantId, inputTokensMax, outputTokensMax, attempts: 0, readyAt: 0n, isOver: false })
         return
       }
       case 'JobAdmitted': {
+        if (jobsOfKey.get(keyOfJob(fact.jobId)) !== 1)
+          violated(`job ${fact.jobId} of ${fact.tenantId} is not the first of its key`)
         const job = jobs.get(fact.jobId)
         if (job) Object.assign(job, { admitted: fact, readyAt: fact.occurredAt })
         partitions[partition]?.waiting.add(fact.jobId)
@@ -116,12 +118,17 @@ export function checker(
           for (const fairness of Object.values(partitions[partition].fairness)) fairness.left(fact.tenantId)
         return
       case 'JobRefused':
-      case 'JobRated': {
-        const job = jobs.get(fact.jobId)
-        if (job) job.isOver = true
-        return
-      }
+        if (fact.reason === 'key_taken' && jobsOfKey.get(keyOfJob(fact.jobId)) === 1)
+          violated(`job ${fact.jobId} of ${fact.tenantId} was refused for a key that no other job has`)
+        return over(fact.jobId)
+      case 'JobRated':
+        return over(fact.jobId)
     }
+  }
+
+  function over(jobId: string): void {
+    const job = jobs.get(jobId)
+    if (job) job.isOver = true
   }
 
   function started(partition: number, fact: Fact & { type: 'AttemptStarted' }): void {

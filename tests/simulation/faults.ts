@@ -29,6 +29,7 @@ export const faultKinds = {
   vaultFailed: 'the vault fails',
   rowFailed: 'the database does not take the row of a submission, or its mark',
   rowUnacknowledged: 'the row of a submission is there, and the door is told it failed',
+  rowLost: 'the row of a submission is gone, with a database that was behind when it replaced another',
   diskFull: 'for a while nothing can be written: no request, no fact, no row, no payload, no snapshot',
   clientGone: 'a client gives up and asks again with the same key',
   clientLate: 'a client asks again with the same key after it was answered',
@@ -80,6 +81,7 @@ const ratesMax: Partial<Record<FaultKind, number>> = {
   vaultFailed: 0.03,
   rowFailed: 0.05,
   rowUnacknowledged: 0.05,
+  rowLost: 0.3, // Of those that are asked for again.
   clientGone: 0.1,
   clientLate: 0.04,
   clientNewKey: 0.04,

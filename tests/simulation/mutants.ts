@@ -21,8 +21,22 @@ export const mutants: readonly Mutant[] = [
     name: 'admits-twice',
     means: 'a job that comes again is admitted again',
     file: 'processors/admission/decide.ts',
-    find: 'if (isAnswered(admission.answered, keyOfJob(request.jobId))) return []',
+    find: "if (answered === 'it') return []",
     replace: '',
+  },
+  {
+    name: 'keys-are-forgotten',
+    means: 'a second job of a key, made where the row of the first was lost, is admitted too',
+    file: 'processors/admission/decide.ts',
+    find: "isKeyTaken: answered === 'another'",
+    replace: 'isKeyTaken: false',
+  },
+  {
+    name: 'lost-row-counts',
+    means: 'where the row of a key was lost, the append of its first job counts as that of the second',
+    file: 'producers/submit-job.ts',
+    find: 'JSON.stringify([row.tenantId, row.jobId])',
+    replace: 'submissionText(row)',
   },
   {
     name: 'own-name',

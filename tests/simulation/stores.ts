@@ -4,7 +4,12 @@ import { PlatformError } from '../../platform/errors.ts'
 import type { Tx } from '../../platform/postgres/database.ts'
 import type { SnapshotStore, StoredSnapshot } from '../../platform/snapshots/snapshots.ts'
 import type { PayloadVault } from '../../platform/vault/vault.ts'
-import { type SubmissionRow, type SubmissionStore, submissionText } from '../../producers/submissions.ts'
+import {
+  type SubmissionKey,
+  type SubmissionRow,
+  type SubmissionStore,
+  submissionText,
+} from '../../producers/submissions.ts'
 import type { Faults } from './faults.ts'
 
 /** Keeps content as it is: sealing has tests of its own. Content of one tenant asked for by another is a violation. */
@@ -63,8 +68,11 @@ export function simVault(
   }
 }
 
+export type SimSubmissions = SubmissionStore & { wasLost(key: SubmissionKey): boolean }
+
 /** The table of submissions, without its database: a row and its payload are there together or not at all. */
-export function simSubmissions(faults: Faults, vault: PayloadVault, pauseFor: () => Promise<void>): SubmissionStore {
+export function simSubmissions(faults: Faults, vault: PayloadVault, pauseFor: () => Promise<void>): SimSubmissions {
+  const lost = new Set<string>()
   const table = new Map<string, SubmissionRow>()
   const noTx: Tx = {
     query: async () => ({ rows: [], rowCount: 0 }),
@@ -73,6 +81,7 @@ export function simSubmissions(faults: Faults, vault: PayloadVault, pauseFor: ()
     },
   }
   return {
+    wasLost: (key) => lost.has(submissionText(key)),
     async keep(wanted) {
       await pauseFor()
       if (faults.isDiskFull() || faults.happens('rowFailed'))
@@ -81,6 +90,10 @@ export function simSubmissions(faults: Faults, vault: PayloadVault, pauseFor: ()
       const rows: SubmissionRow[] = []
       for (const { row, payload } of wanted) {
         const text = submissionText(row)
+        if (table.has(text) && faults.happens('rowLost')) {
+          table.delete(text)
+          lost.add(text)
+        }
         if (!table.has(text)) {
           isNew.add(text)
           table.set(text, { ...row })
@@ -93,13 +106,13 @@ export function simSubmissions(faults: Faults, vault: PayloadVault, pauseFor: ()
       if (faults.happens('rowUnacknowledged')) throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
       return { rows, isNew }
     },
-    async markAppended(keys) {
+    async markAppended(rows) {
       await pauseFor()
       if (faults.isDiskFull() || faults.happens('rowFailed'))
         throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'simulated' })
-      for (const key of keys) {
-        const row = table.get(submissionText(key))
-        if (row) row.request = null
+      for (const marked of rows) {
+        const row = table.get(submissionText(marked))
+        if (row?.jobId === marked.jobId) row.request = null
       }
     },
   }

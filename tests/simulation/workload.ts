@@ -11,7 +11,6 @@ import {
   type RequestAppender,
   requestAppender,
 } from '../../producers/append-request.ts'
-import type { SubmissionStore } from '../../producers/submissions.ts'
 import { type JobRequest, type JobSubmitter, jobSubmitter } from '../../producers/submit-job.ts'
 import type { RequestBody } from '../../schemas/events.generated.ts'
 import { idFrom, jobIdFrom } from '../../schemas/ids.ts'
@@ -21,13 +20,14 @@ import type { Faults } from './faults.ts'
 import { type SimProcess, simProcess } from './process.ts'
 import { randomFor, type SimRandom } from './random.ts'
 import { type Scheduler, trueClock } from './scheduler.ts'
+import type { SimSubmissions } from './stores.ts'
 
 export type WorkloadParts = {
   seed: number
   scheduler: Scheduler
   log: SimulatedLog
   vault: PayloadVault
-  submissions: SubmissionStore
+  submissions: SimSubmissions
   violated(what: string): void
   faults: Faults
   random: SimRandom
@@ -165,6 +165,7 @@ export function workload(parts: WorkloadParts) {
         submitter.submitJob(caller, { ...job, body, jobId: jobIdFrom(tenantId, key, process.clock.nowMs()) }),
       )
     const answer = await asked()
+    const wasLost = () => submissions.wasLost({ tenantId, idempotencyKey: key })
     if (answer === 'conflict') {
       violated(`${key} of ${tenantId} is said to stand for something else`)
       return ''
@@ -173,11 +174,14 @@ export function workload(parts: WorkloadParts) {
     accepted.set(jobId, tenantId)
     if (faults.happens('clientLate')) {
       const again = await asked()
-      if (again === 'conflict' || again.jobId !== jobId) violated(`${key} of ${tenantId} stands for two jobs`)
+      if (again !== 'conflict') accepted.set(again.jobId, tenantId)
+      if ((again === 'conflict' || again.jobId !== jobId) && !wasLost())
+        violated(`${key} of ${tenantId} stands for two jobs`)
     }
     if (faults.happens('clientOtherBody')) {
       const second = await asked(Buffer.from('something else'))
-      if (second !== 'conflict') violated(`${key} of ${tenantId} stands for two things`)
+      if (second !== 'conflict') accepted.set(second.jobId, tenantId)
+      if (second !== 'conflict' && !wasLost()) violated(`${key} of ${tenantId} stands for two things`)
     }
     return jobId
   }
