@@ -8,7 +8,7 @@ import { amount, bigint, int, type Json, json, nullable, projection, sqlFile, te
  */
 export const jobList = projection({
   name: 'job-list',
-  version: 3,
+  version: 2,
   table: 'job_list',
   tableSql: sqlFile(import.meta.dirname),
   keyColumns: ['tenant_id', 'job_id'],

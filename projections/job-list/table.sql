@@ -46,5 +46,5 @@ CREATE TABLE {{table}} (
   charged_pico numeric,
   seq bigint NOT NULL,
   PRIMARY KEY (tenant_id, job_id)
-) WITH (fillfactor = 35); -- A row is written anew once or more soon after it began, half as long again; room for it on its page keeps the indexes out of it.
+) WITH (fillfactor = 50); -- A row is written anew once or more soon after it began; room for it on its page keeps the indexes out of it.
 CREATE INDEX ON {{table}} (tenant_id, submitted_at, job_id);
