@@ -18,6 +18,27 @@ afterAll(() => rig.close())
 
 const newTenant = (): string => `tenant-${++tenantsMade}`
 
+/** The log of the rig; after `failNext` one append fails. */
+function failingLog(): { log: Log; failNext(): void } {
+  let isFailing = false
+  const log: Log = {
+    ...rig.log,
+    partitionCount: rig.log.partitionCount,
+    async append(records) {
+      const fails = isFailing
+      isFailing = false
+      if (fails) throw new PlatformError('LOG_UNAVAILABLE', { records: records.length })
+      return rig.log.append(records)
+    },
+  }
+  return {
+    log,
+    failNext() {
+      isFailing = true
+    },
+  }
+}
+
 type Row = { job_id: string; appended_at_ms: bigint | null; request: Uint8Array | null; body_mac: Uint8Array }
 const rowsOf = async (tenantId: string): Promise<Row[]> =>
   (await rig.database.asTenant(tenantId, (tx) => tx.query<Row>('SELECT * FROM submission'))).rows
@@ -165,16 +186,9 @@ test.each(['', 'a\0b', 'ключ', 'x'.repeat(256)])(
 
 test('the append fails after the row is written: the caller is told, and a retry makes exactly that job', async () => {
   const tenantId = newTenant()
-  let failures = 1
-  const failing: Log = {
-    ...rig.log,
-    partitionCount: rig.log.partitionCount,
-    append: (records) =>
-      failures-- > 0
-        ? Promise.reject(new PlatformError('LOG_UNAVAILABLE', { records: records.length }))
-        : rig.log.append(records),
-  }
-  const broken = openDoor({ ...rig, log: failing })
+  const failing = failingLog()
+  failing.failNext()
+  const broken = openDoor({ ...rig, log: failing.log })
   const { jobId, ...job } = aJob(tenantId, 'k')
   await expect(broken.submitter.submitJob(caller, { ...job, jobId })).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
   await broken.submitter.settled()
@@ -217,20 +231,12 @@ test('the log had it but nobody was told: the retry appends the same request id 
 
 test('where the row of a key was lost, the job that is made then is appended, and only its own append marks it', async () => {
   const tenantId = newTenant()
-  let failures = 0
-  const failing: Log = {
-    ...rig.log,
-    partitionCount: rig.log.partitionCount,
-    append: (records) =>
-      failures-- > 0
-        ? Promise.reject(new PlatformError('LOG_UNAVAILABLE', { records: records.length }))
-        : rig.log.append(records),
-  }
-  const { submitter } = openDoor({ ...rig, log: failing })
+  const failing = failingLog()
+  const { submitter } = openDoor({ ...rig, log: failing.log })
   const first = await submitter.submitJob(caller, aJob(tenantId, 'k'))
   // Its mark has not been written yet. A database that was behind takes the place of this one.
   await rig.database.asService((tx) => tx.query('DELETE FROM submission WHERE tenant_id = $1', [tenantId]))
-  failures = 1
+  failing.failNext()
   await expect(submitter.submitJob(caller, aJob(tenantId, 'k'))).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
   await submitter.settled()
   expect(await rowsOf(tenantId)).toMatchObject([{ appended_at_ms: null }])
