@@ -96,8 +96,8 @@ function request({
   const query = fc
     .tuple(record(place('query'), false), fc.nat(9))
     .map(([{ cursor, ...rest }, n]) => (n === 0 && cursor !== undefined ? { ...rest, cursor } : rest))
-  // What takes nothing can be refused for nothing else.
-  const takesNothing = parameters.length === 0 && !requestBody
+  // What takes nothing but a header can be refused for nothing else.
+  const takesNothing = parameters.every((one) => one.in === 'header') && !requestBody
   const pair = fc.tuple(hostileText, hostileText)
   const extra = takesNothing ? fc.option(pair, { nil: undefined }) : rarely(pair)
   const schema = requestBody?.content['application/json'].schema
