@@ -11,7 +11,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import type { FreshContents } from '../platform/vault/fresh-content.ts'
 import { isDamageOf, type PayloadVault } from '../platform/vault/vault.ts'
-import { isSubmitted, type SubmissionKey, type SubmittedJob, submittedJobs } from '../producers/index.ts'
+import { areSubmitted, type SubmissionKey, type SubmittedJob, submittedJobs } from '../producers/index.ts'
 import { type AuditFact, answersToMany } from '../projections/audit-trail/queries.ts'
 import { type Job, jobsById } from '../projections/job-list/queries.ts'
 import { areRemoved, type MemberKey } from '../projections/member-list/queries.ts'
@@ -76,7 +76,10 @@ export function batchedViews({
       grouped,
     ),
     job: batcher((keys: readonly JobKey[]) => findJobs(database, keys), grouped),
-    isSubmitted: (key) => database.asService((tx) => isSubmitted(tx.last, key)), // Seldom asked.
+    isSubmitted: batcher(
+      (keys: readonly SubmissionKey[]) => database.asService((tx) => areSubmitted(tx.last, keys)),
+      grouped,
+    ),
     answers: batcher(
       (keys: readonly { tenantId: string; requestId: string }[]) =>
         database.asService((tx) => answersToMany(tx.last, keys)),

@@ -21,7 +21,7 @@ export { revokeToken } from './revoke-token.ts'
 export { type CapRequest, setCap } from './set-cap.ts'
 export { setRetention } from './set-retention.ts'
 export {
-  isSubmitted,
+  areSubmitted,
   type SubmissionKey,
   type SubmittedJob,
   submissionMigrations,

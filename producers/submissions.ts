@@ -190,13 +190,10 @@ export type SubmittedJob = Pick<
   'tenantId' | 'jobId' | 'capability' | 'memberId' | 'priority' | 'createdAtMs'
 >
 
-/** Whether the key stands for a job; runs as the service. */
-export async function isSubmitted(tx: Tx, { tenantId, idempotencyKey }: SubmissionKey): Promise<boolean> {
-  const { rows } = await tx.query('SELECT 1 FROM submission WHERE tenant_id = $1 AND idempotency_key = $2', [
-    tenantId,
-    idempotencyKey,
-  ])
-  return rows.length > 0
+/** Whether each of the keys stands for a job; runs as the service. */
+export async function areSubmitted(tx: Tx, keys: readonly SubmissionKey[]): Promise<boolean[]> {
+  const found = new Set((await readSubmissions(tx, keys)).map(submissionText))
+  return keys.map((key) => found.has(submissionText(key)))
 }
 
 /**

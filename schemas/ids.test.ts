@@ -82,5 +82,6 @@ test('what belongs to a job from before ids began with a time is named as it was
   const old = 'job_pt06yz2jwx57x1v0nazk8jkjd0'
   expect(lineIdFrom('client-1', old, 'output', 0)).toBe(idFrom('line', 'client-1', old, 'output', 0))
   expect(attemptIdFrom('client-1', old, 1)).toBe(idFrom('att', 'client-1', old, 1))
-  expect(keyOfJob(old)).toBe(old)
+  expect(keyOfJob(old)).toBe(keyOfJob(jobIdFrom('client-1', 'key-1', 1)))
+  expect(keyOfJob('job-1')).toBe('job-1')
 })

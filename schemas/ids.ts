@@ -57,10 +57,10 @@ export const jobIdFrom = (tenantId: string, idempotencyKey: string, atMs: EpochM
 export const idWithin = (jobId: string, kind: string, ...parts: readonly (string | number | bigint)[]): string =>
   timed(timeOf(jobId), idFrom(kind, ...parts))
 
-/** What ids of jobs that were made for the same key have in common, whenever that was. */
+/** What ids of jobs that were made for the same key have in common, whenever that was, also before ids began with a time. */
 export const keyOfJob = (jobId: string): string => {
-  const time = timeOf(jobId)
-  return time === '' ? jobId : jobId.slice(jobId.indexOf('_') + 1 + time.length)
+  const from = jobId.indexOf('_') + 1 + timeOf(jobId).length
+  return jobId.length - from < timedHashLength ? jobId : jobId.slice(from, from + timedHashLength)
 }
 
 function timeOf(jobId: string): string {

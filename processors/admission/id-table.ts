@@ -1,6 +1,6 @@
 /**
  * A set of ids that only grows, at fifteen to seventeen bytes each: a day of them has to stay in memory and in every
- * snapshot. Kept as the first 96 bits of SHA-256, so that of n ids two are taken for one with a chance of n²/2⁹⁷; plain
+ * snapshot. Kept as 96 bits of SHA-256, so that of n ids two are taken for one with a chance of n²/2⁹⁷; plain
  * data throughout, because a snapshot is the state as it lies in memory. The same ids in the same order make the same table.
  *
  * It lies in pieces and becomes larger piece by piece (linear hashing, W. Litwin, VLDB 1980): there is never much to move

@@ -32,5 +32,6 @@ test(`${retries} retries of one key over ${connections} connections and a SIGKIL
   const other = { ...asked, body: { ...wanted.body, priority: 1 } }
   expect(await client.ask(token, other)).toMatchObject({ status: 409, body: { code: 'IDEMPOTENCY_CONFLICT' } })
   const figures = await tenantFigures(client, token, id, new Date().toISOString().slice(0, 10))
-  expect(figures).toMatchObject({ jobs: { succeeded: 1 }, usedJobs: 1, ledgerJobs: 1 })
+  expect(figures.jobs).toEqual({ succeeded: 1 })
+  expect(figures).toMatchObject({ usedJobs: 1, ledgerJobs: 1 })
 }, 120_000)

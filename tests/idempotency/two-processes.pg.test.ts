@@ -56,5 +56,6 @@ test('1,000 retries of one key through two processes make one job, and both tell
   const other = { ...wanted, body: { ...wanted.body, priority: 1 } }
   for (const jobs of clients) await expect(jobs.submit(other)).rejects.toThrow('IDEMPOTENCY_CONFLICT')
   const figures = await tenantFigures(second.client, token, 'harbor', new Date().toISOString().slice(0, 10))
-  expect(figures).toMatchObject({ jobs: { succeeded: 1 }, usedJobs: 1, ledgerJobs: 1 })
+  expect(figures.jobs).toEqual({ succeeded: 1 })
+  expect(figures).toMatchObject({ usedJobs: 1, ledgerJobs: 1 })
 })
