@@ -7,7 +7,7 @@ import { keyFrom, open, seal } from '../platform/vault/sealing.ts'
 import { parsePriceBook, type RatedWork, rate, starterBookJson } from '../pricing/index.ts'
 import { parseEventSchema, schemaIdOf } from '../schemas/avro-schema.ts'
 import { codecFor } from '../schemas/codec.ts'
-import { lineIdFrom } from '../schemas/ids.ts'
+import { jobIdFrom, lineIdFrom } from '../schemas/ids.ts'
 import { readOwnSchemas } from '../schemas/own-schemas.ts'
 import { goldenVersions } from '../schemas/tools/golden.ts'
 import type { Bench, Row } from './report.ts'
@@ -99,9 +99,10 @@ export const rating = besides('A job rated by its price book.', () => {
   const parsed = parsePriceBook(starterBookJson())
   if (!parsed.ok) throw new Error(parsed.problems.join('; '))
   const { book } = parsed
+  const jobId = jobIdFrom('acme', 'key', 0)
   const work: RatedWork = {
     tenantId: 'acme',
-    jobId: 'job_1',
+    jobId,
     capability: 'generate.text',
     outcome: 'succeeded',
     attempt: { provider: 'scripted', model: 'scripted-1', keyOwner: 'platform' },
@@ -119,7 +120,7 @@ export const rating = besides('A job rated by its price book.', () => {
       what: 'rate a job of five buckets',
       beside: 'its line ids alone (SHA-256)',
       ours: () => rate(book, work),
-      other: () => [0, 1, 2, 3].map((n) => lineIdFrom('acme', 'job_1', String(n), 0)),
+      other: () => [0, 1, 2, 3].map((n) => lineIdFrom('acme', jobId, String(n), 0)),
     },
   ]
 })

@@ -11,7 +11,7 @@ const jobsPerBlock = 2_000
 const warmUpJobs = 20_032
 const histories = [10_000, 100_000, 1_000_000]
 const blocksPerHistory = 8
-/** The history between the blocks: many in a request, because it is not measured. */
+/** The history between the blocks: many in a request, because there is so much of it. */
 const filling = { inFlight: 1_024, batchSize: 64 }
 const tenantCounts = [10, 100, 1_000, 10_000]
 const blocksPerCount = 6

@@ -17,7 +17,7 @@ import { isDamageOf, type PayloadReceipt, type PayloadVault, type SealedPayload 
 import type { SubmitJobBody } from '../schemas/events.generated.ts'
 import { idFrom, idWithin } from '../schemas/ids.ts'
 import type { Caller, RequestAppender } from './append-request.ts'
-import { type SubmissionKey, type SubmissionRow, type SubmissionStore, submissionText } from './submissions.ts'
+import { type SubmissionRow, type SubmissionStore, submissionText } from './submissions.ts'
 
 export type JobRequest = {
   tenantId: string
@@ -91,7 +91,6 @@ const keyForm = /^[\x20-\x7e]{1,255}$/
 
 /** `inputRef`: where the vault keeps the input. */
 type Asked = {
-  key: SubmissionKey
   inputRef: string
   caller: Caller
   job: JobRequest
@@ -116,7 +115,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
       const found = new Map<string, SubmissionRow>()
       for (const chunk of chunksOf(firstOfEachKey(items))) await storeChunk(chunk, found)
       return items.map((item) => {
-        const row = found.get(submissionText(item.key))
+        const row = found.get(submissionText(item.job))
         if (!row)
           throw new PlatformError('INTERNAL', {
             jobId: item.job.jobId,
@@ -135,7 +134,7 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
     })
     for (const row of kept.rows) found.set(submissionText(row), row)
     for (const item of chunk) {
-      if (!kept.isNew.has(submissionText(item.key))) continue
+      if (!kept.isNew.has(submissionText(item.job))) continue
       isNew.add(item)
       const { job, inputRef } = item
       parts.fresh?.keep({ tenantId: job.tenantId, ref: inputRef, content: job.payload })
@@ -160,9 +159,10 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
     return submissions.keep(wanted)
   }
 
-  async function rowOf({ key, caller, job, bodyMac }: Asked, receipt: PayloadReceipt): Promise<SubmissionRow> {
+  async function rowOf({ caller, job, bodyMac }: Asked, receipt: PayloadReceipt): Promise<SubmissionRow> {
     const {
       tenantId,
+      idempotencyKey,
       jobId,
       memberId,
       capability,
@@ -192,7 +192,8 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
       maxCharge,
       deadlineMs,
     })
-    return { ...key, jobId, bodyMac, capability, memberId, priority, request: value, createdAtMs: clock.nowMs() }
+    const createdAtMs = clock.nowMs()
+    return { tenantId, idempotencyKey, jobId, bodyMac, capability, memberId, priority, request: value, createdAtMs }
   }
 
   /** Resolves when the log has the request, however many ask for it at once. */
@@ -244,14 +245,13 @@ export function jobSubmitter(parts: SubmitterParts): JobSubmitter {
         throw new PlatformError('REQUEST_INVALID', {
           problem: 'the idempotency key is not 1 to 255 printable ASCII characters',
         })
-      const key = { tenantId, idempotencyKey }
       const inputRef = idWithin(job.jobId, 'in', tenantId, job.jobId)
       const bodyMac = createHmac('sha256', tenantKeyOf(tenantId)).update(job.body).digest()
       const bytes = job.payload.byteLength + job.body.byteLength
       if (waitingBytes > 0 && waitingBytes + bytes > waitingBytesMax)
         throw new PlatformError('LOG_BUSY', { waitingBytes })
       waitingBytes += bytes
-      const { row, isNew } = await store({ key, inputRef, caller, job, bodyMac }).finally(() => {
+      const { row, isNew } = await store({ inputRef, caller, job, bodyMac }).finally(() => {
         waitingBytes -= bytes
       })
       const { jobId } = row
@@ -286,7 +286,7 @@ function tenantKeys(bodyKey: Uint8Array): (tenantId: string) => KeyObject {
 
 function firstOfEachKey(items: readonly Asked[]): Asked[] {
   const first = new Map<string, Asked>()
-  for (const item of items) if (!first.has(submissionText(item.key))) first.set(submissionText(item.key), item)
+  for (const item of items) if (!first.has(submissionText(item.job))) first.set(submissionText(item.job), item)
   return [...first.values()]
 }
 

@@ -65,7 +65,13 @@ const refused: Draft = {
 test('a refusal is held against the tenant that was registered before it, also in another partition in the same step', async () => {
   const log = simulatedLog({ partitionCount: 2, clock: systemClock, random: seededRandom(1) })
   const violations: string[] = []
-  const look = checker(log, { local: 1, remote: 1 }, (what) => violations.push(what), sha256())
+  const look = checker({
+    log,
+    places: { local: 1, remote: 1 },
+    submissions: { wasLost: () => false },
+    violated: (what) => violations.push(what),
+    trace: sha256(),
+  })
   async function commit(bodies: readonly Draft[]): Promise<void> {
     const facts = bodies.map((body, index) => {
       const fact = { ...header, seq: BigInt(index) + 1n, eventId: idFrom('evt', body.type), ...body }

@@ -18,6 +18,7 @@ import { testCodec } from '../../processors/testing/world.ts'
 import { type Fact, streamOf } from '../../schemas/events.generated.ts'
 import { keyOfJob } from '../../schemas/ids.ts'
 import { fairnessCheck } from './fairness-check.ts'
+import type { SimSubmissions } from './stores.ts'
 
 export type Checker = ReturnType<typeof checker>
 
@@ -37,12 +38,19 @@ const lateMicrosMax = 100_000n
 /** A serving owner is back from its commit by then, and looks. */
 const idleMsMax = 500
 
-export function checker(
-  log: SimulatedLog,
-  places: { local: number; remote: number },
-  violated: (what: string) => void,
-  trace: Hash,
-) {
+export function checker({
+  log,
+  places,
+  submissions,
+  violated,
+  trace,
+}: {
+  log: SimulatedLog
+  places: { local: number; remote: number }
+  submissions: Pick<SimSubmissions, 'wasLost'>
+  violated: (what: string) => void
+  trace: Hash
+}) {
   const findings = new Findings()
   const directory = new OwnDirectory()
   const transfers = new TransferCheck(directory, findings)
@@ -59,8 +67,7 @@ export function checker(
   }))
   const startedAttempts = new Map<string, string>()
   const jobs = new Map<string, JobLife>()
-  /** How many have been submitted. */
-  const jobsOfKey = new Map<string, number>()
+  const keys = new Set<string>()
   let taken = 0
   let told = 0
   let isFinished = false
@@ -87,13 +94,13 @@ export function checker(
       case 'JobSubmitted': {
         const { tenantId, inputTokensMax, outputTokensMax } = fact
         const key = keyOfJob(fact.jobId)
-        jobsOfKey.set(key, (jobsOfKey.get(key) ?? 0) + 1)
+        if (keys.has(key) && !submissions.wasLost(fact.jobId))
+          violated(`job ${fact.jobId} of ${tenantId} is not the first of its key, whose row was never lost`)
+        keys.add(key)
         jobs.set(fact.jobId, { tenantId, inputTokensMax, outputTokensMax, attempts: 0, readyAt: 0n, isOver: false })
         return
       }
       case 'JobAdmitted': {
-        if (jobsOfKey.get(keyOfJob(fact.jobId)) !== 1)
-          violated(`job ${fact.jobId} of ${fact.tenantId} is not the first of its key`)
         const job = jobs.get(fact.jobId)
         if (job) Object.assign(job, { admitted: fact, readyAt: fact.occurredAt })
         partitions[partition]?.waiting.add(fact.jobId)
@@ -118,17 +125,12 @@ export function checker(
           for (const fairness of Object.values(partitions[partition].fairness)) fairness.left(fact.tenantId)
         return
       case 'JobRefused':
-        if (fact.reason === 'key_taken' && jobsOfKey.get(keyOfJob(fact.jobId)) === 1)
-          violated(`job ${fact.jobId} of ${fact.tenantId} was refused for a key that no other job has`)
-        return over(fact.jobId)
-      case 'JobRated':
-        return over(fact.jobId)
+      case 'JobRated': {
+        const job = jobs.get(fact.jobId)
+        if (job) job.isOver = true
+        return
+      }
     }
-  }
-
-  function over(jobId: string): void {
-    const job = jobs.get(jobId)
-    if (job) job.isOver = true
   }
 
   function started(partition: number, fact: Fact & { type: 'AttemptStarted' }): void {

@@ -39,6 +39,13 @@ export const mutants: readonly Mutant[] = [
     replace: 'submissionText(row)',
   },
   {
+    name: 'own-request',
+    means: 'a door appends what it was asked now, not what the row of the key has kept',
+    file: 'producers/submit-job.ts',
+    find: 'return submissions.keep(wanted)',
+    replace: 'return { ...(await submissions.keep(wanted)), rows: wanted.map(({ row }) => row) }',
+  },
+  {
     name: 'own-name',
     means: 'a door answers with the name it would have given a job, not with the one the job has',
     file: 'producers/submit-job.ts',

@@ -91,9 +91,10 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
   })
   const isCrowded = random.chance(0.4)
   const places = isCrowded ? { local: 1, remote: 2 } : { local: random.whole(1, 8), remote: random.whole(1, 8) }
-  const look = checker(log, places, violated, trace)
   const pauseFor = () => sleep(clock, random.whole(0, 15))
   const vault = simVault(faults, pauseFor, violated)
+  const submissions = simSubmissions(faults, vault, pauseFor)
+  const look = checker({ log, places, submissions, violated, trace })
   const snapshots = simSnapshots(faults, pauseFor)
   snapshots.onSave((partition, saved) => look.checkSnapshot(partition, saved))
   const providers = simProviders({
@@ -143,7 +144,7 @@ export async function simulate(seed: number, { jobs = jobsDefault, watch, onLog 
     scheduler,
     log,
     vault,
-    submissions: simSubmissions(faults, vault, pauseFor),
+    submissions,
     faults,
     random: randomFor(seed, 'clients'),
     violated,

@@ -4,12 +4,8 @@ import { PlatformError } from '../../platform/errors.ts'
 import type { Tx } from '../../platform/postgres/database.ts'
 import type { SnapshotStore, StoredSnapshot } from '../../platform/snapshots/snapshots.ts'
 import type { PayloadVault } from '../../platform/vault/vault.ts'
-import {
-  type SubmissionKey,
-  type SubmissionRow,
-  type SubmissionStore,
-  submissionText,
-} from '../../producers/submissions.ts'
+import { type SubmissionRow, type SubmissionStore, submissionText } from '../../producers/submissions.ts'
+import { keyOfJob } from '../../schemas/ids.ts'
 import type { Faults } from './faults.ts'
 
 /** Keeps content as it is: sealing has tests of its own. Content of one tenant asked for by another is a violation. */
@@ -68,7 +64,8 @@ export function simVault(
   }
 }
 
-export type SimSubmissions = SubmissionStore & { wasLost(key: SubmissionKey): boolean }
+/** `wasLost`: whether the row of the job's key was, once or more. */
+export type SimSubmissions = SubmissionStore & { wasLost(jobId: string): boolean }
 
 /** The table of submissions, without its database: a row and its payload are there together or not at all. */
 export function simSubmissions(faults: Faults, vault: PayloadVault, pauseFor: () => Promise<void>): SimSubmissions {
@@ -81,7 +78,7 @@ export function simSubmissions(faults: Faults, vault: PayloadVault, pauseFor: ()
     },
   }
   return {
-    wasLost: (key) => lost.has(submissionText(key)),
+    wasLost: (jobId) => lost.has(keyOfJob(jobId)),
     async keep(wanted) {
       await pauseFor()
       if (faults.isDiskFull() || faults.happens('rowFailed'))
@@ -92,7 +89,7 @@ export function simSubmissions(faults: Faults, vault: PayloadVault, pauseFor: ()
         const text = submissionText(row)
         if (table.has(text) && faults.happens('rowLost')) {
           table.delete(text)
-          lost.add(text)
+          lost.add(keyOfJob(row.jobId))
         }
         if (!table.has(text)) {
           isNew.add(text)

@@ -165,12 +165,12 @@ export function workload(parts: WorkloadParts) {
         submitter.submitJob(caller, { ...job, body, jobId: jobIdFrom(tenantId, key, process.clock.nowMs()) }),
       )
     const answer = await asked()
-    const wasLost = () => submissions.wasLost({ tenantId, idempotencyKey: key })
     if (answer === 'conflict') {
       violated(`${key} of ${tenantId} is said to stand for something else`)
       return ''
     }
     const { jobId } = answer
+    const wasLost = () => submissions.wasLost(jobId)
     accepted.set(jobId, tenantId)
     if (faults.happens('clientLate')) {
       const again = await asked()

@@ -24,6 +24,10 @@ const idOf = (fact: Fact): string =>
         ? fact.registeredTenantId
         : fact.type
 
+export function rename(facts: PlacedFact[], jobId: string, newId: string): void {
+  for (const { fact } of facts) if ('jobId' in fact && fact.jobId === jobId) fact.jobId = newId
+}
+
 export function drop(facts: PlacedFact[], type: FactType, id: string): void {
   const fact = find(facts, type, id)
   facts.splice(

@@ -7,6 +7,9 @@ import { type CapInForce, OwnCaps, standingOf } from './own-caps.ts'
 import type { OwnDirectory } from './own-directory.ts'
 import { mostOf, mostsOfAnyRoute } from './own-price.ts'
 
+/** For as long an owner knows that a key stands for a job. */
+const keyKnownMicros = 86_400_000_000n
+
 export class AdmissionCheck {
   readonly #directory: OwnDirectory
   readonly #report: PartitionReport
@@ -26,6 +29,9 @@ export class AdmissionCheck {
 
   admit(job: Job, event: JobAdmitted & Header): void {
     job.admitted = event
+    const before = job.sameKeyBefore
+    if (before && event.occurredAt - before.occurredAt < keyKnownMicros)
+      this.#report.complain('admission', event, `${before.jobId} has the same idempotency key`)
     const { inputTokensMax, outputTokensMax, maxCharge } = job.submitted
     const tenant = this.#directory.tenants.get(event.tenantId)
     if (!tenant) this.#report.complain('admission', event, 'the tenant is not registered')
@@ -51,7 +57,9 @@ export class AdmissionCheck {
     })
   }
 
-  checkRefusal(submitted: JobSubmitted, event: JobRefused & Header): void {
+  checkRefusal({ submitted, sameKeyBefore }: Job, event: JobRefused & Header): void {
+    if (event.reason === 'key_taken' && !sameKeyBefore)
+      this.#report.complain('refusal', event, 'no job before it has the same idempotency key')
     const tenant = this.#directory.tenants.get(event.tenantId)
     this.#report.equal('refusal', event, 'timeZone', event.timeZone, tenant?.timeZone ?? null)
     if (!tenant) return

@@ -1,5 +1,5 @@
 import { renumber } from '../testing/sample-events.ts'
-import { changed, drop, find, type Planted, testCaught } from '../testing/spoil.ts'
+import { changed, drop, find, type Planted, rename, testCaught } from '../testing/spoil.ts'
 
 const capBugs: Planted[] = [
   [
@@ -101,6 +101,23 @@ const capBugs: Planted[] = [
     /billingPeriod is 2026-02/,
     (facts) => {
       find(facts, 'JobAdmitted', 'ok').billingPeriod = '2026-02'
+    },
+  ],
+  [
+    'a second job of an idempotency key, admitted too',
+    'admission',
+    /job_000000001abcdefghjkmnpqrstv has the same idempotency key/,
+    (facts) => {
+      rename(facts, 'ok', 'job_000000001abcdefghjkmnpqrstv')
+      rename(facts, 'failed', 'job_000000002abcdefghjkmnpqrstv')
+    },
+  ],
+  [
+    'a refusal for a key that no other job has',
+    'refusal',
+    /no job before it has the same idempotency key/,
+    (facts) => {
+      find(facts, 'JobRefused', 'refused-charge').reason = 'key_taken'
     },
   ],
   [

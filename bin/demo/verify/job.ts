@@ -16,6 +16,8 @@ import type { Charge } from './own-price.ts'
 export type Job = {
   tenantId: string
   submitted: JobSubmitted & Header
+  /** The job before it that was made for the same idempotency key: there is one only where a door has lost what it knew. */
+  sameKeyBefore: (JobSubmitted & Header) | undefined
   isRefused: boolean
   admitted?: JobAdmitted & Header
   holds: Map<string, OpenHold>

@@ -26,6 +26,10 @@ export type TenantTally = {
 
 const jobsMax = 5_000_000
 
+/** The last 18 of the 27 characters of a job's id, the first 18 of an older one's 26: the hash of its idempotency key. */
+const keyOf = (jobId: string): string =>
+  /^job_(?:[0-9a-z]{9}(?=[0-9a-z]{18}$))?([0-9a-z]{18})/.exec(jobId)?.[1] ?? jobId
+
 export class PartitionCheck {
   readonly tallies = new Map<string, TenantTally>()
   events = 0
@@ -33,6 +37,8 @@ export class PartitionCheck {
   readonly #admission: AdmissionCheck
   readonly #rating: RatingCheck
   readonly #jobs = new Map<string, Job>()
+  /** The newest job of each idempotency key. */
+  readonly #jobOfKey = new Map<string, Job>()
   readonly #eventIds = new Set<string>()
   #seq = 0n
   #occurredAt = 0n
@@ -103,9 +109,11 @@ export class PartitionCheck {
     if (this.#jobs.size >= jobsMax) throw new Error(`More than ${jobsMax} jobs in one partition`)
     if (this.#jobs.has(event.jobId)) return this.#report.complain('admission', event, 'the job was submitted before')
     const { tenantId } = event
+    const key = `${tenantId} ${keyOf(event.jobId)}`
     const job: Job = {
       tenantId,
       submitted: event,
+      sameKeyBefore: this.#jobOfKey.get(key)?.submitted,
       isRefused: false,
       holds: new Map(),
       attempts: [],
@@ -113,6 +121,7 @@ export class PartitionCheck {
       isRated: false,
     }
     this.#jobs.set(event.jobId, job)
+    this.#jobOfKey.set(key, job)
     this.#tally(tenantId).jobs.submitted++
   }
 
@@ -157,7 +166,7 @@ export class PartitionCheck {
       tally.jobs.refused++
       tally.refusals.set(event.reason, (tally.refusals.get(event.reason) ?? 0) + 1)
       job.isRefused = true
-      this.#admission.checkRefusal(job.submitted, event)
+      this.#admission.checkRefusal(job, event)
     }
   }
 
