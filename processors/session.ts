@@ -45,7 +45,7 @@ const togetherMsMax = 50
 const togetherWhileOthersWaitMsMax = 20
 /** Facts of one commit after which it waits for nothing more. */
 const togetherFactsMax = 1_000
-/** And bytes, after which it takes no request more either: whoever reads it has it in memory whole. */
+/** And bytes, after which it takes no request more either: whoever reads it has it in memory whole. After either it ends no job more that is too late. */
 const togetherBytesMax = 2 * 1024 * 1024
 /** Of the facts that a job which succeeds adds to those of its start. */
 const streamsOfEnds = (['JobSucceeded', 'UsageMetered', 'JobRated'] as const).map((type) => streamOf[type])
@@ -82,13 +82,17 @@ export function session(
   let decidingSinceMs = 0
   let afterCommit: (() => void)[] = []
   let filledAt: EpochMicros = 0n
+  /** Until when deadlines were looked at. */
+  let givenUpTo: EpochMicros = 0n
+  /** Whether something was left undone because the commit was full. */
+  let isLeft = false
   let wake: () => void = () => {}
   for (const job of state.execution.jobs.values()) timers.add(job.admitted.deadlineAt, job.jobId)
   report()
 
   /** Resolves when there is something to decide, or to commit. */
   function work(): Promise<void> {
-    if (!isAllCommitted()) return Promise.resolve()
+    if (isLeft || !isAllCommitted()) return Promise.resolve()
     const at = earliest(timers.nextAt(), earliestRetry(), desk.nextAt())
     return somethingToDecide(
       at === undefined ? undefined : Math.min(Math.max(1, msFromMicros(at) - clock.nowMs() + 1), lookAgainMsMax),
@@ -162,6 +166,7 @@ export function session(
   }
 
   async function decide(): Promise<void> {
+    isLeft = false
     for (const outcome of outcomes.splice(0)) decideOne(outcome)
     await takeRequests()
     giveUpLate()
@@ -227,14 +232,16 @@ export function session(
   }
 
   function giveUpLate(): void {
-    const now = moment()
-    for (const jobId of timers.due(now)) {
+    givenUpTo = moment()
+    // A deadline may be that of every job there is, after an hour in which nobody served them.
+    for (const jobId of timers.due(givenUpTo)) {
       const job = state.execution.jobs.get(jobId)
       if (!job) continue
-      const decided = decideDeadline(job, { now })
+      const decided = decideDeadline(job, { now: givenUpTo })
       if (decided.ending) record(decided, { ...ownCause(job), causedBy: deadlineOf(job), now: moment() })
       // A call that is under way has the same deadline and ends by itself; when it does not wait any more but
       // is to be tried again after the deadline, retryTime has already said no.
+      if (leaves()) return
     }
   }
 
@@ -242,6 +249,7 @@ export function session(
     for (const { causedBy, correlationId, ...decided } of desk.moves(moment)) {
       const cause = { actor: 'owner', correlationId, traceparent: null, intakeOffset: null }
       record(decided, { ...cause, causedBy, now: moment() })
+      if (leaves()) return
     }
   }
 
@@ -254,6 +262,7 @@ export function session(
         const decided = decideStart(state.execution, pool, options.limits, { now })
         if (!decided) break
         const { job, ending } = decided
+        if (ending && leaves()) break
         record(decided, { ...ownCause(job), causedBy: ending ? deadlineOf(job) : job.readyBy, now })
       }
     }
@@ -324,8 +333,8 @@ export function session(
     if (fact.type === 'JobAdmitted') timers.add(fact.deadlineAt, fact.jobId)
     if (fact.type === 'AttemptFailed' && fact.retryAt !== null) {
       // A clock that was ahead for a while may have used up the timer while the call was under way.
-      const job = state.execution.jobs.get(fact.jobId)
-      if (job) timers.add(job.admitted.deadlineAt, fact.jobId)
+      const deadlineAt = state.execution.jobs.get(fact.jobId)?.admitted.deadlineAt
+      if (deadlineAt !== undefined && deadlineAt <= givenUpTo) timers.add(deadlineAt, fact.jobId)
     }
     if (fact.type === 'AttemptStarted') {
       if (state.execution.jobs.get(fact.jobId)?.attempt?.pool === 'local') {
@@ -365,6 +374,12 @@ export function session(
   }
 
   const isFull = (): boolean => facts.length >= togetherFactsMax || factBytes >= togetherBytesMax
+
+  /** Whether what is decided by itself, and waits for nobody, has to go on with the next commit. */
+  function leaves(): boolean {
+    isLeft ||= isFull()
+    return isFull()
+  }
 
   const isAllCommitted = (): boolean => facts.length === 0 && takenTo === tenure.committed.intakeOffset
 

@@ -29,14 +29,12 @@ export class Timers {
     return this.#heap[0]?.at
   }
 
-  /** Takes out everything due at `now`, earliest first. */
-  due(now: EpochMicros): string[] {
-    const ids: string[] = []
+  /** Takes out everything due at `now`, earliest first: each when it is asked for, and what is not asked for stays. */
+  *due(now: EpochMicros): Generator<string> {
     for (let first = this.#heap[0]; first && first.at <= now; first = this.#heap[0]) {
-      ids.push(first.id)
       this.#removeFirst()
+      yield first.id
     }
-    return ids
   }
 
   /**

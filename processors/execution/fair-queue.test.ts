@@ -215,6 +215,7 @@ class NaiveQueue {
         this.hasCharged = true
         return first
       }
+      if (!first) front.deficit = 0
       this.hasCharged = false
       this.ring.push(...this.ring.splice(0, 1))
     }

@@ -13,6 +13,8 @@ import { emptyFifo, type Fifo, fifoAt, fifoSize, push, shift } from './fifo.ts'
 export const quantum = 8
 /** Dearest job. `costMax / quantum` turns are the most any job needs. */
 export const costMax = 64
+/** Fewer jobs than this that have left a line are not worth looking for. */
+const goneWorthLooking = 64
 /** One step of priority is worth this much waiting: a job of priority 5 passes later jobs of priority 1 after 4 steps. */
 export const ageStepMicros: EpochMicros = 30_000_000n
 
@@ -65,9 +67,12 @@ export function enqueue(queue: FairQueue, entry: Entry): void {
   line.weight = entry.weight
   line.size += 1
   queue.entries.set(entry.jobId, entry)
-  if (entry.readyAt <= entry.enqueuedAt) return push(laneOf(line, entry), entry)
-  const at = line.later.findLastIndex((other) => other.readyAt <= entry.readyAt) + 1
-  line.later.splice(at, 0, entry)
+  if (!isLater(entry)) return push(laneOf(line, entry), entry)
+  line.later.splice(
+    firstLater(line, ({ readyAt }) => readyAt > entry.readyAt),
+    0,
+    entry,
+  )
 }
 
 /** The job that gets the next place at `now`; undefined when nobody is ready. Changes nothing. */
@@ -75,7 +80,7 @@ export const next = (queue: FairQueue, now: EpochMicros): Entry | undefined => w
 
 /**
  * The job has got its place at `now`: the ring turns as `next` found it. A log written under other rules can name
- * another job; the fact holds, and its tenant is charged all the same.
+ * another job; the fact holds, and its tenant is charged all the same, up to what it has.
  */
 export function take(queue: FairQueue, jobId: string, now: EpochMicros): void {
   const entry = queue.entries.get(jobId)
@@ -86,7 +91,8 @@ export function take(queue: FairQueue, jobId: string, now: EpochMicros): void {
     for (const [tenantId, deficit] of found.deficits) lineOf(queue, tenantId).deficit = deficit
     queue.isCharged = true
   }
-  lineOf(queue, entry.tenantId).deficit -= entry.cost
+  const line = lineOf(queue, entry.tenantId)
+  line.deficit = Math.max(0, line.deficit - entry.cost)
   remove(queue, jobId)
 }
 
@@ -97,10 +103,25 @@ export function remove(queue: FairQueue, jobId: string): void {
   queue.entries.delete(jobId)
   const line = lineOf(queue, entry.tenantId)
   line.size -= 1
-  line.later = line.later.filter((other) => other !== entry)
+  if (line.size === 0) return leave(queue, entry.tenantId)
+  if (isLater(entry)) {
+    const from = firstLater(line, ({ readyAt }) => readyAt >= entry.readyAt)
+    line.later.splice(line.later.indexOf(entry, from), 1)
+    return
+  }
   const lane = laneOf(line, entry)
   while (isGone(queue, fifoAt(lane, 0))) shift(lane)
-  if (line.size === 0) leave(queue, entry.tenantId)
+  forgetGone(queue, line)
+}
+
+/** Jobs that left from the middle of a lane stand there until they are more than half of the line: each costs a constant. */
+function forgetGone(queue: FairQueue, line: Line): void {
+  const kept = line.lanes.reduce((sum, lane) => sum + fifoSize(lane), line.later.length)
+  if (kept <= 2 * line.size + goneWorthLooking) return
+  line.lanes = line.lanes.map(({ items, head }) => ({
+    items: items.slice(head).filter((entry) => !isGone(queue, entry)),
+    head: 0,
+  }))
 }
 
 /**
@@ -141,10 +162,28 @@ function walk(queue: FairQueue, now: EpochMicros): Walk | undefined {
       const deficit = (deficits.get(tenantId) ?? line.deficit) + (isCharged ? 0 : quantum * line.weight)
       deficits.set(tenantId, deficit)
       if (deficit >= entry.cost) return { entry, turns, deficits }
-    } else idle += 1
+    } else {
+      idle += 1
+      if (line.deficit > 0) deficits.set(tenantId, 0) // As when it has no jobs at all: nobody saves up for later.
+    }
     isCharged = false
   }
   return undefined
+}
+
+const isLater = ({ readyAt, enqueuedAt }: Entry): boolean => readyAt > enqueuedAt
+
+/** Where the first of those that are tried again stands that is `wanted`, as all after it are. */
+function firstLater({ later }: Line, wanted: (entry: Entry) => boolean): number {
+  let from = 0
+  let to = later.length
+  while (from < to) {
+    const middle = (from + to) >> 1
+    const entry = later[middle]
+    if (entry && wanted(entry)) to = middle
+    else from = middle + 1
+  }
+  return from
 }
 
 /** A due retry first, then the lane whose oldest job has the smallest age-weighted time. */
