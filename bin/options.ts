@@ -185,7 +185,7 @@ export const options = [
     fallback: 'no',
     form: 'choice',
     choices: ['no', 'yes'],
-    means: 'Whether the issuer may name platform admins, who reach every tenant.',
+    means: 'Whether the issuer may name admins of the platform, who reach every tenant.',
   },
   {
     name: 'PF3_LOG_LEVEL',

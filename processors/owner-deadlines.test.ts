@@ -50,6 +50,40 @@ describe('the owner', () => {
     expect(ends.length).toBeLessThanOrEqual(150)
   })
 
+  test('ends however many jobs are too late at once a commit at a time, and what comes then is served', async () => {
+    const jobs = 3_000
+    let laterMs = 0
+    const w = world({
+      clock: { ...systemClock, nowMs: () => systemClock.nowMs() + laterMs },
+      options: { limits: { places: { local: 1, remote: 1 }, attemptMsMax: 5_000, retryBaseMs: 2, retryMsMax: 20 } },
+      pool: 'remote',
+      call: (_, signal) =>
+        new Promise<CallOutcome>((resolve) =>
+          signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED' })),
+        ),
+    })
+    const first = w.start()
+    await w.begin()
+    await w.ask(...ids(jobs).map((id) => submit(id, { deadlineMs: 600_000n })))
+    await w.until((all) => all.filter(({ type }) => type === 'JobAdmitted').length === jobs)
+    await first.end()
+    laterMs = 3_600_000
+    const commits: number[] = []
+    changeTenures(w.log, (tenure) => {
+      const commit = tenure.commit
+      tenure.commit = (facts, intakeOffset) => {
+        commits.push(facts.length)
+        return commit(facts, intakeOffset)
+      }
+    })
+    const second = w.start()
+    const facts = await w.until(rated(jobs))
+    await second.end()
+    checkHistory(facts)
+    expect(tally(facts)).toMatchObject({ JobAdmitted: jobs, JobFailed: jobs, JobRated: jobs })
+    expect(Math.max(...commits)).toBeLessThan(1_010)
+  })
+
   test('makes no call for a job whose deadline came while its start was committed', async () => {
     let laterMs = 0
     const input = new TextEncoder().encode('{"input":{"text":"fresh"},"params":{}}')

@@ -316,6 +316,17 @@ describe('a platform admin in a tenant', () => {
     expect(await actsOf('at-the-root')).toEqual([])
   })
 
+  test('has to say why also as a tenant admin of the platform, below which everybody is', async () => {
+    const issued = (await service.root.post('/v1/tenants/platform/tokens', { role: 'tenant-admin' })).expect(201)
+    const admin = service.as(String(issued['token']))
+    const before = (await actsOf('client-1')).length
+    const token = { role: 'tenant-admin' }
+    ;(await admin.post('/v1/tenants/client-1/tokens', token)).problem(403, 'JUSTIFICATION_REQUIRED')
+    ;(await admin.post('/v1/tenants/client-1/tokens', token, because('Its admin lost the last one'))).expect(201)
+    ;(await admin.get('/v1/tenants/platform/caps')).expect(200)
+    expect((await actsOf('client-1')).length).toBe(before + 1)
+  })
+
   test('is the only one who is asked', async () => {
     const before = (await actsOf('client-1')).length
     ;(await client.admin.get('/v1/tenants/client-1/caps', because('I am the tenant itself'))).expect(200)

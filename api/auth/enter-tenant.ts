@@ -1,12 +1,13 @@
-/** Lets a caller into the tenant its request names: within its reach, and a platform admin only with its reason on record. */
+/** Lets a caller into the tenant its request names: within its reach, and one of the platform only with its reason on record. */
 import { type Caller, recordAdminAct } from '../../producers/index.ts'
+import { platformTenantId } from '../../schemas/streams.ts'
 import { awaitAnswer } from '../await-answer.ts'
 import { Problem } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { checkReach, type Reach } from './access.ts'
 import type { Principal } from './principal.ts'
 
-/** Names the header in which a platform admin says why it acts in somebody's tenant. */
+/** Names the header in which an admin of the platform says why it acts in somebody's tenant. */
 export const justificationHeader = 'X-PF3-Justification'
 
 /** What a request does, as it stands on record: the route's address, and the same with its ids. */
@@ -25,7 +26,7 @@ const justificationForm = /^[\x21-\x7e][\x20-\x7e]{8,498}[\x21-\x7e]$/
 
 /**
  * Returns when the act may happen. Throws NOT_FOUND for a tenant that is not there or out of reach,
- * JUSTIFICATION_REQUIRED when a platform admin gives no reason, and LOG_UNAVAILABLE when the reason could not be put
+ * JUSTIFICATION_REQUIRED when an admin of the platform, of either role, gives no reason, and LOG_UNAVAILABLE when the reason could not be put
  * on record in time: then nothing was done, and asking again puts it on record again.
  */
 export async function enterTenant(
@@ -35,7 +36,7 @@ export async function enterTenant(
   parts: Parts,
 ): Promise<void> {
   await checkReach(parts.database, who, tenantId, reach)
-  if (who.role !== 'platform-admin' || tenantId === who.tenantId) return
+  if (who.tenantId !== platformTenantId || tenantId === who.tenantId) return
   if (justification === undefined || !justificationForm.test(justification)) {
     throw new Problem('JUSTIFICATION_REQUIRED', {
       detail: `Say why in the header ${justificationHeader}: 10 to 500 printable ASCII characters, kept seven years.`,

@@ -108,6 +108,10 @@ describe('it is no credential', () => {
       'a platform admin, which the configuration does not allow',
       () => ({ pf3_tenant: 'platform', pf3_role: 'platform-admin' }),
     ],
+    [
+      'an admin of the tenant of the platform, which reaches as far',
+      () => ({ pf3_tenant: 'platform', pf3_role: 'tenant-admin' }),
+    ],
   ])('%s', async (_, claims) => {
     const answer = await (await withClaims({ ...reader, ...claims() })).get('/v1/price-books')
     const { detail } = answer.problem(401, 'UNAUTHENTICATED')
@@ -214,6 +218,8 @@ test('an issuer that may name platform admins names them for the platform only',
   const admin = await as({ pf3_tenant: 'platform', pf3_role: 'platform-admin' })
   ;(await admin.get('/v1/tenants')).expect(200)
   ;(await admin.get('/v1/tenants/harbor/caps')).problem(403, 'JUSTIFICATION_REQUIRED')
+  const tenantAdmin = await as({ pf3_tenant: 'platform', pf3_role: 'tenant-admin' })
+  ;(await tenantAdmin.delete('/v1/tenants/harbor/caps/none')).problem(403, 'JUSTIFICATION_REQUIRED')
   const elsewhere = await as({ pf3_tenant: 'harbor', pf3_role: 'platform-admin' })
   ;(await elsewhere.get('/v1/tenants')).problem(401, 'UNAUTHENTICATED')
   await api.stop()

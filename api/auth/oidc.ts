@@ -68,7 +68,10 @@ function principalFrom(claims: JWTPayload, { allowsPlatformAdmin }: OidcOptions)
   if (typeof sub !== 'string' || sub === '' || role === undefined) return undefined
   if (!id.safeParse(tenantId).success || typeof tenantId !== 'string') return undefined
   if (memberId !== null && (!id.safeParse(memberId).success || typeof memberId !== 'string')) return undefined
-  if (role === 'platform-admin' && (!allowsPlatformAdmin || tenantId !== platformTenantId)) return undefined
+  if (role === 'platform-admin' && tenantId !== platformTenantId) return undefined
+  // Everybody is below the platform: its tenant admins reach all tenants, too.
+  const isAdmin = role === 'platform-admin' || role === 'tenant-admin'
+  if (isAdmin && tenantId === platformTenantId && !allowsPlatformAdmin) return undefined
   return { tenantId, memberId, tokenId: subjectId(claims.iss ?? '', sub), role }
 }
 

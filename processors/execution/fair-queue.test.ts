@@ -84,6 +84,19 @@ describe('across tenants', () => {
   })
 })
 
+test('nobody saves up while all it has is a job that is to be tried again later', () => {
+  const queue = filled(entry('saver', 'again', { readyAt: 1_000_000n }), ...jobs('flood', 2_000, { cost: 8 }))
+  for (let round = 0; round < 100; round++) {
+    enqueue(queue, entry('saver', `cheap-${round}`))
+    drain(queue, 2) // One of each.
+  }
+  for (const dear of jobs('saver', 20, { cost: costMax })) enqueue(queue, dear)
+  const order = drain(queue, 40)
+  const first = order.findIndex((id) => id.startsWith('flood'))
+  const dearBefore = order.slice(0, first).filter((id) => id.startsWith('saver')).length
+  expect(dearBefore * costMax).toBeLessThanOrEqual(starvationBound({ cost: 8, weight: 1 }, [{ weight: 1 }]))
+})
+
 describe('within a tenant', () => {
   test('the more urgent job goes first, equal ones in order of arrival', () => {
     const queue = filled(
@@ -124,6 +137,26 @@ test('a removed job is never started, wherever it stood', () => {
   expect(next(queue, 0n)).toBeUndefined()
 })
 
+test('what a queue keeps is bounded by who waits, whoever leaves from the middle', () => {
+  const queue = filled(...jobs('a', 100, { priority: 2 }), entry('a', 'again', { readyAt: 1_000_000n }))
+  const kept = () => {
+    const line = queue.lines.get('a')
+    return (
+      (line?.later.length ?? 0) + (line?.lanes ?? []).reduce((sum, { items, head }) => sum + items.length - head, 0)
+    )
+  }
+  for (let n = 0; n < 5_000; n++) {
+    const [left, alsoLeft] = [`left-${n}`, `also-left-${n}`]
+    enqueue(queue, entry('a', left, { priority: 2 }))
+    enqueue(queue, entry('a', alsoLeft, n % 2 === 0 ? { readyAt: 500n } : { priority: 4 }))
+    remove(queue, left)
+    remove(queue, alsoLeft)
+    expect(kept()).toBeLessThanOrEqual(2 * queueSize(queue) + 64)
+  }
+  expect(drain(queue)).toEqual(jobs('a', 100).map(({ jobId }) => jobId))
+  expect(drain(queue, 1, 1_000_000n)).toEqual(['again'])
+})
+
 test('a fact that names another job than the rule would still holds, and its tenant pays for it', () => {
   const queue = filled(...jobs('a', 20), ...jobs('b', 20))
   take(queue, 'b-7', 0n)
@@ -131,10 +164,17 @@ test('a fact that names another job than the rule would still holds, and its ten
   expect(drain(queue).filter((id) => id === 'b-7')).toEqual([])
 })
 
+test('however often facts name other jobs than the rule would, places that are free are filled', () => {
+  const queue = filled(...jobs('a', 1), ...jobs('b', 101, { cost: costMax }))
+  for (let n = 1; n <= 100; n++) take(queue, `b-${n}`, 0n)
+  expect(drain(queue)).toEqual(['a-0', 'b-0'])
+})
+
 test('every queued job starts exactly once, and nobody waits longer than the starvation bound says', () => {
   const tenant = fc.record({
     weight: fc.integer({ min: 1, max: 4 }),
     costs: fc.array(fc.integer({ min: 1, max: costMax }), { minLength: 1, maxLength: 30 }),
+    hasRepetition: fc.boolean(),
   })
   const late = fc.array(fc.record({ at: fc.nat(60), tenant: fc.nat(7), cost: fc.integer({ min: 1, max: costMax }) }), {
     maxLength: 60,
@@ -151,6 +191,7 @@ test('every queued job starts exactly once, and nobody waits longer than the sta
       }
       tenants.forEach((t, index) => {
         for (const cost of t.costs) add(index, cost)
+        if (t.hasRepetition) enqueue(queue, entry(`t${index}`, `t${index}-again`, { weight: t.weight, readyAt: 1n }))
       })
       const startedIds = new Set<string>()
       const firstSince = new Map<string, { jobId: string; othersCost: number }>()
