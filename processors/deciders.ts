@@ -21,7 +21,6 @@ import type { RouteStep } from './execution/state.ts'
 import type { PartitionState } from './partition-state.ts'
 import type { Draft, Moment } from './processor.ts'
 import { decideTransferArrived } from './transfers/decide.ts'
-import { tuple } from './tuple.ts'
 
 export type RequestContext = Moment & {
   /** The directory as far as this owner has read it. */
@@ -64,7 +63,7 @@ export function decideRequest(request: Request, state: PartitionState, context: 
     case 'ReportErased':
       return { facts: decideReportErased(request, accounts) }
     case 'RegisterLabelSet':
-      return { facts: decideRegisterLabelSet(request, directory) }
+      return { facts: decideRegisterLabelSet(request, accounts, directory, context) }
     case 'SetCap':
       return { facts: decideSetCap(request, admission, directory, context) }
     case 'RemoveCap':
@@ -99,7 +98,7 @@ function admissionContext(
     directory: context.directory,
     directoryVersion: context.directoryVersion,
     route: context.routeFor(request.capability, request.model),
-    resourceHash: resourceId === null ? null : state.accounts.labelSets.get(tuple(tenantId, resourceId)),
+    resourceHash: resourceId === null ? null : state.accounts.labelSets.get(tenantId)?.get(resourceId),
     isQueueFull:
       (state.execution.openByTenant.get(tenantId) ?? 0) >= context.openJobsPerTenantMax ||
       state.execution.jobs.size >= context.openJobsPerPartitionMax,

@@ -15,7 +15,7 @@ export type IntakeReader = {
   take(): ReadRequest[]
   /** What was taken last and not decided; comes first again. */
   putBack(requests: readonly ReadRequest[]): void
-  /** Set when requests that were accepted are gone: nothing that is decided from then on can be trusted. */
+  /** Set when requests that were accepted are gone, or can no longer be read: nothing that is decided from then on can be trusted. */
   gap(): PlatformError | undefined
 }
 
@@ -61,7 +61,7 @@ export function intakeReader(
           offset = (read.at(-1)?.offset ?? offset - 1n) + 1n
           if (read.length > 0) onNews()
         } catch (error) {
-          if (isFailure(error, 'LOG_GAP')) {
+          if (isFailure(error, 'LOG_GAP', 'RECORD_DAMAGED')) {
             gap = error
             return onNews()
           }

@@ -372,14 +372,41 @@ describe('the owner', () => {
     await late.end()
   })
 
-  test('requests that are gone before they were taken stop the partition', async () => {
+  test.each([
+    ['are gone before they were taken', 'LOG_GAP'],
+    ['lie damaged in the log', 'RECORD_DAMAGED'],
+  ] as const)('requests that %s stop the partition', async (_, code) => {
     const w = world()
     const owner = w.start()
     await w.begin()
-    w.log.readIntake = () => Promise.reject(new PlatformError('LOG_GAP', { problem: 'no longer kept' }))
+    w.log.readIntake = () => Promise.reject(new PlatformError(code, { problem: 'not to be had' }))
     await expect.poll(() => owner.health().phase, { timeout: 10_000 }).toBe('stopped')
-    expect(w.problems.at(-1)).toMatchObject({ isStopped: true, error: { code: 'LOG_GAP' } })
+    expect(w.problems.at(-1)).toMatchObject({ isStopped: true, error: { code } })
     await owner.end()
+  })
+
+  test('an owner that is told to stop while it restores settles and starts nothing', async () => {
+    const never = Promise.withResolvers<CallOutcome>()
+    const w = world({ pool: 'remote', call: () => never.promise, options: { drainMsMax: 1 } })
+    const first = w.start()
+    await w.begin()
+    await w.ask(submit('running'))
+    await w.until((all) => all.some(({ type }) => type === 'AttemptStarted'))
+    await first.end()
+    const before = await w.facts()
+    const { load } = w.snapshots
+    let second: ReturnType<typeof w.start> | undefined
+    let ending: Promise<void> | undefined
+    w.snapshots.load = (partition) => {
+      ending ??= second?.end()
+      return load(partition)
+    }
+    second = w.start()
+    await expect.poll(() => second?.health().phase, { timeout: 10_000 }).toBe('stopped')
+    await ending
+    expect(await w.facts()).toEqual(before)
+    expect(w.calls.length).toBe(1)
+    expect(w.problems).toEqual([])
   })
 
   test('a request nobody can read is told and passed over; the next one is answered', async () => {

@@ -38,11 +38,13 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
       let tenure: Tenure | undefined
       try {
         tenure = await log.acquire(partition)
-        await serve(await begin(tenure))
+        const current = await begin(tenure)
+        if (current) await serve(current)
       } catch (error) {
         // Fenced: somebody else owns the partition, and fighting over it would only fence them in turn. A gap: the log
-        // is not what was committed, and every decision from here on would be a guess.
-        const isStopped = isFailure(error, 'LOG_FENCED', 'LOG_GAP') || !(error instanceof PlatformError)
+        // is not what was committed, or cannot be read, and every decision from here on would be a guess.
+        const isStopped =
+          isFailure(error, 'LOG_FENCED', 'LOG_GAP', 'RECORD_DAMAGED') || !(error instanceof PlatformError)
         onFault({ partition, error, isStopped, doing: health.phase })
         health.problem = error instanceof Error ? error.message : String(error)
         if (isStopped) {
@@ -59,15 +61,18 @@ export function startOwnerOf(partition: number, parts: OwnerParts): Owner {
     health.phase = 'stopped'
   }
 
-  async function begin(tenure: Tenure): Promise<Session> {
+  /** Undefined when it is told to stop before it serves: whose partition this is now settles what was under way. */
+  async function begin(tenure: Tenure): Promise<Session | undefined> {
+    if (stopping.signal.aborted) return undefined
     health.phase = 'restoring'
-    const restored = await restore(tenure, parts, (left) => (health.restoringFacts = left))
+    const restored = await restore(tenure, parts, (left) => (health.restoringFacts = left), stopping.signal)
       .catch(async (error: unknown) => {
         // The log has to hear from its own writer that it was fenced: it may give the partition again to whom it belongs.
         if (isFailure(error, 'LOG_FENCED')) await tenure.commit([], tenure.committed.intakeOffset)
         throw error
       })
       .finally(() => (health.restoringFacts = 0))
+    if (!restored || stopping.signal.aborted) return undefined
     health.restoredFacts = restored.facts
     return session(tenure, restored, parts, stopping.signal, health)
   }

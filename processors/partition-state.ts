@@ -46,7 +46,7 @@ export function evolve(state: PartitionState, fact: Fact): void {
 }
 
 /** Raise whenever the shape of the state changes: older snapshots are then left aside, and the log is read instead. */
-const snapshotFormat = `pf3-8/v8-${process.versions.v8}`
+const snapshotFormat = `pf3-9/v8-${process.versions.v8}`
 
 export type Snapshot = { seq: bigint; format: string; checksum: string; body: Uint8Array }
 

@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { systemClock as clock, systemRandom as random } from '../platform/clock.ts'
+import { PlatformError } from '../platform/errors.ts'
 import { directoryReader } from './directory/reader.ts'
 import { restore } from './restore.ts'
 import { testCodec, world } from './testing/world.ts'
@@ -49,7 +50,8 @@ test('a restore tells how many facts are left to read, to the end', async () => 
       log.readFacts(partition, cursor, { ...options, recordsMax: 2 }),
   }
   const left: number[] = []
-  const { facts } = await restore(tenure, partsOn(slow), (one) => left.push(one))
+  const restored = await restore(tenure, partsOn(slow), (one) => left.push(one))
+  const facts = restored?.facts ?? 0
   expect(left[0]).toBe(facts)
   expect(left).toEqual(Array.from({ length: Math.ceil(facts / 2) }, (_, index) => facts - 2 * index))
 })
@@ -61,5 +63,17 @@ test('facts that are committed and cannot be read yet are waited for', async () 
     readFacts: async (partition, cursor, options) =>
       options.waitMs === 0 ? { facts: [], cursor } : log.readFacts(partition, cursor, options),
   }
-  expect((await restore(tenure, partsOn(behind))).state.seq).toBe(tenure.committed.seq)
+  expect((await restore(tenure, partsOn(behind)))?.state.seq).toBe(tenure.committed.seq)
+})
+
+test('a log that says nothing for the time of a read is unavailable, and not damaged', async () => {
+  const { log, tenure } = await afterOneJob()
+  const silent: typeof log = {
+    ...log,
+    readFacts: async (_, cursor, { waitMs }) => {
+      if (waitMs === 0) throw new PlatformError('LOG_UNAVAILABLE', { problem: 'nobody answers' })
+      return { facts: [], cursor }
+    },
+  }
+  await expect(restore(tenure, partsOn(silent))).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
 })

@@ -17,14 +17,15 @@ const restoreWaitMs = 10_000
 const secretBytes = 16
 
 /**
- * Tells `onProgress` how many facts are left to read. `facts` counts those read after the snapshot. Throws LOG_GAP when log and last commit do not agree, and go on not to for 10 s, LOG_FENCED when
+ * Undefined when it is told to stop meanwhile. Tells `onProgress` how many facts are left to read. `facts` counts those read after the snapshot. Throws LOG_GAP when log and last commit do not agree, and go on not to for 10 s, LOG_UNAVAILABLE when nobody can say, LOG_FENCED when
  * another owner has written since the tenure began.
  */
 export async function restore(
   tenure: Tenure,
   parts: Pick<OwnerParts, 'log' | 'codec' | 'directory' | 'snapshots' | 'random'>,
   onProgress: (factsLeft: number) => void = () => {},
-): Promise<Restored> {
+  stopping?: AbortSignal,
+): Promise<Restored | undefined> {
   const { log, codec, directory } = parts
   const { partition } = tenure
   await directory.catchUp(await log.directoryEnd())
@@ -32,8 +33,12 @@ export async function restore(
   let { state, cursor } = await fromSnapshots(partition, seq, parts)
   const from = state.seq
   while (state.seq < seq) {
+    if (stopping?.aborted) return undefined
     onProgress(Number(seq - state.seq))
-    const read = await log.readFacts(partition, cursor, { recordsMax: restoreRecordsMax, waitMs: restoreWaitMs })
+    const ask = (waitMs: number) => log.readFacts(partition, cursor, { recordsMax: restoreRecordsMax, waitMs })
+    const answered = await ask(restoreWaitMs)
+    // Whoever leads the log may have said nothing: who asks for what is stable is answered, or told that it is unavailable.
+    const read = answered.facts.length > 0 ? answered : await ask(0)
     if (read.facts.length === 0) throw new PlatformError('LOG_GAP', { partition, committed: seq, found: state.seq })
     for (const { value } of read.facts) {
       const fact = codec.decode(value) as Fact

@@ -11,6 +11,7 @@ import type { FactCursor, FactEnds, FactRecord, Tenure } from '../platform/log/l
 import { type Fact, type Request, streamOf } from '../schemas/events.generated.ts'
 import { idFrom } from '../schemas/ids.ts'
 import { type EpochMicros, microsFromMs, msFromMicros } from '../schemas/units.ts'
+import { contentRefOf } from './accounts/state.ts'
 import { type Cause, ownCause, stamp } from './cause.ts'
 import { decideRequest, type RequestContext } from './deciders.ts'
 import { bookByHash } from './directory/state.ts'
@@ -35,7 +36,6 @@ import type { Restored } from './restore.ts'
 import { snapshotKeeper } from './snapshot-keeper.ts'
 import { Timers } from './timers.ts'
 import { transferDesk } from './transfers/desk.ts'
-import { tuple } from './tuple.ts'
 
 export type Session = ReturnType<typeof session>
 
@@ -82,8 +82,8 @@ export function session(
   let decidingSinceMs = 0
   let afterCommit: (() => void)[] = []
   let filledAt: EpochMicros = 0n
-  /** Until when deadlines were looked at. */
-  let givenUpTo: EpochMicros = 0n
+  /** Up to where timers were used up: a clock that was ahead may be right again. */
+  let usedUpTo: EpochMicros = 0n
   /** Whether something was left undone because the commit was full. */
   let isLeft = false
   let wake: () => void = () => {}
@@ -232,12 +232,13 @@ export function session(
   }
 
   function giveUpLate(): void {
-    givenUpTo = moment()
+    const now = moment()
+    if (now > usedUpTo) usedUpTo = now
     // A deadline may be that of every job there is, after an hour in which nobody served them.
-    for (const jobId of timers.due(givenUpTo)) {
+    for (const jobId of timers.due(now)) {
       const job = state.execution.jobs.get(jobId)
       if (!job) continue
-      const decided = decideDeadline(job, { now: givenUpTo })
+      const decided = decideDeadline(job, { now })
       if (decided.ending) record(decided, { ...ownCause(job), causedBy: deadlineOf(job), now: moment() })
       // A call that is under way has the same deadline and ends by itself; when it does not wait any more but
       // is to be tried again after the deadline, retryTime has already said no.
@@ -246,10 +247,9 @@ export function session(
   }
 
   function moveTransfers(): void {
-    for (const { causedBy, correlationId, ...decided } of desk.moves(moment)) {
+    for (const { causedBy, correlationId, ...decided } of desk.moves(moment, leaves)) {
       const cause = { actor: 'owner', correlationId, traceparent: null, intakeOffset: null }
       record(decided, { ...cause, causedBy, now: moment() })
-      if (leaves()) return
     }
   }
 
@@ -332,9 +332,9 @@ export function session(
   function react(fact: Fact): void {
     if (fact.type === 'JobAdmitted') timers.add(fact.deadlineAt, fact.jobId)
     if (fact.type === 'AttemptFailed' && fact.retryAt !== null) {
-      // A clock that was ahead for a while may have used up the timer while the call was under way.
+      // A clock that was ahead for a while has used up the timer while the call was under way.
       const deadlineAt = state.execution.jobs.get(fact.jobId)?.admitted.deadlineAt
-      if (deadlineAt !== undefined && deadlineAt <= givenUpTo) timers.add(deadlineAt, fact.jobId)
+      if (deadlineAt !== undefined && deadlineAt <= usedUpTo) timers.add(deadlineAt, fact.jobId)
     }
     if (fact.type === 'AttemptStarted') {
       if (state.execution.jobs.get(fact.jobId)?.attempt?.pool === 'local') {
@@ -354,8 +354,7 @@ export function session(
     const controller = new AbortController()
     calls.set(attempt.attemptId, { jobId, controller })
     const { resourceHash } = job.admitted
-    const resourceRef =
-      resourceHash === null ? null : (state.accounts.contentRefs.get(tuple(job.tenantId, resourceHash)) ?? '')
+    const resourceRef = resourceHash === null ? null : (contentRefOf(state.accounts, job.tenantId, resourceHash) ?? '')
     runner.run(job, attempt, resourceRef, controller.signal).then(
       (outcome) => {
         calls.delete(attempt.attemptId)

@@ -84,6 +84,8 @@ export type Projections = {
 export const factsMaxDefault = 2_000
 const readWaitMs = 1_000
 const lagEveryMs = 1_000
+/** Where a read finds nothing, which may be because nobody answers it. */
+const lagWithoutFactsEveryMs = 10_000
 const standBackMsDefault = 100
 const retryWaitMs = 100
 const retryWaitMsMax = 5_000
@@ -161,16 +163,13 @@ function startPartition(
       signal: stopping.signal,
     })
     underWay = read.facts
-    if (read.facts.length === 0) {
-      health.lagFacts = 0n
-      return
-    }
+    if (read.facts.length === 0) return measureLag(lagWithoutFactsEveryMs)
     const { facts, poison } = decodeAll(read.facts)
     if (facts.length > 0)
       await take(facts, poison ? cursorAfter(cursor, read.facts.slice(0, facts.length)) : read.cursor)
     if (poison) throw new PoisonError(poison.record, poison.error)
     if (health.seq >= failedUpTo) factsLimit = factsMax
-    await measureLag(facts.length >= factsLimit)
+    if (facts.length >= factsLimit) await measureLag(lagEveryMs)
   }
 
   function decodeAll(records: readonly StoredFact[]): {
@@ -251,8 +250,8 @@ function startPartition(
     for (const waiter of waiters) if (waiter.seq <= seq) waiter.resolve()
   }
 
-  async function measureLag(isBehind: boolean): Promise<void> {
-    if (!isBehind || clock.nowMs() - lagAt < lagEveryMs) return
+  async function measureLag(everyMs: number): Promise<void> {
+    if (clock.nowMs() - lagAt < everyMs) return
     lagAt = clock.nowMs()
     health.lagFacts = (await log.committed(partition)).seq - health.seq
   }

@@ -38,3 +38,9 @@ test('one of a build that knew fewer streams begins the others at their beginnin
   const [older] = await store.load(2)
   expect(older?.cursor).toEqual({ seq: 7n, offsets: { ...startOfFacts.offsets, jobs: 40n, directory: 3n } })
 })
+
+test('whatever the database says instead of a snapshot, it can be asked again', async () => {
+  await database.asOwner((tx) => tx.query('alter table owner_snapshot rename to elsewhere'))
+  await expect(snapshotStore(database).load(0)).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE', canRetry: true })
+  await database.asOwner((tx) => tx.query('alter table elsewhere rename to owner_snapshot'))
+})

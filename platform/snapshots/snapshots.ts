@@ -1,4 +1,5 @@
 /** Where owners keep snapshots of a partition's state. Disposable: without one, or with a damaged one, the log is read. */
+import { PlatformError } from '../errors.ts'
 import type { FactCursor } from '../log/log.ts'
 import type { Database } from '../postgres/database.ts'
 
@@ -15,7 +16,7 @@ export type StoredSnapshot = {
 export type SnapshotStore = {
   /** Keeps the snapshot and forgets all but the one before it. */
   save(partition: number, snapshot: StoredSnapshot): Promise<void>
-  /** Newest first; at most two. */
+  /** Newest first; at most two. Throws DATABASE_UNAVAILABLE, whatever the database says: it may be asked again, and the log has all of it. */
   load(partition: number): Promise<StoredSnapshot[]>
 }
 
@@ -57,12 +58,13 @@ export function snapshotStore(database: Database): SnapshotStore {
       })
     },
     async load(partition) {
-      const { rows } = await database.asService((tx) =>
-        tx.query<Row>(
-          'select seq, format, checksum, offsets, body from owner_snapshot where partition = $1 order by seq desc limit 2',
-          [partition],
-        ),
-      )
+      const read = 'select seq, format, checksum, offsets, body from owner_snapshot where partition = $1'
+      const { rows } = await database
+        .asService((tx) => tx.query<Row>(`${read} order by seq desc limit 2`, [partition]))
+        .catch((error: unknown) => {
+          if (error instanceof PlatformError) throw error
+          throw new PlatformError('DATABASE_UNAVAILABLE', { problem: 'a snapshot cannot be read' }, { cause: error })
+        })
       return rows.map(({ seq, format, checksum, offsets, body }) => ({
         seq,
         format,

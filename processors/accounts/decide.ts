@@ -2,11 +2,12 @@
 import { refusal } from '../directory/decide.ts'
 import type { Directory } from '../directory/state.ts'
 import type { Draft, Moment, Requested } from '../processor.ts'
-import { tuple } from '../tuple.ts'
-import { type Accounts, liveTokens, tokensPerMemberMax } from './state.ts'
+import { type Accounts, hasAllContents, hasAllTokens, liveTokens, tokensPerMemberMax } from './state.ts'
 
 /** Ids of members that a tenant ever added or removed. */
 export const membersPerTenantMax = 100_000
+/** Label sets that a tenant ever registered. */
+export const labelSetsPerTenantMax = 1_000
 
 /**
  * A token id that is already taken is refused: ids are random, so only a repeated request meets this. A member need not
@@ -20,7 +21,8 @@ export function decideIssueToken(
 ): Draft[] {
   const refuse = refusal(request, request.tokenId)
   if (!directory.tenants.has(request.tenantId)) return refuse('tenant_unknown')
-  if (accounts.tokens.has(tuple(request.tenantId, request.tokenId))) return refuse('token_exists')
+  if (accounts.tokens.get(request.tenantId)?.has(request.tokenId)) return refuse('token_exists')
+  if (hasAllTokens(accounts, request.tenantId, now)) return refuse('too_many')
   const { tenantId, tokenId, secretHash, role, memberId, expiresAt } = request
   if (memberId !== null) {
     if (accounts.members.get(tenantId)?.get(memberId) === 'removed') return refuse('member_removed')
@@ -29,10 +31,10 @@ export function decideIssueToken(
   return [{ type: 'TokenIssued', tenantId, tokenId, secretHash, role, memberId, expiresAt }]
 }
 
-/** Revoking twice is answered twice; both times the token does not work. */
+/** Revoking twice is answered twice; both times the token does not work. One that ended long ago may be unknown. */
 export function decideRevokeToken(request: Requested<'RevokeToken'>, accounts: Accounts): Draft[] {
   const { tenantId, tokenId } = request
-  if (!accounts.tokens.has(tuple(tenantId, tokenId))) return refusal(request, tokenId)('token_unknown')
+  if (!accounts.tokens.get(tenantId)?.has(tokenId)) return refusal(request, tokenId)('token_unknown')
   return [{ type: 'TokenRevoked', tenantId, tokenId }]
 }
 
@@ -69,9 +71,19 @@ export function decideRecordAdminAct(request: Requested<'RecordAdminAct'>, direc
   return [{ type: 'AdminActed', tenantId, justification, method, route, path }]
 }
 
-export function decideRegisterLabelSet(request: Requested<'RegisterLabelSet'>, directory: Directory): Draft[] {
+/** The version in force is registered again when it is asked for again. */
+export function decideRegisterLabelSet(
+  request: Requested<'RegisterLabelSet'>,
+  accounts: Accounts,
+  directory: Directory,
+  { now }: Moment,
+): Draft[] {
   const { tenantId, labelSetId, hash, payloadRef, payloadBytes, labelCount, exampleCount } = request
-  if (!directory.tenants.has(tenantId)) return refusal(request, labelSetId)('tenant_unknown')
+  const refuse = refusal(request, labelSetId)
+  if (!directory.tenants.has(tenantId)) return refuse('tenant_unknown')
+  const sets = accounts.labelSets.get(tenantId)
+  if (!sets?.has(labelSetId) && (sets?.size ?? 0) >= labelSetsPerTenantMax) return refuse('too_many')
+  if (hasAllContents(accounts, tenantId, hash, now)) return refuse('too_many')
   return [
     { type: 'LabelSetRegistered', tenantId, labelSetId, hash, payloadRef, payloadBytes, labelCount, exampleCount },
   ]

@@ -3,8 +3,15 @@ import { expect, test } from 'vitest'
 import type { FactBody } from '../../schemas/events.generated.ts'
 import { noon, Scene, tenantId } from '../testing/given.ts'
 import { tuple } from '../tuple.ts'
-import { membersPerTenantMax } from './decide.ts'
-import { liveTokens, tokensPerMemberMax } from './state.ts'
+import { labelSetsPerTenantMax, membersPerTenantMax } from './decide.ts'
+import {
+  contentNeededMicros,
+  contentRefOf,
+  contentsPerTenantMax,
+  liveTokens,
+  tokensPerMemberMax,
+  tokensPerTenantMax,
+} from './state.ts'
 
 type TokenIssued = Extract<FactBody, { type: 'TokenIssued' }>
 const issued = (tokenId: string, more: Partial<TokenIssued> = {}): TokenIssued => ({
@@ -24,7 +31,7 @@ test('a token works until the moment it expires, and until it is revoked', () =>
   const scene = new Scene()
   scene.take(issued('a', { expiresAt: noon + 10n }))
   scene.take(issued('b'))
-  expect(scene.state.accounts.tokens.get(tuple(tenantId, 'a'))).toEqual({ isRevoked: false, memberId: 'agent-7' })
+  expect(scene.state.accounts.tokens.get(tenantId)?.get('a')).toEqual({ endsAt: noon + 10n, memberId: 'agent-7' })
   const live = (now: bigint) => liveTokens(scene.state.accounts, tenantId, 'agent-7', now)
   expect([live(noon + 9n), live(noon + 10n)]).toEqual([['a', 'b'], ['b']])
   scene.take(revoked('b'))
@@ -37,7 +44,7 @@ test('a token of nobody is no token of a member, and is revoked like any other',
   scene.take(issued('a', { memberId: null }))
   expect([...scene.state.accounts.memberTokens]).toEqual([])
   scene.take(revoked('a'))
-  expect(scene.state.accounts.tokens.get(tuple(tenantId, 'a'))).toEqual({ isRevoked: true, memberId: null })
+  expect(scene.state.accounts.tokens.get(tenantId)?.get('a')).toEqual({ endsAt: scene.now, memberId: null })
 })
 
 test('a member whose last token was revoked is not remembered; a token that was never issued changes nothing', () => {
@@ -85,4 +92,62 @@ test('a tenant has so many members and no more; those it has can still be change
   expect(ask('AddMember', 'one-more')).toEqual(refused('one-more', 'AddMember'))
   expect(ask('RemoveMember', 'never-added')).toEqual(refused('never-added', 'RemoveMember'))
   expect(ask('AddMember', 'last')).toMatchObject([{ type: 'MemberAdded', kind: 'user' }])
+})
+
+test('a tenant has so many tokens that work and no more, however many have ended', () => {
+  const scene = new Scene()
+  const tokens = Array.from({ length: tokensPerTenantMax - 2 }, (_, n): [string, { endsAt: null; memberId: null }] => [
+    `t${n}`,
+    { endsAt: null, memberId: null },
+  ])
+  scene.state.accounts.tokens.set(tenantId, new Map(tokens))
+  const ask = (tokenId: string) =>
+    scene.ask({ type: 'IssueToken', tokenId, secretHash: 'ab12', role: 'reader', memberId: null, expiresAt: null })
+  scene.take(issued('expired', { memberId: null, expiresAt: noon }))
+  scene.take(issued('revoked', { memberId: null }))
+  scene.take(revoked('revoked'))
+  expect(ask('first')).toMatchObject([{ type: 'TokenIssued' }])
+  expect(scene.state.accounts.tokens.get(tenantId)?.size).toBe(tokensPerTenantMax - 1)
+  expect(ask('second')).toMatchObject([{ type: 'TokenIssued' }])
+  expect(ask('third')).toMatchObject([{ type: 'RequestRefused', reason: 'too_many', subject: 'third' }])
+  scene.take(revoked('first'))
+  expect(ask('third')).toMatchObject([{ type: 'TokenIssued' }])
+})
+
+const registered = (labelSetId: string, hash: string): Extract<FactBody, { type: 'LabelSetRegistered' }> => ({
+  type: 'LabelSetRegistered',
+  labelSetId,
+  hash,
+  payloadRef: `vault-${hash}`,
+  payloadBytes: 20n,
+  labelCount: 2,
+  exampleCount: 3,
+})
+const register = (scene: Scene, labelSetId: string, hash: string) =>
+  scene.ask({ ...registered(labelSetId, hash), type: 'RegisterLabelSet' })
+
+test('versions of label sets are kept while jobs may need them, and there are so many and no more', () => {
+  const scene = new Scene()
+  const refOf = (hash: string) => contentRefOf(scene.state.accounts, tenantId, hash)
+  for (let n = 0; n < contentsPerTenantMax - 1; n++) scene.take(registered('folders', `v${n}`))
+  scene.take(registered('twin', `v${contentsPerTenantMax - 2}`))
+  scene.take(registered('folders', 'last'))
+  expect(register(scene, 'folders', 'more')).toMatchObject([{ type: 'RequestRefused', reason: 'too_many' }])
+  expect(register(scene, 'folders', 'v0')).toMatchObject([{ type: 'LabelSetRegistered' }])
+  expect(refOf('v1')).toBe('vault-v1')
+  scene.now += contentNeededMicros
+  expect(register(scene, 'folders', 'more')).toMatchObject([{ type: 'LabelSetRegistered' }])
+  expect([refOf('v1'), refOf('more'), refOf(`v${contentsPerTenantMax - 2}`)]).toEqual([
+    undefined,
+    'vault-more',
+    `vault-v${contentsPerTenantMax - 2}`, // In force in the other set.
+  ])
+  expect(refOf('v0')).toBe('vault-v0') // Replaced a moment ago.
+})
+
+test('a tenant has so many label sets and no more; those it has can still be replaced', () => {
+  const scene = new Scene()
+  for (let n = 0; n < labelSetsPerTenantMax; n++) scene.take(registered(`set-${n}`, 'same'))
+  expect(register(scene, 'one-more', 'same')).toMatchObject([{ type: 'RequestRefused', reason: 'too_many' }])
+  expect(register(scene, 'set-0', 'other')).toMatchObject([{ type: 'LabelSetRegistered' }])
 })

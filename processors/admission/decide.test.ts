@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { jobIdFrom } from '../../schemas/ids.ts'
 import { answerOf, book, cap, Scene, submit, tenantId } from '../testing/given.ts'
 import { answeredKeptMicros, answeredSlotMicros, isAnswered } from './answered.ts'
-import { schedulingCostOf } from './decide.ts'
+import { capIdsPerTenantMax, schedulingCostOf } from './decide.ts'
 import { capsOf } from './state.ts'
 
 const oneDollar = 1_000_000_000_000n
@@ -266,6 +266,14 @@ describe('a cap', () => {
     const scene = new Scene()
     for (let index = 0; index < 100; index++) scene.ask(cap(`cap-${index}`))
     expect(scene.ask(cap('one-more'))).toMatchObject([{ type: 'RequestRefused', reason: 'too_many' }])
+  })
+
+  test('is refused under an id of which there were too many before, and taken under one of them', () => {
+    const scene = new Scene()
+    const ids = Array.from({ length: capIdsPerTenantMax }, (_, n): [string, bigint] => [`c${n}`, 1n])
+    scene.state.admission.tenants.set(tenantId, { caps: new Map(), versions: new Map(ids) })
+    expect(scene.ask(cap('one-more'))).toMatchObject([{ type: 'RequestRefused', reason: 'too_many' }])
+    expect(scene.ask(cap('c7'))).toMatchObject([{ type: 'CapSet', version: 2n }])
   })
 })
 

@@ -22,6 +22,8 @@ import { type Admission, type CapState, capsOf, countsAlike } from './state.ts'
 
 /** Caps one tenant may have: each is looked at for every job. */
 export const capsPerTenantMax = 100
+/** Ids of caps that a tenant ever had: the version of each goes on where it was. */
+export const capIdsPerTenantMax = 10_000
 
 export function decideSetCap(
   request: Requested<'SetCap'>,
@@ -35,6 +37,7 @@ export function decideSetCap(
   const { caps, versions } = capsOf(admission, request.tenantId)
   const before = caps.get(request.capId)
   if (!before && caps.size >= capsPerTenantMax) return refuse('too_many')
+  if (!versions.has(request.capId) && versions.size >= capIdsPerTenantMax) return refuse('too_many')
   const { tenantId, capId, metric, limit, period, anchorDate, scopeMemberId, scopeCapability } = request
   const version = (versions.get(capId) ?? 0n) + 1n
   const countsFrom = before && countsAlike(before, request) ? before.countsFrom : now

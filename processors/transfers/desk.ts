@@ -15,12 +15,18 @@ import type { Transfers } from './state.ts'
 /** What the owner decides by itself, and what follows from what. */
 export type Move = { facts: Draft[]; causedBy: string; correlationId: string }
 
+export type DeskParts = Pick<OwnerParts, 'codec' | 'clock' | 'random' | 'onFault'> & {
+  log: Pick<OwnerParts['log'], 'append'>
+  directory: Pick<OwnerParts['directory'], 'directory' | 'version'>
+  options: Pick<OwnerParts['options'], 'rollupWaitMs'>
+}
+
 /** Tenants in one batch; the others go with the next. */
 const rollupsPerBatchMax = 200
 
 export function transferDesk(
   transfers: Transfers,
-  parts: Pick<OwnerParts, 'log' | 'codec' | 'clock' | 'random' | 'directory' | 'options' | 'onFault'>,
+  parts: DeskParts,
   partition: number,
   ended: AbortSignal,
   onNews: () => void,
@@ -51,15 +57,18 @@ export function transferDesk(
     hasNews: forward.hasNews,
     underWay: forward.underWay,
     nextAt,
-    /** Each to be taken in before the next is asked for: it changes what is left to do. */
-    *moves(moment: () => EpochMicros): Generator<Move> {
+    /**
+     * Each to be taken in before the next is asked for: it changes what is left to do. What was forwarded is told once, so all
+     * of it; ancestors are told until `isFull`.
+     */
+    *moves(moment: () => EpochMicros, isFull: () => boolean): Generator<Move> {
       for (const sent of forward.takeNews()) {
         const { eventId: causedBy = '', correlationId = '' } = sent[0] ?? {}
         yield { facts: decideForwarded(transfers, sent), causedBy, correlationId }
       }
       for (let rollups = 0; rollups < rollupsPerBatchMax; rollups++) {
         const [[tenantId, since] = []] = transfers.waiting
-        if (tenantId === undefined || since === undefined || since + waitMicros > moment()) return
+        if (tenantId === undefined || since === undefined || since + waitMicros > moment() || isFull()) return
         yield rollup(tenantId, since + waitMicros)
       }
     },

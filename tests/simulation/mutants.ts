@@ -141,8 +141,8 @@ export const mutants: readonly Mutant[] = [
     name: 'resource-of-another-tenant',
     means: "content is looked up without the tenant's name",
     file: 'processors/session.ts',
-    find: "(state.accounts.contentRefs.get(tuple(job.tenantId, resourceHash)) ?? '')",
-    replace: '[...state.accounts.contentRefs.values()].at(-1) ?? null',
+    find: "(contentRefOf(state.accounts, job.tenantId, resourceHash) ?? '')",
+    replace: '[...([...state.accounts.labelSetContents.values()].at(-1)?.values() ?? [])].at(-1)?.ref ?? null',
   },
   {
     name: 'calls-before-commit',
@@ -260,7 +260,7 @@ export const mutants: readonly Mutant[] = [
     name: 'saves-up-for-ever',
     means: 'what a tenant starts is not taken off its turn',
     file: 'processors/execution/fair-queue.ts',
-    find: 'lineOf(queue, entry.tenantId).deficit -= entry.cost',
+    find: 'line.deficit = Math.max(0, line.deficit - entry.cost)',
     replace: '',
   },
   {
