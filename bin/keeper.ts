@@ -67,7 +67,8 @@ export function startKeeper(parts: KeeperParts): Keeper {
     const open = await database.asService((tx) => openErasures(tx, erasuresAtOnceMax))
     const erased: { tenantId: string; erasureId: string; keys: number; payloads: number }[] = []
     for (const { tenantId, erasureId } of open)
-      if (!reported.has(erasureId)) erased.push({ tenantId, erasureId, ...(await vault.destroyTenant(tenantId)) })
+      if (!reported.has(erasureId))
+        erased.push({ tenantId, erasureId, ...(await vault.destroyTenant({ tenantId, erasureId })) })
     // Until then a process may hand on what it stored before. Once an erasure is called done, nobody does.
     if (erased.length > 0) await sleep(clock, contentFreshMs)
     for (const { tenantId, erasureId, keys, payloads } of erased) {

@@ -79,7 +79,7 @@ test('a key that is destroyed between sealing and keeping takes the row with it:
     ...rig.vault,
     async seal(payloads: Parameters<typeof rig.vault.seal>[0]) {
       const sealed = await rig.vault.seal(payloads)
-      if (erasures++ === 0) await rig.vault.destroyTenant('erased')
+      if (erasures++ === 0) await rig.vault.destroyTenant({ tenantId: 'erased', erasureId: 'erasure' })
       return sealed
     },
   }

@@ -59,7 +59,7 @@ test('an erasure waits for a key that is being made below the one it destroys, a
       database.asService(async (tx) => {
         const result = await run(tx)
         if (++transactions === 3) {
-          erasing = vaultOn(erasers).destroyTenant('tenant')
+          erasing = vaultOn(erasers).destroyTenant({ tenantId: 'tenant', erasureId: 'erasure' })
           await expect.poll(isWaiting).toBe(true)
         }
         return result
@@ -70,5 +70,58 @@ test('an erasure waits for a key that is being made below the one it destroys, a
   const { rows } = await database.asService((tx) => tx.query('SELECT kind FROM vault_key'))
   expect(rows).toEqual([])
   await Promise.all([database.close(), erasers.close()])
+  await fresh.drop()
+})
+
+test('what is stored while two erase piece by piece is there afterwards, and nothing else is', async () => {
+  const fresh = await freshDatabase()
+  const secret = systemRandom.bytes(32)
+  const databases = await Promise.all(Array.from({ length: 4 }, () => openPostgres({ url: fresh.url, poolMax: 2 })))
+  const [first, ...others] = databases
+  if (!first) throw new Error('no database')
+  await migrate(first, vaultMigrations)
+  const tenantId = 'tenant'
+  const vaultOn = (database: Database) =>
+    payloadVault({
+      database,
+      masterKey: masterKeyFrom(secret),
+      clock: systemClock,
+      random: systemRandom,
+      deletedAtOnce: 20,
+    })
+  const refs = Array.from({ length: 2_000 }, (_, n) => `ref-${String(n).padStart(5, '0')}`)
+  const payloadsOf = (some: readonly string[], text: string) =>
+    some.map((ref) => ({ tenantId, ref, class: 'day' as const, content: Buffer.from(`${text} ${ref}`) }))
+  await vaultOn(first).put(payloadsOf(refs, 'old'))
+  const stopped = AbortSignal.abort(new Error('stop'))
+  const erasure = { tenantId, erasureId: 'erasure' }
+  await expect(vaultOn(first).destroyTenant(erasure, stopped)).rejects.toThrow('stop')
+
+  // The same refs again, in another order each, where the two are about to delete them, and new ones beside them.
+  const stored: string[] = []
+  let isOver = false
+  const storing = others.slice(0, 2).map(async (database, at) => {
+    const vault = vaultOn(database)
+    for (let n = 0; !isOver; n = (n + 7) % 190) {
+      const again = refs.slice(n * 10, n * 10 + 10)
+      const some = [...(at === 0 ? again : again.reverse()), `new-${at}-${stored.length}`]
+      await vault.put(payloadsOf(some, 'new'))
+      stored.push(...some)
+    }
+  })
+  const erased = await Promise.all(
+    [first, others[2] ?? first].map((database) => vaultOn(database).destroyTenant(erasure)),
+  )
+  isOver = true
+  await Promise.all(storing)
+  const wanted = [...new Set(stored)].sort()
+  expect(wanted.length).toBeGreaterThan(10)
+  const contents = await vaultOn(first).get(tenantId, [...refs, ...wanted])
+  expect([...contents.keys()].sort()).toEqual(wanted)
+  for (const [ref, content] of contents) expect(Buffer.from(content).toString()).toBe(`new ${ref}`)
+  const { rows } = await first.asService((tx) => tx.query('SELECT ref FROM vault_payload ORDER BY ref COLLATE "C"'))
+  expect(rows).toEqual(wanted.map((ref) => ({ ref })))
+  for (const { keys, payloads } of erased) expect([keys, payloads > 0 && payloads <= refs.length]).toEqual([2, true])
+  await Promise.all(databases.map((database) => database.close()))
   await fresh.drop()
 })

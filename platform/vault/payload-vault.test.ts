@@ -25,6 +25,9 @@ afterAll(() => database.close())
 /** A vault as another process would have it: same keys, nothing remembered. */
 const vaultOfNewProcess = (master = secret): StoredPayloadVault =>
   payloadVault({ database, masterKey: masterKeyFrom(master), clock, random: systemRandom })
+let erasuresMade = 0
+/** Another one each time. */
+const erasureOf = (tenantId: string) => ({ tenantId, erasureId: `erasure-${++erasuresMade}` })
 const newTenant = (): string => `tenant-${++tenantsMade}`
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const textOf = (content: Uint8Array | undefined): string | undefined => content && new TextDecoder().decode(content)
@@ -171,7 +174,9 @@ test('a row sealed for another day, class, ref or tenant does not open', async (
       async (tx) => void (await tx.query(`UPDATE vault_payload SET ${set} WHERE ref = $1`, [ref])),
     )
   }
-  await swap(`day = '2026-03-11'`, 'x1') // A day whose key exists.
+  await swap(`day = '2026-03-11'`, 'x1') // A day whose key exists, and came after what sealed the row.
+  await expect(vault.get(one, ['x1'])).resolves.toEqual(new Map())
+  await swap('key_serial = NULL', 'x1')
   await expect(vault.get(one, ['x1'])).rejects.toMatchObject({ code: 'VAULT_DAMAGED' })
   await swap(`day = '2026-03-10', class = 'kept'`, 'x1')
   await expect(vault.get(one, ['x1'])).resolves.toEqual(new Map()) // No such key was ever made.
@@ -364,7 +369,7 @@ test.each([
   const [tenantId, neighbour] = [newTenant(), newTenant()]
   if (held === 2) await vaultOfNewProcess().put([payload(tenantId, 'kept', 'labels', 'kept')])
   const late = vaultHeldUp(async (transaction) => {
-    if (transaction === held) await vaultOfNewProcess().destroyTenant(tenantId)
+    if (transaction === held) await vaultOfNewProcess().destroyTenant(erasureOf(tenantId))
   })
   await late.put([payload(tenantId, 'a', 'mine'), payload(neighbour, 'n', 'theirs')])
   for (const reader of [late, vaultOfNewProcess()]) {
@@ -379,7 +384,7 @@ test.each([
 
 test('a tenant that is erased time and again is told to come again, and has no key', async () => {
   const tenantId = newTenant()
-  const vault = vaultHeldUp(() => vaultOfNewProcess().destroyTenant(tenantId))
+  const vault = vaultHeldUp(() => vaultOfNewProcess().destroyTenant(erasureOf(tenantId)))
   await expect(vault.seal([payload(tenantId, 'a', 'text')])).rejects.toMatchObject({
     code: 'VAULT_KEY_GONE',
     facts: { tenants: tenantId },
@@ -437,8 +442,8 @@ test('a tenant whose keys are destroyed has no content any more, of whatever age
   const { rows: backup } = await database.asService((tx) =>
     tx.query<Record<string, unknown>>('SELECT * FROM vault_payload WHERE tenant_id = $1', [tenantId]),
   )
-  expect(await vault.destroyTenant(tenantId)).toEqual({ keys: 3, payloads: 2 })
-  expect(await vault.destroyTenant(tenantId)).toEqual({ keys: 0, payloads: 0 })
+  expect(await vault.destroyTenant(erasureOf(tenantId))).toEqual({ keys: 3, payloads: 2 })
+  expect(await vault.destroyTenant(erasureOf(tenantId))).toEqual({ keys: 0, payloads: 0 })
   await vault.put([payload(tenantId, 'new', 'd')])
   for (const reader of [vault, other, vaultOfNewProcess()]) {
     expect([...(await reader.get(tenantId, ['today', 'kept', 'new'])).keys()]).toEqual(['new'])
@@ -461,7 +466,7 @@ test('what is sealed under a key that another process destroyed is not stored, a
   const vault = vaultOfNewProcess()
   await vault.put([payload(tenantId, 'first', 'a')])
   const late = await vault.seal([payload(tenantId, 'late', 'b')])
-  await vaultOfNewProcess().destroyTenant(tenantId)
+  await vaultOfNewProcess().destroyTenant(erasureOf(tenantId))
   await expect(database.asService((tx) => vault.store(tx, late))).rejects.toMatchObject({ code: 'VAULT_KEY_GONE' })
   await vault.put([payload(tenantId, 'late', 'b')])
   expect(textOf((await vaultOfNewProcess().get(tenantId, ['late'])).get('late'))).toBe('b')
@@ -478,7 +483,7 @@ test('content that is being stored when the keys go either goes with them or is 
         if (error.code !== 'VAULT_KEY_GONE') throw error
       })
     })
-    await Promise.all([...puts, vaultOfNewProcess().destroyTenant(tenantId)])
+    await Promise.all([...puts, vaultOfNewProcess().destroyTenant(erasureOf(tenantId))])
     for (const reader of [...vaults, vaultOfNewProcess()]) {
       const there = await reader.get(tenantId, refs)
       const { rows } = await database.asService((tx) =>
@@ -488,4 +493,157 @@ test('content that is being stored when the keys go either goes with them or is 
       for (const [ref, content] of there) expect(textOf(content)).toBe(`text ${ref.replace('-', ' ')}`)
     }
   }
+})
+
+/** A vault that deletes two rows at a time, and is killed before its transaction of this number, counted from the next. */
+const vaultKilledBefore = (killedAt: number): StoredPayloadVault => {
+  let transactions = 0
+  const dying: Database = {
+    ...database,
+    async asService(run, options) {
+      if (++transactions >= killedAt) throw new Error('killed')
+      return database.asService(run, options)
+    },
+  }
+  const masterKey = masterKeyFrom(secret)
+  return payloadVault({ database: dying, masterKey, clock, random: systemRandom, deletedAtOnce: 2 })
+}
+const refsOf = async (tenantId: string) => {
+  const { rows } = await database.asService((tx) =>
+    tx.query<{ ref: string }>('SELECT ref FROM vault_payload WHERE tenant_id = $1 ORDER BY ref', [tenantId]),
+  )
+  return rows.map(({ ref }) => ref)
+}
+
+test('an erasure that is killed between two pieces has closed all content; it ends later, and takes nothing that came since', async () => {
+  const tenantId = newTenant()
+  const erasure = erasureOf(tenantId)
+  await vaultOfNewProcess().put([
+    ...['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((ref) => payload(tenantId, ref, `old ${ref}`)),
+    payload(tenantId, 'k', 'labels', 'kept'),
+  ])
+  await expect(vaultKilledBefore(3).destroyTenant(erasure)).rejects.toThrow('killed')
+  expect(await keysOf(tenantId)).toEqual([])
+  expect(await refsOf(tenantId)).toEqual(['c', 'd', 'e', 'f', 'g', 'k'])
+  const all = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'k', 'new']
+  expect((await vaultOfNewProcess().get(tenantId, all)).size).toBe(0)
+  expect(await vaultOfNewProcess().has(tenantId, 'k')).toBe(false)
+
+  // New keys of the same names open none of it, and what comes again under the same ref takes its place.
+  const vault = vaultOfNewProcess()
+  await vault.put([payload(tenantId, 'new', 'new'), payload(tenantId, 'b', 'again')])
+  await vault.put([payload(tenantId, 'k', 'labels anew', 'kept')])
+  await vault.put([payload(tenantId, 'k', 'labels once more', 'kept')])
+  const there = async () => {
+    const contents = await vaultOfNewProcess().get(tenantId, all)
+    return [...contents].map(([ref, content]) => [ref, textOf(content)]).sort()
+  }
+  const newer = [
+    ['b', 'again'],
+    ['k', 'labels anew'],
+    ['new', 'new'],
+  ]
+  expect([await there(), await vault.has(tenantId, 'k'), await vault.has(tenantId, 'c')]).toEqual([newer, true, false])
+
+  await expect(vaultKilledBefore(3).destroyTenant(erasure)).rejects.toThrow('killed')
+  expect(await refsOf(tenantId)).toEqual(['b', 'e', 'f', 'g', 'k', 'new'])
+  // What took the place of an old row is not counted.
+  for (let n = 0; n < 2; n++) expect(await vault.destroyTenant(erasure)).toEqual({ keys: 3, payloads: 7 })
+  expect([await refsOf(tenantId), await there()]).toEqual([['b', 'k', 'new'], newer])
+  expect(await vault.destroyTenant(erasureOf(tenantId))).toEqual({ keys: 3, payloads: 3 })
+  expect(await refsOf(tenantId)).toEqual([])
+})
+
+test('days that are let go are closed at once, and are found again until the last of their rows is deleted', async () => {
+  const tenantId = newTenant()
+  await vaultOfNewProcess().put([
+    ...['a', 'b', 'c', 'd', 'e'].map((ref) => payload(tenantId, ref, `old ${ref}`)),
+    payload(tenantId, 'k', 'labels', 'kept'),
+  ])
+  nowMs += 86_400_000
+  try {
+    const vault = vaultOfNewProcess()
+    await vault.put([payload(tenantId, 'today', 'text')])
+    const oldest = async () => (await vault.oldestDays(1_000, undefined)).find((one) => one.tenantId === tenantId)?.day
+    await expect(vaultKilledBefore(3).destroyDayKeys(tenantId, '2026-03-11')).rejects.toThrow('killed')
+    expect((await refsOf(tenantId)).length).toBe(5)
+    expect(await keysOf(tenantId)).not.toContainEqual(expect.objectContaining({ name: '2026-03-10' }))
+    expect((await vaultOfNewProcess().get(tenantId, ['a', 'b', 'c', 'd', 'e'])).size).toBe(0)
+    expect(await oldest()).toBe('2026-03-10')
+    expect(await vault.destroyDayKeys(tenantId, '2026-03-11')).toEqual({ keys: 0, payloads: 3 })
+    expect([await oldest(), await refsOf(tenantId)]).toEqual(['2026-03-11', ['k', 'today']])
+    expect((await vaultOfNewProcess().get(tenantId, ['k', 'today'])).size).toBe(2)
+  } finally {
+    nowMs -= 86_400_000
+  }
+})
+
+test('a deletion that is asked to stop ends between two pieces', async () => {
+  const tenantId = newTenant()
+  await vaultOfNewProcess().put([payload(tenantId, 'a', 'text')])
+  const stopped = AbortSignal.abort(new Error('stop'))
+  await expect(vaultOfNewProcess().destroyTenant(erasureOf(tenantId), stopped)).rejects.toThrow('stop')
+  await expect(vaultOfNewProcess().destroyDayKeys(tenantId, '2026-03-10', stopped)).rejects.toThrow('stop')
+  expect([await keysOf(tenantId), await refsOf(tenantId)]).toEqual([[], ['a']])
+})
+
+test('the oldest days come page by page, of keys and of content, and not of tenants that have neither', async () => {
+  const [first, second, third, fourth] = ['oldest-1', 'oldest-2', 'oldest-3', 'oldest-4'] as const
+  const vault = vaultOfNewProcess()
+  await vault.put([payload(first, 'o1', 'text'), payload(second, 'o2', 'labels', 'kept'), payload(third, 'o3', 'text')])
+  await vault.seal([payload(fourth, 'o4', 'text')])
+  await database.asService((tx) => tx.query('DELETE FROM vault_key WHERE tenant_id = $1', [third]))
+  const day = '2026-03-10'
+  expect(await vault.oldestDays(2, 'oldest-')).toEqual([
+    { tenantId: first, day },
+    { tenantId: third, day },
+  ])
+  expect((await vault.oldestDays(2, third))[0]).toEqual({ tenantId: fourth, day })
+  expect(await vault.oldestDays(2, 'zzz')).toEqual([])
+})
+
+test('content of before rows said their key is read as before, and an erasure takes it and nothing that comes after', async () => {
+  const old = await openEmbeddedDatabase()
+  try {
+    await migrate(old, vaultMigrations.slice(0, 2))
+    const vaultOf = (deletedAtOnce: number) =>
+      payloadVault({ database: old, masterKey: masterKeyFrom(secret), clock, random: systemRandom, deletedAtOnce })
+    const vault = vaultOf(2)
+    const columns = ['tenant_id', 'ref', 'class', 'day', 'version', 'sealed']
+    const storeAsBefore = async (ref: string, payloadClass: PayloadClass) => {
+      const [sealed] = await vault.seal([payload('harbor', ref, `old ${ref}`, payloadClass)])
+      await old.asService((tx) =>
+        tx.query(
+          `INSERT INTO vault_payload (${columns.join(', ')}) VALUES ($1, $2, $3, $4, $5, $6)`,
+          columns.map((name) => (name === 'sealed' ? Buffer.from(sealed?.row[name] as Uint8Array) : sealed?.row[name])),
+        ),
+      )
+    }
+    await storeAsBefore('a', 'day')
+    await storeAsBefore('k', 'kept')
+    await vault.seal([payload('other', 'x', 'text')]) // A key that came after theirs.
+    await migrate(old, vaultMigrations)
+    await storeAsBefore('b', 'day') // By a process of the old build that runs on.
+    expect((await vault.get('harbor', ['a', 'b', 'k'])).size).toBe(3)
+    expect([await vault.has('harbor', 'a'), await vault.has('harbor', 'b')]).toEqual([true, true])
+
+    const stopped = AbortSignal.abort(new Error('stop'))
+    const erasure = { tenantId: 'harbor', erasureId: 'first' }
+    await expect(vault.destroyTenant(erasure, stopped)).rejects.toThrow('stop')
+    await vault.put([payload('harbor', 'k', 'labels anew', 'kept'), payload('harbor', 'c', 'new')])
+    expect([...(await vault.get('harbor', ['a', 'k', 'c'])).keys()].sort()).toEqual(['c', 'k'])
+    expect(await vault.destroyTenant(erasure)).toEqual({ keys: 3, payloads: 2 })
+    expect(textOf((await vaultOf(1).get('harbor', ['k'])).get('k'))).toBe('labels anew')
+    const { rows } = await old.asService((tx) => tx.query('SELECT ref FROM vault_payload ORDER BY ref'))
+    expect(rows).toEqual([{ ref: 'c' }, { ref: 'k' }])
+  } finally {
+    await old.close()
+  }
+})
+
+test('content that is stored twice in one go is stored once, the first', async () => {
+  const tenantId = newTenant()
+  const vault = vaultOfNewProcess()
+  await vault.put([payload(tenantId, 'b', 'b'), payload(tenantId, 'a', 'first'), payload(tenantId, 'a', 'second')])
+  expect(textOf((await vault.get(tenantId, ['a'])).get('a'))).toBe('first')
 })

@@ -8,7 +8,7 @@ import { isFailure, PlatformError } from '../errors.ts'
 import { byteaArray } from '../postgres/bytea-array.ts'
 import type { Database, Tx } from '../postgres/database.ts'
 import { demand, isUnmet } from '../postgres/demand.ts'
-import { isolationSql, tenantRole } from '../postgres/isolation.ts'
+import { isolationSql, serviceRole, tenantRole } from '../postgres/isolation.ts'
 import type { Migration } from '../postgres/migrate.ts'
 import { type KeyName, keyChain, keyId } from './key-chain.ts'
 import type { MasterKey } from './master-key.ts'
@@ -55,25 +55,62 @@ REVOKE UPDATE, DELETE ON vault_payload FROM ${tenantRole};`,
     name: 'vault-0002-key-serial',
     sql: 'ALTER TABLE vault_key ADD COLUMN serial bigint GENERATED ALWAYS AS IDENTITY',
   },
+  {
+    // Keys go at once and their content piece by piece: each row says by itself whether its key is still there. No row is
+    // written for that, however many there are. The lock comes first, so that no key is made and used in between.
+    name: 'vault-0003-erasure-in-pieces',
+    sql: `
+LOCK TABLE vault_payload IN ACCESS EXCLUSIVE MODE;
+DO $$ BEGIN
+  -- Serial of the key that seals it; of rows that were there already, the highest that there was: a key of its name with a
+  -- higher one came after it. Null where a build before this one stored it: nobody knows.
+  EXECUTE format('ALTER TABLE vault_payload ADD COLUMN key_serial bigint DEFAULT %s', (SELECT last_value FROM vault_key_serial_seq));
+  ALTER TABLE vault_payload ALTER COLUMN key_serial DROP DEFAULT;
+END $$;
+GRANT SELECT ON SEQUENCE vault_key_serial_seq TO ${serviceRole};
+-- Erasures whose keys are destroyed.
+CREATE TABLE vault_erasure (
+  tenant_id text NOT NULL,
+  erasure_id text NOT NULL,
+  -- It reaches what is sealed under keys up to this one.
+  serial_max bigint NOT NULL,
+  -- How many have gone so far.
+  keys bigint NOT NULL DEFAULT 0,
+  payloads bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (tenant_id, erasure_id)
+);
+${isolationSql('vault_erasure')}
+REVOKE ALL ON vault_erasure FROM ${tenantRole};`,
+  },
 ]
 
 export type StoredPayloadVault = PayloadVault & {
   /**
-   * Destroys the tenant's day keys before `beforeDay` (YYYY-MM-DD, UTC, at most today) and the content under them:
-   * retention and erasure. A key still remembered by another process opens nothing, because the content is gone with
-   * it; a backup of the content opens no more either, because backups leave vault_key out. Safe to repeat. Throws
-   * REQUEST_INVALID for another day.
+   * Destroys the tenant's day keys before `beforeDay` (YYYY-MM-DD, UTC, at most today), and then deletes the content under
+   * them piece by piece: retention. A backup of the content opens no more, because backups leave vault_key out; a process
+   * that remembers a key opens what is not deleted yet, for `cacheMs` at most. Safe to repeat, also by several at once: who
+   * comes later deletes what is left. Answers what went this time. Throws REQUEST_INVALID for another day, and the reason of
+   * `signal` between two pieces.
    */
-  destroyDayKeys(tenantId: string, beforeDay: string): Promise<{ keys: number; payloads: number }>
-  /** Destroys every key of the tenant and all its content, also what is stored this very moment. Safe to repeat. */
-  destroyTenant(tenantId: string): Promise<{ keys: number; payloads: number }>
-  /** Oldest day that each of the tenants has a day key of, in order of tenant; at most `limit`, after a tenant. */
+  destroyDayKeys(tenantId: string, beforeDay: string, signal?: AbortSignal): Promise<Destroyed>
+  /**
+   * Destroys every key that the tenant has, and then deletes all content under them piece by piece, also what is stored
+   * this very moment. Safe to repeat, also by several at once: the keys of an erasure are destroyed once, so that what is
+   * stored after that stays. Answers what has gone in all, however often it was interrupted; what a retention that ran at
+   * the same time has deleted is not in it. Throws the reason of `signal` between two pieces.
+   */
+  destroyTenant(erasure: { tenantId: string; erasureId: string }, signal?: AbortSignal): Promise<Destroyed>
+  /** Oldest day that each of the tenants has a key or content of, in order of tenant; at most `limit`, after a tenant. */
   oldestDays(limit: number, after: string | undefined): Promise<{ tenantId: string; day: string }[]>
   /** Deletes one kept payload; its key, which all kept content of the tenant shares, stays. False when there is none. */
   deleteKept(tenantId: string, ref: string): Promise<boolean>
 }
 
+export type Destroyed = { keys: number; payloads: number }
+
 const version = 1
+/** Deleted by one statement, in a transaction of its own: it must end within the wait for a statement on a slow disk, too. */
+const deletedAtOnceDefault = 5_000
 
 type SealedRow = {
   tenant_id: string
@@ -82,8 +119,9 @@ type SealedRow = {
   day: string
   version: number
   sealed: Uint8Array
+  key_serial: bigint | null
 }
-/** With the serial of the key that sealed it. */
+/** The key that sealed it is known. */
 type FreshRow = SealedRow & { key_serial: bigint }
 
 export function payloadVault(parts: {
@@ -91,8 +129,9 @@ export function payloadVault(parts: {
   masterKey: MasterKey
   clock: Clock
   random: Random
+  deletedAtOnce?: number
 }): StoredPayloadVault {
-  const { database, clock, random } = parts
+  const { database, clock, random, deletedAtOnce = deletedAtOnceDefault } = parts
   const chain = keyChain(parts)
 
   const today = (): string => new Date(clock.nowMs()).toISOString().slice(0, 10)
@@ -140,6 +179,7 @@ export function payloadVault(parts: {
         rows.map((row) => row.day),
         rows.map((row) => row.version),
         byteaArray(rows.map((row) => row.sealed)),
+        rows.map((row) => String(row.key_serial)),
       ])
     } catch (error) {
       if (!isUnmet(error)) throw error
@@ -158,7 +198,8 @@ export function payloadVault(parts: {
     const contents = new Map<string, Uint8Array>()
     for (const { row, name } of named) {
       const key = keys.get(keyId(name))
-      if (!key) continue // Its key was destroyed, and with it the content.
+      // Its key was destroyed, and with it the content, whose row may be there still.
+      if (!key || (row.key_serial !== null && key.serial > row.key_serial)) continue
       const content = open(key.key, row.sealed, contextOf({ tenantId: row.tenant_id, ...row }))
       if (!content && !isSecondTime) {
         // Perhaps another process destroyed the key that is remembered here, and the content is newer.
@@ -210,49 +251,49 @@ export function payloadVault(parts: {
       return await openRows(rows)
     },
     async has(tenantId, ref) {
-      // Keys and contents go in one transaction, so that what is there can be opened.
       const { rows } = await database.asService((tx) =>
-        tx.last.query('SELECT 1 FROM vault_payload WHERE tenant_id = $1 AND ref = $2', [tenantId, ref]),
+        tx.last.query(
+          `SELECT 1 FROM vault_payload p WHERE p.tenant_id = $1 AND p.ref = $2 AND EXISTS (${keyOfPayloadSql})`,
+          [tenantId, ref],
+        ),
       )
       return rows.length > 0
     },
-    async destroyDayKeys(tenantId, beforeDay) {
+    async destroyDayKeys(tenantId, beforeDay, signal) {
       // Today's key may be in use by a process that has not stored its content yet.
       if (!/^\d{4}-\d{2}-\d{2}$/.test(beforeDay) || beforeDay > today())
         throw new PlatformError('REQUEST_INVALID', { beforeDay, dayMax: today() })
-      const destroyed = await database.asService(async (tx) => {
-        const keys = await tx.query("DELETE FROM vault_key WHERE tenant_id = $1 AND kind = 'day' AND name < $2", [
-          tenantId,
-          beforeDay,
-        ])
-        const payloads = await tx.query(
-          "DELETE FROM vault_payload WHERE tenant_id = $1 AND class = 'day' AND day < $2",
-          [tenantId, beforeDay],
-        )
-        return { keys: keys.rowCount, payloads: payloads.rowCount }
-      })
+      const keys = await database.asService((tx) =>
+        tx.query("DELETE FROM vault_key WHERE tenant_id = $1 AND kind = 'day' AND name < $2", [tenantId, beforeDay]),
+      )
       chain.forget((name) => name.tenantId === tenantId && name.kind === 'day' && name.name < beforeDay)
-      return destroyed
+      for (let payloads = 0; ; ) {
+        signal?.throwIfAborted()
+        const deleted = await database.asService((tx) => tx.query(deleteDaysSql(deletedAtOnce), [tenantId, beforeDay]))
+        payloads += deleted.rowCount
+        if (deleted.rowCount === 0) return { keys: keys.rowCount, payloads }
+      }
     },
-    async destroyTenant(tenantId) {
-      const destroyed = await database.asService(async (tx) => {
-        // From the top, each in a statement of its own: whoever makes keys below one, or stores under them, either came
-        // before, and is waited for and deleted by the next statement, or finds them gone.
-        const top = await tx.query("DELETE FROM vault_key WHERE tenant_id = $1 AND kind = 'tenant'", [tenantId])
-        const below = await tx.query("DELETE FROM vault_key WHERE tenant_id = $1 AND kind <> 'tenant'", [tenantId])
-        const payloads = await tx.query('DELETE FROM vault_payload WHERE tenant_id = $1', [tenantId])
-        return { keys: top.rowCount + below.rowCount, payloads: payloads.rowCount }
-      })
+    async destroyTenant({ tenantId, erasureId }, signal) {
+      await database.asService((tx) => destroyKeys(tx, tenantId, erasureId))
       chain.forget((name) => name.tenantId === tenantId)
-      return destroyed
+      for (let after = ''; ; ) {
+        signal?.throwIfAborted()
+        const { rows } = await database.asService((tx) =>
+          tx.query<{ keys: bigint; payloads: bigint; last: string | null }>(deleteErasedSql(deletedAtOnce), [
+            tenantId,
+            erasureId,
+            after,
+          ]),
+        )
+        const { keys, payloads, last } = rows[0] ?? { keys: 0, payloads: 0, last: null }
+        if (last === null) return { keys: Number(keys), payloads: Number(payloads) }
+        after = last
+      }
     },
     async oldestDays(limit, after) {
       const { rows } = await database.asService((tx) =>
-        tx.query<{ tenant_id: string; day: string }>(
-          `SELECT tenant_id, min(name) AS day FROM vault_key WHERE kind = 'day' AND ($2::text IS NULL OR tenant_id > $2)
-           GROUP BY tenant_id ORDER BY tenant_id LIMIT $1`,
-          [limit, after ?? null],
-        ),
+        tx.query<{ tenant_id: string; day: string }>(oldestDaysSql, [limit, after ?? '']),
       )
       return rows.map((row) => ({ tenantId: row.tenant_id, day: row.day }))
     },
@@ -265,18 +306,80 @@ export function payloadVault(parts: {
   }
 }
 
-const columns = ['tenant_id', 'ref', 'class', 'day', 'version', 'sealed'] as const
+/** Once for each erasure: whoever carries it out again, or meanwhile, leaves the keys alone that came after. */
+async function destroyKeys(tx: Tx, tenantId: string, erasureId: string): Promise<void> {
+  const begun = await tx.query(
+    `INSERT INTO vault_erasure (tenant_id, erasure_id, serial_max) SELECT $1, $2, last_value FROM vault_key_serial_seq
+     ON CONFLICT DO NOTHING`,
+    [tenantId, erasureId],
+  )
+  if (begun.rowCount === 0) return
+  // From the top, each in a statement of its own: whoever makes keys below one, or stores under them, either came
+  // before, and is waited for and deleted by the next statement, or finds them gone.
+  for (const kinds of ["kind = 'tenant'", "kind <> 'tenant'"])
+    await tx.query(
+      `WITH gone AS (DELETE FROM vault_key WHERE tenant_id = $1 AND ${kinds} RETURNING serial)
+       UPDATE vault_erasure SET keys = keys + (SELECT count(*) FROM gone),
+         serial_max = greatest(serial_max, (SELECT max(serial) FROM gone))
+       WHERE tenant_id = $1 AND erasure_id = $2`,
+      [tenantId, erasureId],
+    )
+}
 
-/** Fails when one of the keys ($1 to $4) is gone. */
+const columns = ['tenant_id', 'ref', 'class', 'day', 'version', 'sealed', 'key_serial'] as const
+
+/** The key that a payload `p` is sealed under, if it is still there. */
+const keyOfPayloadSql = `SELECT FROM vault_key k WHERE k.tenant_id = p.tenant_id AND k.kind = p.class AND k.name = p.day
+  AND (p.key_serial IS NULL OR k.serial <= p.key_serial)`
+
+/**
+ * Fails when one of the keys ($1 to $4) is gone. Takes the place of what has no key any more and is not deleted yet. In one
+ * order, because a conflict locks the row that is there: so nobody who stores or deletes ever deadlocks.
+ */
 const storeSql = `WITH held AS (
     SELECT k.serial FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS w(tenant_id, kind, name, serial)
     JOIN vault_key k ON k.tenant_id = w.tenant_id AND k.kind = w.kind AND k.name = w.name AND k.serial = w.serial
     FOR KEY SHARE OF k),
   stored AS (
-    INSERT INTO vault_payload (${columns.join(', ')})
-    SELECT * FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::bytea[]) AS v
-    ON CONFLICT DO NOTHING)
+    INSERT INTO vault_payload AS p (${columns.join(', ')})
+    SELECT DISTINCT ON (tenant_id, ref) ${columns.join(', ')}
+    FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::int[], $10::bytea[], $11::bigint[])
+      WITH ORDINALITY AS v(${columns.join(', ')}, place)
+    ORDER BY tenant_id, ref, place
+    ON CONFLICT (tenant_id, ref) DO UPDATE SET ${columns.map((name) => `${name} = excluded.${name}`).join(', ')}
+    WHERE NOT EXISTS (${keyOfPayloadSql}))
   SELECT ${demand('count(*) = cardinality($1)')} FROM held`
+
+/** Of the days before $2 of the tenant, nothing that is kept: that has the day ''. */
+const deleteDaysSql = (atOnce: number): string => {
+  const isOld = "tenant_id = $1 AND day > '' AND day < $2"
+  return `DELETE FROM vault_payload
+    WHERE ${isOld} AND ref = ANY (ARRAY(SELECT ref FROM vault_payload WHERE ${isOld} LIMIT ${atOnce}))`
+}
+
+/** After the ref $3, along the primary key. Answers the last ref that went, null when none was left, and all that has gone. */
+const deleteErasedSql = (atOnce: number): string => `WITH erased AS (
+    SELECT p.ref FROM vault_payload p JOIN vault_erasure e ON e.tenant_id = p.tenant_id AND e.erasure_id = $2
+    WHERE p.tenant_id = $1 AND p.ref > $3 AND (p.key_serial IS NULL OR p.key_serial <= e.serial_max)
+    ORDER BY p.ref LIMIT ${atOnce} FOR UPDATE OF p),
+  gone AS (
+    DELETE FROM vault_payload WHERE tenant_id = $1 AND ref = ANY (ARRAY(SELECT ref FROM erased)) RETURNING ref)
+  UPDATE vault_erasure SET payloads = payloads + (SELECT count(*) FROM gone) WHERE tenant_id = $1 AND erasure_id = $2
+  RETURNING keys, payloads, (SELECT max(ref) FROM gone) AS last`
+
+/** From tenant to tenant along the indexes, as far as the limit: what there is of each is not read. */
+const oldestDaysSql = `WITH RECURSIVE tenant(id) AS (
+    SELECT ${nextTenantSql('$2')}
+    UNION ALL SELECT ${nextTenantSql('id')} FROM tenant WHERE id IS NOT NULL)
+  SELECT tenant.id AS tenant_id, oldest.day FROM tenant, LATERAL (SELECT least(
+    (SELECT min(name) FROM vault_key WHERE tenant_id = tenant.id AND kind = 'day'),
+    (SELECT min(day) FROM vault_payload WHERE tenant_id = tenant.id AND day > '')) AS day) oldest
+  WHERE oldest.day IS NOT NULL LIMIT $1`
+
+function nextTenantSql(after: string): string {
+  const next = (table: string) => `(SELECT min(tenant_id) FROM ${table} WHERE tenant_id > ${after})`
+  return `least(${next('vault_key')}, ${next('vault_payload')})`
+}
 
 type Place = { tenantId: string; ref: string; class: PayloadClass; day: string }
 

@@ -30,6 +30,7 @@ const tenantMayWrite: Readonly<Record<string, string>> = {
   submission: 'DELETE INSERT SELECT UPDATE',
   vault_payload: 'INSERT SELECT',
   vault_key: '',
+  vault_erasure: '',
 }
 
 const own = "(tenant_id = NULLIF(current_setting('pf3.tenant'::text, true), ''::text))"
