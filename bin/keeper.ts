@@ -6,7 +6,7 @@ import type { Clock } from '../platform/clock.ts'
 import { sleep } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import { contentFreshMs } from '../platform/vault/fresh-content.ts'
-import type { StoredPayloadVault } from '../platform/vault/payload-vault.ts'
+import type { Destroyed, StoredPayloadVault } from '../platform/vault/payload-vault.ts'
 import { type Caller, type RequestAppender, reportErased } from '../producers/index.ts'
 import { contentDaysOfMany } from '../projections/content-retention/queries.ts'
 import { openErasures } from '../projections/erasure-list/queries.ts'
@@ -44,39 +44,51 @@ export function startKeeper(parts: KeeperParts): Keeper {
   const { erasureEveryMs = erasureEveryMsDefault, retentionEveryMs = retentionEveryMsDefault } = parts
   const stopping = new AbortController()
   let lookForOldAtMs = 0
-  // A view that lags shows them as open still; carried out again, they would take what was stored since.
+  // A view that lags shows them as open still.
   const reported = new Set<string>()
   const running = run()
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      try {
-        await erase()
-        if (clock.nowMs() >= lookForOldAtMs) {
-          await letGo()
-          lookForOldAtMs = clock.nowMs() + retentionEveryMs
-        }
-      } catch (error) {
-        onFault(error)
+      await goingOn(erase())
+      if (clock.nowMs() >= lookForOldAtMs) {
+        await goingOn(letGo())
+        lookForOldAtMs = clock.nowMs() + retentionEveryMs
       }
       await sleep(clock, erasureEveryMs, stopping.signal)
     }
   }
 
+  /** What fails is told, looked at again next time, and keeps nothing else waiting. */
+  async function goingOn(work: Promise<void>): Promise<void> {
+    await work.catch((error: unknown) => {
+      if (!stopping.signal.aborted) onFault(error)
+    })
+  }
+
   async function erase(): Promise<void> {
     const open = await database.asService((tx) => openErasures(tx, erasuresAtOnceMax))
-    const erased: { tenantId: string; erasureId: string; keys: number; payloads: number }[] = []
-    for (const { tenantId, erasureId } of open)
-      if (!reported.has(erasureId))
-        erased.push({ tenantId, erasureId, ...(await vault.destroyTenant({ tenantId, erasureId })) })
-    // Until then a process may hand on what it stored before. Once an erasure is called done, nobody does.
-    if (erased.length > 0) await sleep(clock, contentFreshMs)
-    for (const { tenantId, erasureId, keys, payloads } of erased) {
-      const caller: Caller = { actor: 'keeper', correlationId: erasureId, traceparent: null }
-      await reportErased(appender, caller, { tenantId, erasureId, keys: BigInt(keys), payloads: BigInt(payloads) })
-      reported.add(erasureId)
-      for (const oldest of reported) if (reported.size > reportedMax) reported.delete(oldest)
+    const reports: Promise<void>[] = []
+    for (const { tenantId, erasureId } of open) {
+      if (stopping.signal.aborted) break
+      if (reported.has(erasureId)) continue
+      await goingOn(
+        vault.destroyTenant({ tenantId, erasureId }, stopping.signal).then((destroyed) => {
+          reports.push(goingOn(report({ tenantId, erasureId, ...destroyed })))
+        }),
+      )
     }
+    await Promise.all(reports)
+  }
+
+  async function report(erased: { tenantId: string; erasureId: string } & Destroyed): Promise<void> {
+    const { tenantId, erasureId, keys, payloads } = erased
+    // Until then a process may hand on what it stored before. Once an erasure is called done, nobody does.
+    await sleep(clock, contentFreshMs)
+    const caller: Caller = { actor: 'keeper', correlationId: erasureId, traceparent: null }
+    await reportErased(appender, caller, { tenantId, erasureId, keys: BigInt(keys), payloads: BigInt(payloads) })
+    reported.add(erasureId)
+    for (const oldest of reported) if (reported.size > reportedMax) reported.delete(oldest)
   }
 
   async function letGo(): Promise<void> {
@@ -85,11 +97,12 @@ export function startKeeper(parts: KeeperParts): Keeper {
       const ids = oldest.map(({ tenantId }) => tenantId)
       const days = await database.asService((tx) => contentDaysOfMany(tx, ids))
       for (const { tenantId, day } of oldest) {
+        if (stopping.signal.aborted) return
         const beforeDay = dayOf(clock.nowMs() - (days.get(tenantId)?.contentDays ?? contentDaysDefault) * dayMs)
-        if (day < beforeDay) await vault.destroyDayKeys(tenantId, beforeDay)
+        if (day < beforeDay) await goingOn(vault.destroyDayKeys(tenantId, beforeDay, stopping.signal).then(() => {}))
       }
       after = ids.at(-1)
-      if (ids.length < tenantsAtOnceMax || stopping.signal.aborted) return
+      if (ids.length < tenantsAtOnceMax) return
     }
   }
 
