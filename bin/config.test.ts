@@ -2,6 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { tokenCharsMax } from '../platform/bearer-token.ts'
+import { timeoutMsMax } from '../providers/index.ts'
 import { ConfigError, readConfig } from './config.ts'
 import { options } from './options.ts'
 
@@ -57,7 +59,7 @@ const onKafka = {
   PF3_KAFKA_BROKERS: '127.0.0.1:9092',
   PF3_REGISTRY_URL: 'http://127.0.0.1:8081',
   PF3_POSTGRES_URL: 'postgres://pf3@127.0.0.1/pf3',
-  PF3_ROOT_TOKEN: 'a token of more than thirty-two characters',
+  PF3_ROOT_TOKEN: 'a-token-of-more-than-thirty-two-characters',
 }
 
 const kafkaComplaints = [
@@ -120,6 +122,13 @@ const complaints = [
   [{ PF3_PARTITIONS: '-1' }, 'PF3_PARTITIONS: a whole number from 1 to 256 was expected, not "-1"'],
   [{ PF3_LOG_LEVEL: 'loud' }, 'PF3_LOG_LEVEL: one of debug, info, warn, error, silent was expected, not "loud"'],
   [{ PF3_ROOT_TOKEN: 'short' }, 'PF3_ROOT_TOKEN: at least 32 characters were expected, it has 5'],
+  ...[`${'x'.repeat(40)} y`, `${'x'.repeat(40)}é`, 'x'.repeat(tokenCharsMax + 1)].map(
+    (token) =>
+      [
+        { PF3_ROOT_TOKEN: token },
+        'PF3_ROOT_TOKEN: at most 8192 printable ASCII characters without spaces were expected: no other is taken as a bearer token',
+      ] as const,
+  ),
   [{ PF3_RETRY_BASE_MS: '500', PF3_RETRY_MS_MAX: '499' }, 'PF3_RETRY_MS_MAX: must be at least PF3_RETRY_BASE_MS'],
   [
     { PF3_SCRIPTED_URL: 'http://provider.example/v1' },
@@ -129,10 +138,26 @@ const complaints = [
     { PF3_SCRIPTED_URL: 'nonsense' },
     'PF3_SCRIPTED_URL: an https URL, or an http one on loopback, was expected, not "nonsense"',
   ],
+  [
+    { PF3_SCRIPTED_URL: 'https://u:p@provider.example/v1' },
+    'PF3_SCRIPTED_URL: an address without user and password was expected',
+  ],
+  [
+    { PF3_SCRIPTED_URL: 'u:secret@provider.example/v1' },
+    'PF3_SCRIPTED_URL: an https URL, or an http one on loopback, was expected, not "…@provider.example/v1"',
+  ],
   [{ PF3_SCRIPTED_KEY: 'k' }, 'PF3_SCRIPTED_KEY: goes with PF3_SCRIPTED_URL, which is not set'],
   [
     { PF3_SCRIPTED_URL: 'http://127.0.0.1:1/v1', PF3_SCRIPTED_MODELS: ' ' },
     'PF3_SCRIPTED_MODELS: at least one model was expected',
+  ],
+  [
+    { PF3_SCRIPTED_URL: 'http://127.0.0.1:1/v1', PF3_SCRIPTED_MODELS: ' ,' },
+    'PF3_SCRIPTED_MODELS: at least one model was expected',
+  ],
+  [
+    { PF3_ATTEMPT_MS_MAX: String(timeoutMsMax + 1) },
+    'PF3_ATTEMPT_MS_MAX: a whole number from 100 to 300000 was expected, not "300001"',
   ],
   [{ PF3_TENANT_WEIGHTS: 'acme=0' }, 'PF3_TENANT_WEIGHTS: tenant=1..999 was expected, not "acme=0"'],
   [
@@ -146,6 +171,18 @@ const complaints = [
       PF3_OIDC_JWKS_URL: 'http://issuer.example/k',
     },
     'PF3_OIDC_JWKS_URL: an https URL, or an http one on loopback, was expected, not "http://issuer.example/k"',
+  ],
+  [
+    { PF3_OIDC_ISSUER: 'https://me@issuer.example', PF3_OIDC_AUDIENCE: 'pf3' },
+    'PF3_OIDC_ISSUER: an address without user and password was expected',
+  ],
+  [
+    {
+      PF3_OIDC_ISSUER: 'https://issuer.example',
+      PF3_OIDC_AUDIENCE: 'pf3',
+      PF3_OIDC_JWKS_URL: 'https://:p@issuer.example/k',
+    },
+    'PF3_OIDC_JWKS_URL: an address without user and password was expected',
   ],
   [
     { PF3_OIDC_ISSUER: 'https://issuer.example' },

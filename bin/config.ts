@@ -1,9 +1,10 @@
 /** Configuration: read once, in bin/, every complaint at once. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isBearerToken, tokenCharsMax } from '../platform/bearer-token.ts'
 import { postgresUrlComplaint } from '../platform/postgres/connection.ts'
 import { isTlsUrl, redisUrlComplaint } from '../platform/redis/connection.ts'
-import { isSafeUrl } from '../platform/safe-url.ts'
+import { urlComplaint } from '../platform/safe-url.ts'
 import { isLoopback } from '../platform/tls.ts'
 import { type KafkaConfig, kafkaFrom } from './kafka-config.ts'
 import { type Option, type OptionName, options } from './options.ts'
@@ -140,13 +141,9 @@ export function readConfig(env: Env): Config {
     snapshotEveryFacts: BigInt(Math.trunc(whole('PF3_SNAPSHOT_EVERY_FACTS')) || 0),
     shutdownWaitMs: whole('PF3_SHUTDOWN_WAIT_MS'),
   }
-  if (config.rootToken !== undefined && config.rootToken.length < rootTokenCharsMin) {
-    wrong.push(
-      `PF3_ROOT_TOKEN: at least ${rootTokenCharsMin} characters were expected, it has ${config.rootToken.length}`,
-    )
-  }
-  const urlComplaint = config.postgresUrl === undefined ? undefined : postgresUrlComplaint(config.postgresUrl)
-  if (urlComplaint !== undefined) wrong.push(`PF3_POSTGRES_URL: ${urlComplaint}`)
+  if (config.rootToken !== undefined) wrong.push(...rootTokenComplaints(config.rootToken))
+  const complaint = config.postgresUrl === undefined ? undefined : postgresUrlComplaint(config.postgresUrl)
+  if (complaint !== undefined) wrong.push(`PF3_POSTGRES_URL: ${complaint}`)
   if (config.retryMsMax < config.retryBaseMs) wrong.push('PF3_RETRY_MS_MAX: must be at least PF3_RETRY_BASE_MS')
   if (wrong.length > 0) throw new ConfigError(wrong)
   return config
@@ -174,8 +171,14 @@ function jsonFrom(text: string): unknown {
   }
 }
 
-/** Some addresses hold a user and a password; what is complained about stands in logs. */
-const withoutPassword = (url: string): string => JSON.stringify(url.replace(/\/\/.*@/, '//'))
+function rootTokenComplaints(token: string): string[] {
+  if (token.length < rootTokenCharsMin)
+    return [`PF3_ROOT_TOKEN: at least ${rootTokenCharsMin} characters were expected, it has ${token.length}`]
+  if (isBearerToken(token)) return []
+  return [
+    `PF3_ROOT_TOKEN: at most ${tokenCharsMax} printable ASCII characters without spaces were expected: no other is taken as a bearer token`,
+  ]
+}
 
 function scriptedFrom(
   baseUrl: string | undefined,
@@ -187,19 +190,14 @@ function scriptedFrom(
     if (apiKey !== undefined) wrong.push('PF3_SCRIPTED_KEY: goes with PF3_SCRIPTED_URL, which is not set')
     return undefined
   }
-  if (!isSafeUrl(baseUrl))
-    wrong.push(
-      `PF3_SCRIPTED_URL: an https URL, or an http one on loopback, was expected, not ${withoutPassword(baseUrl)}`,
-    )
-  if (models.trim() === '') wrong.push('PF3_SCRIPTED_MODELS: at least one model was expected')
-  return {
-    baseUrl,
-    apiKey: apiKey ?? 'none',
-    models: models
-      .split(',')
-      .map((model) => model.trim())
-      .filter((model) => model !== ''),
-  }
+  const complaint = urlComplaint(baseUrl)
+  if (complaint !== undefined) wrong.push(`PF3_SCRIPTED_URL: ${complaint}`)
+  const named = models
+    .split(',')
+    .map((model) => model.trim())
+    .filter((model) => model !== '')
+  if (named.length === 0) wrong.push('PF3_SCRIPTED_MODELS: at least one model was expected')
+  return { baseUrl, apiKey: apiKey ?? 'none', models: named }
 }
 
 type TlsGiven = { host: string; certFile: string | undefined; keyFile: string | undefined; isTerminated: boolean }
@@ -254,8 +252,8 @@ function oidcFrom({ issuer, audience, jwksUrl, allowsPlatformAdmin }: OidcGiven,
     ['PF3_OIDC_ISSUER', issuer],
     ['PF3_OIDC_JWKS_URL', jwksUrl],
   ] as const) {
-    if (url !== undefined && !isSafeUrl(url))
-      wrong.push(`${name}: an https URL, or an http one on loopback, was expected, not ${withoutPassword(url)}`)
+    const complaint = url === undefined ? undefined : urlComplaint(url)
+    if (complaint !== undefined) wrong.push(`${name}: ${complaint}`)
   }
   return { issuer, audience: audience ?? '', jwksUrl, allowsPlatformAdmin }
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { KafkaConnection } from '../platform/log/kafka/client.ts'
 import type { RegistryConnection } from '../platform/registry/registry.ts'
-import { isSafeUrl } from '../platform/safe-url.ts'
+import { holdsLogin, isSafeUrl } from '../platform/safe-url.ts'
 import { isLoopback } from '../platform/tls.ts'
 import type { OptionName } from './options.ts'
 
@@ -70,10 +70,10 @@ const hostOf = (broker: string): string => broker.slice(0, broker.lastIndexOf(':
 
 function registryFrom(maybe: Maybe, wrong: string[]): RegistryConnection {
   const url = maybe('PF3_REGISTRY_URL') ?? ''
-  if (url !== '' && !isSafeUrl(url))
-    wrong.push('PF3_REGISTRY_URL: an https URL, or an http one on loopback, was expected')
-  else if (url !== '' && new URL(url).username !== '')
+  if (holdsLogin(url))
     wrong.push('PF3_REGISTRY_URL: user and password go into PF3_REGISTRY_USERNAME and PF3_REGISTRY_PASSWORD')
+  else if (url !== '' && !isSafeUrl(url))
+    wrong.push('PF3_REGISTRY_URL: an https URL, or an http one on loopback, was expected')
   const ca = authorityFrom('PF3_REGISTRY_CA_FILE', maybe, wrong)
   const login = loginFrom('PF3_REGISTRY_USERNAME', 'PF3_REGISTRY_PASSWORD', maybe, wrong)
   return { url, ...(ca !== undefined && { ca }), ...(login && { login }) }

@@ -159,7 +159,7 @@ export const options = [
     fallback: null,
     form: 'secret',
     means:
-      'Token of the platform administrator, at least 32 characters. Without it one is made at the first start and shown once.',
+      'Token of the platform administrator: 32 to 8,192 printable ASCII characters without spaces. Without it one is made at the first start and shown once.',
   },
   {
     name: 'PF3_OIDC_ISSUER',
@@ -249,7 +249,8 @@ export const options = [
     form: 'whole',
     unit: 'ms',
     min: 100,
-    max: 3_600_000,
+    // What a call over HTTP can last: see `timeoutMsMax` of the providers.
+    max: 300_000,
     means: 'Longest call to a provider.',
   },
   {

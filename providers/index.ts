@@ -10,6 +10,7 @@ export { type LocalProviderOptions, localProvider } from './local/local-provider
 export {
   type OpenAiCompatibleOptions,
   openAiCompatibleProvider,
+  timeoutMsMax,
 } from './openai-compatible/openai-compatible-provider.ts'
 export type { Act, Rule } from './scripted/script.ts'
 export { type ScriptedProvider, startScriptedProvider } from './scripted/scripted-provider.ts'

@@ -4,11 +4,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exportJWK, exportSPKI, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { tokenCharsMax } from '../../platform/bearer-token.ts'
 import { limitDefaults } from '../limits/limits.ts'
 import { type Client, clientOf } from '../testing/client.ts'
 import { type Claims, type Issuer, type SigningKey, secondsNow, signed, startIssuer } from '../testing/issuer.ts'
 import { openTenant, type Service, startService } from '../testing/service.ts'
-import { tokenCharsMax } from './authenticate.ts'
 import { algorithms, clockSkewS, subjectId, tokenAgeMaxS } from './oidc.ts'
 
 let issuer: Issuer

@@ -2,7 +2,7 @@
 import type OpenAI from 'openai'
 import { z } from 'zod'
 import { type Call, type CallOutcome, inputTokensMaxOf, type Provider } from '../../capabilities/index.ts'
-import { isSafeUrl } from '../../platform/safe-url.ts'
+import { holdsLogin, isSafeUrl } from '../../platform/safe-url.ts'
 import { boundedFetch } from './bounded-fetch.ts'
 import { failureOf } from './failures.ts'
 import { usageOf } from './usage.ts'
@@ -106,13 +106,13 @@ export function openAiCompatibleProvider(options: OpenAiCompatibleOptions): Prov
 }
 
 function refuseWrongOptions({ baseUrl, apiKey, models }: OpenAiCompatibleOptions, timeoutMs: number): void {
-  const { protocol, hostname, username, password } = new URL(baseUrl)
+  const { protocol, hostname } = new URL(baseUrl)
+  if (holdsLogin(baseUrl)) throw new RangeError("A provider's address must not hold a user or password.")
   if (!isSafeUrl(baseUrl)) {
     throw new RangeError(
       `A provider's address must be https, or http on loopback; ${protocol}//${hostname} is neither.`,
     )
   }
-  if (username !== '' || password !== '') throw new RangeError("A provider's address must not hold a user or password.")
   if (apiKey === '') throw new RangeError('A provider needs an API key; any text will do where none is asked for.')
   if (models.length === 0) throw new RangeError('A provider needs at least one model.')
   if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > timeoutMsMax) {

@@ -11,7 +11,7 @@ import { freshDatabase } from '../postgres/fresh-database.ts'
 import { startOwnKafka } from '../stack/kafka.ts'
 import { startFleet } from './fleet.ts'
 
-const onKafka = { PF3_PROFILE: 'kafka', PF3_PORT: '0', PF3_ROOT_TOKEN: 'a token of more than thirty-two characters' }
+const onKafka = { PF3_PROFILE: 'kafka', PF3_PORT: '0', PF3_ROOT_TOKEN: 'a-token-of-more-than-thirty-two-characters' }
 
 test('what a fleet needs is in order; a topic that was changed, and brokers and a registry that are away, are found', async () => {
   const fleet = await startFleet({

@@ -11,7 +11,7 @@ const env = {
   PF3_KAFKA_BROKERS: brokers,
   PF3_REGISTRY_URL: process.env['PF3_TEST_REGISTRY_URL'] ?? '',
   PF3_POSTGRES_URL: process.env['PF3_TEST_POSTGRES_URL'] ?? '',
-  PF3_ROOT_TOKEN: 'a token of more than thirty-two characters',
+  PF3_ROOT_TOKEN: 'a-token-of-more-than-thirty-two-characters',
   PF3_TOPIC_PREFIX: prefix,
   PF3_PARTITIONS: '3',
 }
