@@ -247,7 +247,7 @@ test('outside loopback TLS is spoken here or ended by a proxy', () => {
   const files = { PF3_TLS_CERT_FILE: 'c.pem', PF3_TLS_KEY_FILE: 'k.pem' }
   expect(readConfig({ PF3_HOST: '0.0.0.0', ...files }).tls).toEqual({ certFile: 'c.pem', keyFile: 'k.pem' })
   expect(readConfig({ PF3_HOST: '0.0.0.0', PF3_TLS_TERMINATED: 'yes' }).tls).toBe('terminated')
-  for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost'])
+  for (const host of ['127.0.0.1', '127.1.2.3', '::1', '[::1]', 'localhost'])
     expect(readConfig({ PF3_HOST: host }).tls).toBeUndefined()
 })
 
@@ -257,6 +257,15 @@ test('an issuer is trusted with its audience, and names no platform admins unles
   expect(readConfig(given).oidc).toEqual(oidc)
   expect(readConfig({ ...given, PF3_OIDC_PLATFORM_ADMIN: 'yes' }).oidc).toEqual({ ...oidc, allowsPlatformAdmin: true })
   expect(readConfig({}).oidc).toBeUndefined()
+})
+
+test('an IPv6 address may be written as in a URL; what listens takes it without brackets', () => {
+  for (const host of ['::1', '[::1]']) expect(readConfig({ PF3_HOST: host }).host).toBe('::1')
+})
+
+test('an attempt may last as long as a call to a provider can, and a root token be as long as what is sent', () => {
+  const most = { PF3_ATTEMPT_MS_MAX: String(timeoutMsMax), PF3_ROOT_TOKEN: 'x'.repeat(tokenCharsMax) }
+  expect(readConfig(most)).toMatchObject({ attemptMsMax: timeoutMsMax, rootToken: most.PF3_ROOT_TOKEN })
 })
 
 test('the scripted provider has its models, the tenants their weights', () => {

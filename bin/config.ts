@@ -90,12 +90,14 @@ export function readConfig(env: Env): Config {
       )
     }
   }
+  // Brackets are how a URL writes an IPv6 address, not part of it.
+  const host = text('PF3_HOST').replace(/^\[(.*)\]$/, '$1')
   const config: Config = {
-    host: text('PF3_HOST'),
+    host,
     port: whole('PF3_PORT'),
     tls: tlsFrom(
       {
-        host: text('PF3_HOST'),
+        host,
         certFile: maybe('PF3_TLS_CERT_FILE'),
         keyFile: maybe('PF3_TLS_KEY_FILE'),
         isTerminated: text('PF3_TLS_TERMINATED') === 'yes',

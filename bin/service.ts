@@ -27,6 +27,7 @@ import { serviceMigrations } from './migrations.ts'
 import { type SharedRedis, sharedRedis } from './redis.ts'
 import type { RoleName } from './roles.ts'
 import { type MadeToken, rootToken } from './root-token.ts'
+import { serviceUrl } from './service-url.ts'
 import { type Watch, type WatchedName, watch } from './watch.ts'
 
 export type Service = {
@@ -179,7 +180,7 @@ async function startRoles(
   running.isOpen = true
   started.push(api.stop)
   return {
-    url: `${typeof tls === 'object' ? 'https' : 'http'}://${config.host}:${api.port}`,
+    url: serviceUrl(config, api.port),
     rootToken: token.made,
     renewCertificate() {
       if (typeof tls === 'object') api.renewCertificate(readCertificate(tls))

@@ -1,4 +1,5 @@
 /** What is wrong is found, said and told how to mend; what is right is not complained of; nothing is changed. */
+import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -83,6 +84,26 @@ test('what cannot be reached, without a word of a password', async () => {
   expect(wrong(findings).map(([what]) => what)).toEqual(['database', 'Redis', 'issuer of JWTs', 'provider scripted'])
   for (const finding of findings) if ('problem' in finding) expect(finding.remedy).toMatch(/\.$/)
   expect(JSON.stringify(findings)).not.toContain('very-secret')
+})
+
+test('an address with a password is refused and not printed', async () => {
+  for (const name of ['PF3_SCRIPTED_URL', 'PF3_OIDC_ISSUER', 'PF3_OIDC_JWKS_URL']) {
+    const oidc = { PF3_OIDC_ISSUER: 'http://127.0.0.1:1', PF3_OIDC_AUDIENCE: 'pf3' }
+    const findings = await ask({ ...oidc, [name]: 'http://me:very-secret@127.0.0.1:1/' })
+    expect(wrong(findings)).toEqual([['configuration', expect.stringContaining(name)]])
+    expect(JSON.stringify(findings)).not.toContain('very-secret')
+  }
+})
+
+test('a port at an IPv6 address is told as in a URL', async () => {
+  const server = createServer((_, response) => response.end()).listen(0, '::1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  expect(await ask({ PF3_HOST: '::1', PF3_PORT: String(port) })).toContainEqual({
+    what: 'port',
+    found: `[::1]:${port}: a service is there`,
+  })
 })
 
 test('a database that another process has open, with its pid', async () => {

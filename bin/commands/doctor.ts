@@ -17,6 +17,7 @@ import { knownMasterKey, notedOther, sealedWithAnother } from '../master-key.ts'
 import { serviceMigrations } from '../migrations.ts'
 import { printLine, toJson } from '../print.ts'
 import { redisAddress } from '../redis.ts'
+import { hostAndPort, serviceUrl } from '../service-url.ts'
 import type { Finding } from './finding.ts'
 
 type Examine = (config: Config) => Promise<Finding | Finding[] | undefined>
@@ -239,12 +240,12 @@ const port: Examine = async ({ host, port: wanted, tls }) => {
     server.once('error', (error: NodeJS.ErrnoException) => answer(error.code ?? error.message))
     server.listen(wanted, host, () => server.close(() => answer(undefined)))
   })
-  if (problem === undefined) return { what, found: `${host}:${wanted} is free` }
-  const scheme = typeof tls === 'object' ? 'https' : 'http'
-  if (problem === 'EADDRINUSE' && (await answersAs(`${scheme}://${host}:${wanted}/healthz`)))
-    return { what, found: `${host}:${wanted}: a service is there` }
+  const address = hostAndPort(host, wanted)
+  if (problem === undefined) return { what, found: `${address} is free` }
+  if (problem === 'EADDRINUSE' && (await answersAs(`${serviceUrl({ host, tls }, wanted)}/healthz`)))
+    return { what, found: `${address}: a service is there` }
   const remedy = 'Let PF3_HOST and PF3_PORT name an address of this machine that is free.'
-  return { what, problem: `${host}:${wanted} cannot be had: ${problem}`, remedy }
+  return { what, problem: `${address} cannot be had: ${problem}`, remedy }
 }
 
 const certificate: Examine = async ({ tls }) => {
