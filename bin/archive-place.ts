@@ -4,13 +4,14 @@ import { type ArchiveReader, publicKeyOf, type Signer, signerFrom } from '../pla
 import type { ArchiveStore } from '../platform/archive/archive-store.ts'
 import { complaintAbout, openStore } from '../platform/archive/open-store.ts'
 import { hasEmbeddedDatabase } from '../platform/postgres/embedded.ts'
+import { urlComplaint } from '../platform/safe-url.ts'
 import { type PlaceOptions, placeFlags } from './archive-options.ts'
 import { type Config, ConfigError } from './config.ts'
 import { noInstallation } from './foundation.ts'
 import { knownMasterKey, notedOther, sealedWithAnother } from './master-key.ts'
 import { readNamedFile } from './named-file.ts'
 
-/** Throws ConfigError for a place that is none, and for options that say nothing of a directory. */
+/** Throws ConfigError for a place or an endpoint that is none, and for options that say nothing of a directory. */
 export function archiveStore(place: string, given: PlaceOptions): ArchiveStore {
   const complaint = complaintAbout(place)
   if (complaint) throw new ConfigError([`${JSON.stringify(place)} is no place of an archive: ${complaint}`])
@@ -18,6 +19,8 @@ export function archiveStore(place: string, given: PlaceOptions): ArchiveStore {
   if (stray.length > 0)
     throw new ConfigError(stray.map((flag) => `${flag}: goes with s3://bucket/prefix, and ${place} is a directory`))
   const { endpoint, region, pathStyle } = given
+  const wrong = endpoint === undefined ? undefined : urlComplaint(endpoint)
+  if (wrong !== undefined) throw new ConfigError([`--endpoint: ${wrong}`])
   return openStore(place, { endpoint, region, isPathStyle: pathStyle === true })
 }
 

@@ -18,6 +18,12 @@ test.each([
   ['replay --tenant a --period 2026-11 --region eu', '--region: goes with --archive'],
   ['replay --tenant a --period 2026-11 --price-book DIR/none', '--price-book: DIR/none cannot be read: ENOENT'],
   ['archive write --to DIR --endpoint https://s3.example --path-style', '--path-style: goes with s3://bucket/prefix'],
+  [
+    'archive write --to s3://facts --endpoint http://s3.example',
+    '--endpoint: an https URL, or an http one on loopback',
+  ],
+  ['archive write --to s3://facts --endpoint nowhere', '--endpoint: an https URL, or an http one on loopback'],
+  ['archive write --to s3://facts --endpoint https://u:p@s3.example', '--endpoint: an address without user'],
   ['archive check --from DIR --public-key DIR/none', '--public-key: DIR/none cannot be read: ENOENT'],
   ['projections rebuild ledger --all', 'either --all or "ledger" was expected'],
   ['help nope', "error: unknown command 'nope'"],
