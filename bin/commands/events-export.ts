@@ -8,8 +8,7 @@ export async function eventsExport(given: { to: string; json?: boolean }): Promi
   const foundation = await borrowFoundation(readConfig(process.env))
   try {
     const bar = progress('facts')
-    const manifest = await exportFacts(foundation, { dir: given.to, onProgress: bar.to })
-    bar.end()
+    const manifest = await exportFacts(foundation, { dir: given.to, onProgress: bar.to }).finally(bar.end)
     const records = manifest.files.reduce((sum, file) => sum + file.records, 0)
     printLine(given.json ? toJson(manifest) : `${records} facts in ${manifest.files.length} files under ${given.to}`)
   } finally {
