@@ -1,14 +1,15 @@
 /** What every command stands on: database, log and codec. The service opens the data directory; commands borrow it. */
 import { join, resolve } from 'node:path'
 import { systemClock } from '../platform/clock.ts'
-import { embeddedLog } from '../platform/log/embedded.ts'
+import { embeddedLog, hasEmbeddedLog } from '../platform/log/embedded.ts'
 import { withHandOver } from '../platform/log/hand-over.ts'
 import type { Log } from '../platform/log/log.ts'
 import { makeDir } from '../platform/make-dir.ts'
 import { lockDataDir } from '../platform/postgres/data-dir-lock.ts'
 import type { Database } from '../platform/postgres/database.ts'
 import { connectToRunning, hasEmbeddedDatabase, openEmbeddedDatabase } from '../platform/postgres/embedded.ts'
-import { openPostgres } from '../platform/postgres/postgres.ts'
+import { compareMigrations } from '../platform/postgres/migrate.ts'
+import { connectToPostgres, openPostgres } from '../platform/postgres/postgres.ts'
 import { inProcessRelay, type Relay } from '../platform/relay/relay.ts'
 import { type Codec, codecFor, type SchemaRegistry } from '../schemas/codec.ts'
 import { readEveryVersion, readOwnSchemas } from '../schemas/own-schemas.ts'
@@ -58,22 +59,23 @@ export async function openFoundation(config: Config, onNotice: OnNotice = () => 
 
 /**
  * For commands: beside a running service, through its socket where the database is built in; when none runs, they have the data
- * directory to themselves as a service would. Throws ConfigError where the database should be built in and there is none: a
- * command that looks must not make what it looks at.
+ * directory to themselves as a service would. Throws ConfigError where no service has ever started: a command that looks must
+ * not make what it looks at.
  */
 export async function borrowFoundation(config: Config): Promise<Foundation> {
-  if (config.postgresUrl !== undefined) {
-    await makeDataDir(config)
-    return openShared(config, config.postgresUrl)
-  }
+  if (config.postgresUrl !== undefined) return borrowShared(config, config.postgresUrl)
   const running = await connectToRunning(config.dataDir)
   if (running) return build(config, running, new Promise<Error>(() => {}))
   if (!(await hasEmbeddedDatabase(config.dataDir))) throw noInstallation(config)
   return openEmbedded(config)
 }
 
-export const noInstallation = ({ dataDir }: Config): ConfigError =>
-  new ConfigError([`there is no installation in ${resolve(dataDir)}; PF3_DATA_DIR says where it is`])
+export const noInstallation = ({ dataDir, postgresUrl }: Config): ConfigError =>
+  new ConfigError([
+    postgresUrl === undefined
+      ? `there is no installation in ${resolve(dataDir)}; PF3_DATA_DIR says where it is`
+      : 'there is no installation in the database that PF3_POSTGRES_URL names',
+  ])
 
 async function makeDataDir({ dataDir }: Config): Promise<void> {
   try {
@@ -93,6 +95,22 @@ async function openShared(config: Config, url: string, onNotice?: OnNotice): Pro
   const database = await openPostgres({ url, poolMax: postgresPoolMax })
   return build(config, database, new Promise<Error>(() => {}), onNotice)
 }
+
+async function borrowShared(config: Config, url: string): Promise<Foundation> {
+  const database = connectToPostgres({ url, poolMax: postgresPoolMax })
+  try {
+    if (!(await isInstalledIn(database, config))) throw noInstallation(config)
+    await makeDataDir(config)
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+  return build(config, database, new Promise<Error>(() => {}))
+}
+
+/** On Kafka the log is elsewhere: there the first start has made other tables. */
+const isInstalledIn = async (database: Database, { kafka }: Config): Promise<boolean> =>
+  kafka ? !(await compareMigrations(database, [])).isNew : hasEmbeddedLog(database)
 
 async function build(
   config: Config,

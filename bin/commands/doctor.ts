@@ -7,8 +7,9 @@ import { dirname, resolve } from 'node:path'
 import { lockHolder } from '../../platform/postgres/data-dir-lock.ts'
 import type { Database } from '../../platform/postgres/database.ts'
 import { hasEmbeddedDatabase } from '../../platform/postgres/embedded.ts'
+import { lackedRoles } from '../../platform/postgres/isolation.ts'
 import { compareMigrations } from '../../platform/postgres/migrate.ts'
-import { openPostgres } from '../../platform/postgres/postgres.ts'
+import { connectToPostgres } from '../../platform/postgres/postgres.ts'
 import { askRedis } from '../../platform/redis/redis.ts'
 import { otherMasterKey } from '../../platform/vault/sealed-with.ts'
 import { readCertificate } from '../certificate.ts'
@@ -164,13 +165,15 @@ const postgres: Examine = async (config) => {
     return { what, found }
   }
   try {
-    const database = await openPostgres({ url: postgresUrl, poolMax: 1 })
+    const database = connectToPostgres({ url: postgresUrl, poolMax: 1 })
     try {
+      const lacked = await lackedRoles(database)
       return [
         await server(database),
         await databaseClock(database),
+        roles(lacked),
         await tables(database),
-        ...(await sealed(database, config)),
+        ...(lacked.length === 0 ? await sealed(database, config) : []),
       ]
     } finally {
       await database.close()
@@ -202,6 +205,17 @@ async function databaseClock(database: Database): Promise<Finding> {
   if (apartMs <= clockApartMsMax) return { what, found: `with the database's, to ${clockApartMsMax} ms` }
   const remedy = 'Let both machines follow the same time servers.'
   return { what, problem: `${apartMs} ms apart from the database's`, remedy }
+}
+
+function roles(lacked: readonly { role: string; canBeHad: boolean }[]): Finding {
+  const what = 'roles'
+  const closed = lacked.filter(({ canBeHad }) => !canBeHad).map(({ role }) => role)
+  if (closed.length > 0) {
+    const remedy =
+      'Let an administrator of the server make them (NOLOGIN) and grant them to the user of PF3_POSTGRES_URL.'
+    return { what, problem: `this user is not in ${closed.join(', ')}, and cannot get there by itself`, remedy }
+  }
+  return { what, found: lacked.length === 0 ? 'this user is in them' : 'the next start makes and grants them' }
 }
 
 async function tables(database: Database): Promise<Finding> {

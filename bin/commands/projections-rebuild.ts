@@ -1,4 +1,6 @@
 /** `pf3 projections rebuild`: fills views anew from the log and puts them in the place of the live ones. */
+import { systemClock } from '../../platform/clock.ts'
+import { keepStatistics } from '../../platform/postgres/statistics.ts'
 import { allProjections } from '../../projections/index.ts'
 import { rebuildProjections, tableDigest } from '../../projections/rebuild.ts'
 import { rebuildSuffix } from '../../projections/tables.ts'
@@ -31,6 +33,8 @@ export async function projectionsRebuild(
   }
   const foundation = await borrowFoundation(readConfig(process.env))
   const wanted = allProjections.filter((p) => names.includes(p.name))
+  // What is filled from nothing is looked up meanwhile, and perhaps no service runs that would do it.
+  const stopStatistics = keepStatistics(foundation.database, systemClock)
   const bar = progress('facts')
   try {
     let [before, after]: Map<string, Digest>[] = []
@@ -58,6 +62,7 @@ export async function projectionsRebuild(
       given.json === true,
     )
   } finally {
+    await stopStatistics()
     await foundation.close()
   }
 }

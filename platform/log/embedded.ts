@@ -66,6 +66,14 @@ const appendedBytesMax = 1024 * 1024
 
 const endsTopic = topic('log-ends')
 
+/** Whether a log was ever opened there. Changes nothing. */
+export async function hasEmbeddedLog(database: Database): Promise<boolean> {
+  const { rows } = await database.asOwner((tx) =>
+    tx.query<{ is_there: boolean }>(`SELECT to_regclass('log_shape') IS NOT NULL AS is_there`),
+  )
+  return rows[0]?.is_there === true
+}
+
 /** Creates the tables when they are missing. Throws DATABASE_UNAVAILABLE, MIGRATION_CHANGED, LOG_PARTITIONS_FIXED. */
 export async function embeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   const { database, partitionCount, clock, relay = inProcessRelay() } = options

@@ -1,5 +1,6 @@
 /** Row-level security: which roles exist, and what makes a table show a tenant its own rows and no others. */
 import pg from 'pg'
+import type { Database } from './database.ts'
 
 export const tenantRole = 'pf3_tenant'
 export const serviceRole = 'pf3_service'
@@ -45,3 +46,21 @@ BEGIN
   END LOOP;
 END $$;
 `
+
+/** Roles that the login role cannot act as yet, and whether `rolesSql` would change that. Changes nothing. */
+export async function lackedRoles(database: Database): Promise<{ role: string; canBeHad: boolean }[]> {
+  const { rows } = await database.asOwner((tx) =>
+    tx.query<{ role: string; can_be_had: boolean }>(
+      // Since PostgreSQL 16 who may create roles may not grant those of others.
+      `SELECT wanted AS role, (me.rolsuper OR me.rolcreaterole)
+         AND (there.oid IS NULL OR current_setting('server_version_num')::int < 160000) AS can_be_had
+       FROM unnest($1::text[]) AS wanted
+       JOIN pg_roles me ON me.rolname = current_user
+       LEFT JOIN pg_roles there ON there.rolname = wanted
+       WHERE there.oid IS NULL OR NOT pg_has_role(there.oid, 'MEMBER')
+       ORDER BY wanted`,
+      [[tenantRole, serviceRole]],
+    ),
+  )
+  return rows.map(({ role, can_be_had }) => ({ role, canBeHad: can_be_had }))
+}

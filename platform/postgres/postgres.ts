@@ -21,10 +21,9 @@ export type PostgresOptions = {
   clock?: Clock
 }
 
-/** Connects, makes sure that the roles exist, and keeps the planner's statistics. Throws DATABASE_UNAVAILABLE when the server does not answer. */
-export async function openPostgres(options: PostgresOptions): Promise<Database> {
-  const { url, poolMax = 10, clock = systemClock, ...waits } = options
-  const database = pooledDatabase({
+/** For who only looks: connects with the first transaction and changes nothing, so that the roles must be there for all but `asOwner`. */
+export const connectToPostgres = ({ url, poolMax = 10, ...waits }: Omit<PostgresOptions, 'clock'>): Database =>
+  pooledDatabase({
     ...poolDefaults,
     ...waits,
     connection: connectionFrom(url),
@@ -32,6 +31,10 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     hasSessions: true,
     preparesStatements: true,
   })
+
+/** Connects, makes sure that the roles exist, and keeps the planner's statistics. Throws DATABASE_UNAVAILABLE when the server does not answer. */
+export async function openPostgres({ clock = systemClock, ...options }: PostgresOptions): Promise<Database> {
+  const database = connectToPostgres(options)
   try {
     await database.asOwner((tx) => tx.query(rolesSql))
     const stopStatistics = keepStatistics(database, clock)
