@@ -24,7 +24,7 @@ const appendsAtOnceMax = 1_000
 
 export const latency: Bench = {
   about:
-    'From the submission of one job over HTTP to the answer that it has ended: an append, one transaction (two for a provider that is not a local engine, as this one is), the views. Beside it the same way through a queue, and two bare hops: append, read, transaction, read, transaction, read.',
+    'From the submission of one job over HTTP to the answer that it has ended: an append, one transaction, as its provider is a local engine (two for any other), the views. Beside it the same way through a queue, and two bare hops: append, read, transaction, read, transaction, read.',
   limits:
     'A single process with all roles, so no wake-up crosses the network. The bare hops have no HTTP, no database and no decision; where several records have come, one transaction takes them all. At half load, which is half of what PF-3 takes, and as many a second on every side, the load comes from the same machine.',
   run: ({ rounds, brokerCount }) =>

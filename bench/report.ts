@@ -32,6 +32,8 @@ export type Found = {
   rows: readonly Row[]
   /** What it ran on besides this machine, for example `Kafka 4.1 with three brokers`. */
   setting: string
+  /** Where it is measured otherwise than in the rounds that were asked for. */
+  rounds?: number
   /** Every single measurement, by what it is of. */
   raw?: Readonly<Record<string, number[]>>
 }
@@ -83,18 +85,18 @@ async function around(name: string): Promise<{ before: string; after: string }> 
 export async function publish(name: string, bench: Bench, options: Parameters<Bench['run']>[0]): Promise<string> {
   await around(name) // Minutes would be lost otherwise.
   const found = await bench.run(options)
-  const { rounds } = options
+  const { rounds = options.rounds } = found
   const at = new Date().toISOString()
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${platform()} ${release()}, Node ${process.version}`
   const folder = join(import.meta.dirname, 'results')
   await mkdir(folder, { recursive: true })
-  const report = { name, at, machine, rounds, ...found }
+  const report = { name, at, machine, ...found, rounds }
   await writeFile(join(folder, `${name}-${at.replaceAll(':', '-')}.json`), `${JSON.stringify(report, null, 2)}\n`)
   const section = `${bench.about}
 
 ${tableOf(found.rows)}
 
-${at.slice(0, 10)}; ${rounds} rounds; ${machine}; ${found.setting}. ${bench.limits}`
+${at.slice(0, 10)}; ${rounds === 1 ? 'one round' : `${rounds} rounds`}; ${machine}; ${found.setting}. ${bench.limits}`
   const { before, after } = await around(name)
   await writeFile(page, `${before}\n\n${section}\n\n${after}`)
   return section
