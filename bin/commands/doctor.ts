@@ -333,5 +333,14 @@ const gib = (bytes: number): string => (bytes / 1024 ** 3).toFixed(1)
 function withoutSecrets(error: unknown, url: string): string {
   const { password } = new URL(url)
   const told = `${messageOf(error)}${error instanceof Error && error.cause ? `: ${messageOf(error.cause)}` : ''}`
-  return password === '' ? told : told.replaceAll(decodeURIComponent(password), '…').replaceAll(password, '…')
+  return password === '' ? told : told.replaceAll(decoded(password), '…').replaceAll(password, '…')
+}
+
+/** As it is where a `%` in it begins no escape. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }

@@ -1,6 +1,8 @@
 /** For tests of the verifier: a small history that is right in every detail, to be written out and to be spoilt. */
+import { createWriteStream } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import avro from 'avsc'
 import { mostPico, type PriceBook, parsePriceBook } from '../../../pricing/index.ts'
 import { billingPeriodOf, periodAt } from '../../../processors/admission/periods.ts'
@@ -397,9 +399,12 @@ export async function writeExport(dir: string, facts: readonly PlacedFact[], par
       fact: { type: event },
     } = first
     await mkdir(dirname(join(dir, path)), { recursive: true })
-    const encoder = avro.createFileEncoder(join(dir, path), typeOf(event))
+    // Not avro.createFileEncoder, whose end does not wait for the file's.
+    const encoder = new avro.streams.BlockEncoder(typeOf(event))
+    const written = pipeline(encoder, createWriteStream(join(dir, path)))
     for (const { fact } of placed) encoder.write(fact)
-    await new Promise((resolve, reject) => encoder.on('error', reject).end(resolve))
+    encoder.end()
+    await written
     manifest.files.push({ path, stream: streamOf[event], event, partition, records: placed.length })
   }
   await writeFile(join(dir, 'manifest.json'), JSON.stringify(manifest))
