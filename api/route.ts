@@ -15,6 +15,7 @@ export type Method = 'get' | 'post' | 'put' | 'delete'
 
 export type Reply = {
   status: number
+  /** Text, or bytes that are kept for everybody; all else is sent as JSON. */
   body?: unknown
   /** Instead of a body: parts that are sent as they come. */
   stream?: AsyncIterable<string>
@@ -46,6 +47,8 @@ type Shape<Params, Query, Body> = {
   isRevalidated?: boolean
   /** Said in every answer of an operation that will go. */
   deprecated?: Deprecation
+  /** Whether it takes no place, and so is answered also by a process that has more than enough to do. */
+  isNeverTurnedAway?: boolean
   /** Whether the header Last-Event-ID is looked at. */
   takesLastEventId?: boolean
   /** By status: the schema of a JSON body, the media type of a text, or null for an answer without a body. */

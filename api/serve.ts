@@ -1,19 +1,20 @@
 /** Serves one request: who asks, whether they may, what exactly they ask, and the answer or the problem. */
-import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Random } from '../platform/clock.ts'
 import { failures, isFailure } from '../platform/errors.ts'
 import type { LogContext } from '../platform/telemetry/context.ts'
 import type { Logger } from '../platform/telemetry/service-log.ts'
 import { checkRole, isUnchecked } from './auth/authenticate.ts'
-import { type Credential, credentialOf, whileGood } from './auth/credential.ts'
+import { type Credential, credentialOf } from './auth/credential.ts'
 import { justificationHeader } from './auth/enter-tenant.ts'
 import type { OidcVerifier } from './auth/oidc.ts'
 import { actorOf } from './auth/principal.ts'
 import { ifPassing } from './await-readable.ts'
 import { deprecationHeaders } from './http/deprecation.ts'
+import { etagOf } from './http/etag.ts'
 import { sendEventStream } from './http/event-stream.ts'
 import { correlationIdOf, traceparentOf } from './http/follow.ts'
+import { pieceBytes, type SendLong } from './http/long-answers.ts'
 import { type FieldError, invalid, Problem, replyOf } from './http/problem.ts'
 import { type BodyDoor, hasBody, readJson } from './http/read-json.ts'
 import { checkHead } from './http/request-head.ts'
@@ -31,6 +32,7 @@ export type ServeParts = {
   rootTokenHash: string | null
   oidc: OidcVerifier | null
   bodies: BodyDoor
+  sendLong: SendLong
   limits: Limits
   /** Of every request that is being answered, so that a stop can end their waits. */
   underWay: Set<AbortController>
@@ -48,6 +50,15 @@ const credentialMsMax = 1_000
 export const bodyBytesMaxDefault = 64 * 1024
 export const bodyValuesMaxDefault = 1_000
 
+/** Of a request: what there is to say about it, what it goes by, and what is given back when its answer was taken. */
+type Way = {
+  about: { correlationId: string; route: string; tenantId?: string }
+  gone: AbortSignal
+  given: (() => void)[]
+  place?: Place
+  credential?: Credential
+}
+
 type Request = IncomingMessage & { params?: Readonly<Record<string, string | readonly string[]>> }
 
 /** Answers the request and never rejects. `route` undefined: the caller has the problem to answer with in `refuse`. */
@@ -63,24 +74,23 @@ export async function serve(
   const path = 'route' in served ? served.route.path : 'none'
   const gone = new AbortController()
   underWay.add(gone)
+  const way: Way = { about: { correlationId, route: path }, gone: gone.signal, given: [] }
+  const { about } = way
   // Every answer ends with it; to abort what nobody follows any more would make an exception for nothing.
-  response.on('close', () => underWay.has(gone) && gone.abort())
+  response.on('close', () => (underWay.has(gone) ? gone.abort() : giveBack(way)))
   metrics.began()
-  const given: (() => void)[] = []
-  const about: { correlationId: string; route: string; tenantId?: string } = { correlationId, route: path }
   let status = 500
   try {
     response.setHeader('X-Request-Id', correlationId)
     if ('route' in served && served.route.deprecated) setAll(response, deprecationHeaders(served.route.deprecated))
     if ('refuse' in served) throw served.refuse
-    const reply = revalidated(
-      request,
-      served.route,
-      await answer(request, response, served.route, { about, gone: gone.signal, given }, serveParts),
-    )
+    const reply = revalidated(request, served.route, await answer(request, response, served.route, way, serveParts))
     status = reply.status
-    send(response, reply, serveParts.isStopping())
-    if (reply.stream && request.method !== 'HEAD') await sendEventStream(response, reply.stream, gone.signal)
+    send(response, reply, serveParts)
+    if (reply.stream && request.method !== 'HEAD') {
+      const check = async () => way.credential?.check(0)
+      await sendEventStream(response, reply.stream, { gone: gone.signal, clock, check })
+    }
   } catch (error) {
     const problem = replyOf(error, correlationId)
     status = problem.status
@@ -90,10 +100,12 @@ export async function serve(
     const headers = { ...problem.headers, 'Content-Type': 'application/problem+json' }
     if (response.headersSent)
       response.destroy() // A stream that broke: the client takes it up again.
-    else send(response, { status, body: problem.document, headers }, serveParts.isStopping())
+    else send(response, { status, body: problem.document, headers }, serveParts)
   } finally {
-    for (const giveBack of given) giveBack()
     underWay.delete(gone)
+    // To be read is no work; but what is not read yet is kept, and counts.
+    way.place?.rest()
+    if (response.closed) giveBack(way)
     if (gone.signal.aborted && !response.headersSent) status = callerLeft
     const ended = { method: request.method ?? '', route: path, status, durationMs: clock.nowMs() - startedMs }
     metrics.ended(ended)
@@ -101,25 +113,30 @@ export async function serve(
   }
 }
 
+function giveBack({ given }: Way): void {
+  for (const one of given) one()
+}
+
 async function answer(
   request: Request,
   response: ServerResponse,
   route: Route,
-  {
-    about,
-    gone,
-    given,
-  }: { about: { correlationId: string; tenantId?: string }; gone: AbortSignal; given: (() => void)[] },
+  way: Way,
   serveParts: ServeParts,
 ): Promise<Reply> {
   const { parts, bodies, limits } = serveParts
+  const { about, gone, given } = way
   const { headers } = request
   checkHead(request)
   if (route.roles !== 'public' && !serveParts.isOpen()) throw new Problem('NOT_READY')
   // Whether the process lives must be known also when it has more than enough to do.
-  const place = route.roles === 'public' ? undefined : limits.enter()
-  if (place) given.push(place.leave)
+  const place = route.isNeverTurnedAway ? undefined : limits.enter()
+  if (place) {
+    way.place = place
+    given.push(place.leave)
+  }
   const credential = route.roles === 'public' ? undefined : await callerOf(request, serveParts)
+  if (credential) way.credential = credential
   const who = credential?.who
   // Beside the counting of requests and the body, not after them; whoever writes the request is told when it fails.
   const directoryEnd = route.takesIdempotencyKey ? parts.appender.directoryEnd() : undefined
@@ -168,7 +185,7 @@ async function answer(
 
 /** What was waited for goes to those only whose credential is good now. */
 async function stillFor(credential: Credential, reply: Reply): Promise<Reply> {
-  if (reply.stream) return { ...reply, stream: whileGood(reply.stream, credential) }
+  if (reply.stream) return reply // Looked at before each part.
   // Where nobody can say, what was done with a good one is told of.
   await credential.check(credentialMsMax).catch(ifPassing(undefined))
   return reply
@@ -249,20 +266,25 @@ const setAll = (response: ServerResponse, headers: Readonly<Record<string, strin
 function revalidated({ headers, method }: Request, { isRevalidated }: Route, reply: Reply): Reply {
   if (!isRevalidated || reply.status !== 200 || (method !== 'GET' && method !== 'HEAD')) return reply
   const body = textOf(reply.body)
-  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
+  const etag = reply.headers?.['ETag'] ?? etagOf(body)
   const known = { ...reply.headers, ETag: etag, 'Cache-Control': 'private, no-cache' }
   const asked = headers['if-none-match']?.split(',').map((one) => one.trim().replace(/^W\//, '')) ?? []
   if (asked.includes(etag) || asked.includes('*')) return { status: 304, headers: known }
   return { ...reply, body, headers: { 'Content-Type': 'application/json', ...known } }
 }
 
-const textOf = (body: unknown): string => (typeof body === 'string' ? body : JSON.stringify(body))
+const textOf = (body: unknown): string | Buffer =>
+  typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
 
-function send(response: ServerResponse, { status, body, stream, headers = {} }: Reply, isStopping: boolean): void {
+function send(
+  response: ServerResponse,
+  { status, body, stream, headers = {} }: Reply,
+  { isStopping, sendLong }: ServeParts,
+): void {
   if (response.destroyed || response.headersSent) return
   response.statusCode = status
   setAll(response, headers)
-  if (isStopping) response.setHeader('Connection', 'close')
+  if (isStopping()) response.setHeader('Connection', 'close')
   if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', 'no-store')
   if (stream) {
     if (response.req.method === 'HEAD') response.end()
@@ -276,8 +298,11 @@ function send(response: ServerResponse, { status, body, stream, headers = {} }: 
   if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json')
   // As text, which Node sends in one piece with the head.
   const text = textOf(body)
-  response.setHeader('Content-Length', Buffer.byteLength(text))
-  response.end(response.req.method === 'HEAD' ? undefined : text)
+  const bytes = Buffer.byteLength(text)
+  response.setHeader('Content-Length', bytes)
+  if (response.req.method === 'HEAD') response.end()
+  else if (bytes <= pieceBytes) response.end(text)
+  else sendLong(response, text)
 }
 
 /** Machines that do not answer are expected to fail now and then; faults of our own are not. */

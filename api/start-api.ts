@@ -17,6 +17,7 @@ import { type AppenderParts, jobSubmitter, requestAppender, submissionStore } fr
 import type { Codec } from '../schemas/codec.ts'
 import { type OidcOptions, oidcVerifier } from './auth/oidc.ts'
 import { type Certificate, type Listener, listener, type Wire, waitsDefault } from './http/listener.ts'
+import { longAnswers } from './http/long-answers.ts'
 import { Problem } from './http/problem.ts'
 import { type LimitOptions, limitDefaults, limits, type SharedCounts } from './limits/limits.ts'
 import { apiMetrics } from './metrics.ts'
@@ -81,6 +82,7 @@ const contentDaysDefault = 30
 const answerWaitMsDefault = 10_000
 const drainMsMaxDefault = 10_000
 const bodyBytesInMemoryMax = 512 * 1024 * 1024
+const answerBytesUnreadMax = 512 * 1024 * 1024
 /** A caller or two who ask for one thing after another must not wait for company that does not come. */
 const busyRequests = 16
 
@@ -142,6 +144,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       clock,
       behindMsMax: wire.waits?.bodyMs ?? waitsDefault.bodyMs,
     },
+    sendLong: longAnswers(answerBytesUnreadMax),
     isStopping: () => isStopping,
     isOpen: options.isOpen ?? (() => true),
   })

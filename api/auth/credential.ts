@@ -22,11 +22,3 @@ export async function credentialOf(authorization: string | undefined, parts: Aut
     },
   }
 }
-
-/** What the stream gives for as long as the credential is good; then throws as `authenticate` does. */
-export async function* whileGood<Part>(stream: AsyncIterable<Part>, credential: Credential): AsyncGenerator<Part> {
-  for await (const part of stream) {
-    await credential.check(0)
-    yield part
-  }
-}

@@ -12,6 +12,7 @@ export const healthRoutes: readonly Route[] = [
     summary: 'The process lives.',
     params: none,
     query: none,
+    isNeverTurnedAway: true,
     replies: { 200: z.strictObject({ status: z.literal('ok') }) },
     handle: async () => ({ status: 200, body: { status: 'ok' } }),
   }),
@@ -22,6 +23,7 @@ export const healthRoutes: readonly Route[] = [
       'Every role of the process does its work; 503 while one does not. What it goes on without is told as degraded.',
     params: none,
     query: none,
+    isNeverTurnedAway: true,
     replies: { 200: z.strictObject({ status: z.literal('ready'), degraded: z.array(z.enum(optionalParts)) }) },
     codes: ['NOT_READY'],
     async handle({ readiness }) {
@@ -39,6 +41,7 @@ export const healthRoutes: readonly Route[] = [
     summary: 'Figures in the Prometheus text format.',
     params: none,
     query: none,
+    isNeverTurnedAway: true,
     replies: { 200: 'text/plain' },
     handle: async ({ metricsText }) => ({
       status: 200,

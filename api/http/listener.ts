@@ -35,10 +35,18 @@ export type Waits = {
   bodyMs: number
   /** How often connections are looked at for both. */
   lookMs: number
+  /** Nothing of an answer has been taken for so long: its connection is cut, after twice as long at the latest. */
+  readMs: number
 }
 
 /** A label set of 64 MiB over a slow line; the head of a request has no such excuse, nor a body that does not get on. */
-export const waitsDefault: Waits = { headersMs: 20_000, requestMs: 300_000, bodyMs: 10_000, lookMs: 5_000 }
+export const waitsDefault: Waits = {
+  headersMs: 20_000,
+  requestMs: 300_000,
+  bodyMs: 10_000,
+  lookMs: 5_000,
+  readMs: 45_000,
+}
 /** Longer than the idle time of common load balancers, so that it is they who close. */
 const keepAliveTimeoutMs = 65_000
 const connectionsMax = 20_000
@@ -65,7 +73,7 @@ export function listener(
     random: Random
   },
 ): Listener {
-  const { headersMs, requestMs, lookMs } = { ...waitsDefault, ...waits }
+  const { headersMs, requestMs, lookMs, readMs } = { ...waitsDefault, ...waits }
   const options = {
     headersTimeout: headersMs,
     requestTimeout: requestMs,
@@ -97,6 +105,12 @@ export function listener(
       ? createTlsServer({ ...options, ...tls, minVersion: tlsVersionMin }, onRequest)
       : createServer(options, onRequest)
   server.maxConnections = connectionsMax
+  server.timeout = readMs
+  // Called also where an answer is only waited for, which may take longer, and where a kept connection is used no more.
+  server.on('timeout', (socket: Socket) => {
+    const isAwaited = [...(answering.get(socket) ?? [])].some(({ writableEnded }) => !writableEnded)
+    if (socket.writableLength > 0 || !isAwaited) socket.destroy()
+  })
   /**
    * Node closes a connection whose last answer is out at once. What its caller is still sending would then be answered with a
    * reset, and a reset can overtake the answer: so it is heard and dropped for a while.

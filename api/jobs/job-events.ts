@@ -6,18 +6,13 @@ import { type AuditFact, factsOfJob } from '../../projections/job-trail/queries.
 import type { FactType } from '../../schemas/events.generated.ts'
 import { isoFromMicros } from '../../schemas/units.ts'
 import { awaitReadable } from '../await-readable.ts'
-import { eventStreamHeaders, eventText, stillHere } from '../http/event-stream.ts'
+import { eventStreamHeaders, eventText, stillHere, stillHereMs, streamMsMax } from '../http/event-stream.ts'
 import { id, none, optionalTime, time } from '../http/forms.ts'
 import { invalid, notFound } from '../http/problem.ts'
 import type { Parts } from '../parts.ts'
 import { type Route, route } from '../route.ts'
 import { jobReply } from './convert.ts'
 import { toJobReply } from './job-reply.ts'
-
-/** Between two signs of life, in milliseconds: below the 60 s after which proxies commonly cut a silent connection. */
-const stillHereMs = 15_000
-/** A stream ends after this much, in milliseconds; the client comes again with the id of the last event it saw. */
-const streamMsMax = 900_000
 
 /** In the order in which they can come first. */
 const names: Partial<Record<FactType, string>> = {

@@ -3,13 +3,14 @@ import type { FailureCode } from '../../platform/errors.ts'
 import type { Route } from '../route.ts'
 
 /** Each once. What the row cannot tell stands in its `codes`. */
-export function codesOf({ roles, params, reach, body, codes = [] }: Route): FailureCode[] {
+export function codesOf({ roles, params, reach, body, isNeverTurnedAway, codes = [] }: Route): FailureCode[] {
   const isPublic = roles === 'public'
   const namesSomething = reach !== undefined || !params.safeParse({}).success
   return [
     ...new Set<FailureCode>([
       'REQUEST_INVALID',
       ...(isPublic ? [] : guarded),
+      ...(isNeverTurnedAway ? [] : (['OVERLOADED'] as const)),
       ...(reach !== undefined && roles.includes('platform-admin') ? justified : []),
       ...(namesSomething ? (['NOT_FOUND'] as const) : []),
       ...(body ? read : []),

@@ -3,13 +3,14 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { etagOf } from '../http/etag.ts'
 import { none } from '../http/forms.ts'
-import { publicRoute, type Route } from '../route.ts'
+import { publicRoute, type Reply, type Route } from '../route.ts'
 import { openApiOf } from './document.ts'
 
 /** `table`: every route there is, these among them. */
 export function openApiRoutes(table: () => readonly Route[]): readonly Route[] {
-  let text: string | undefined
+  let description: Reply | undefined
   return [
     publicRoute({
       method: 'get',
@@ -20,8 +21,8 @@ export function openApiRoutes(table: () => readonly Route[]): readonly Route[] {
       isRevalidated: true,
       replies: { 200: z.looseObject({ openapi: z.string() }) },
       async handle() {
-        text ??= JSON.stringify(openApiOf(table()))
-        return { status: 200, body: text, headers: { 'Content-Type': 'application/json' } }
+        description ??= fileReply(JSON.stringify(openApiOf(table())), 'application/json')
+        return description
       },
     }),
     publicRoute({
@@ -46,11 +47,7 @@ export function openApiRoutes(table: () => readonly Route[]): readonly Route[] {
         query: none,
         isRevalidated: true,
         replies: { 200: type },
-        handle: async () => ({
-          status: 200,
-          body: fileText(from),
-          headers: { 'Content-Type': `${type}; charset=utf-8` },
-        }),
+        handle: async () => fileOf(from, type),
       }),
     ),
   ]
@@ -78,13 +75,19 @@ const files: readonly { name: string; from: string; type: `text/${string}` }[] =
   { name: 'start.js', from: '', type: javascript },
 ]
 
-const texts = new Map<string, string>() // Files of a package, so the same for everybody.
-function fileText(from: string): string {
-  if (from === '') return startScript
-  const known = texts.get(from)
-  if (known !== undefined) return known
+const kept = new Map<string, Reply>() // Files of a package, so the same for everybody.
+function fileOf(from: string, type: string): Reply {
+  const known = kept.get(from)
+  if (known) return known
   const home = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
-  const text = readFileSync(join(home, from), 'utf8')
-  texts.set(from, text)
-  return text
+  const text = from === '' ? startScript : readFileSync(join(home, from), 'utf8')
+  const reply = fileReply(text, `${type}; charset=utf-8`)
+  kept.set(from, reply)
+  return reply
+}
+
+/** Made once: everybody is sent the same bytes, and nobody has them named again. */
+function fileReply(text: string, type: string): Reply {
+  const body = Buffer.from(text)
+  return { status: 200, body, headers: { 'Content-Type': type, ETag: etagOf(body) } }
 }
