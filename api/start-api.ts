@@ -129,7 +129,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   }
   let isStopping = false
   const noteIssuer = (error: unknown) => logger('the keys of the issuer could not be read', { error })
-  const { server, renew } = listenerOf(options.routes ?? routeTable, wire, {
+  const { server, renew, endHandshakes } = listenerOf(options.routes ?? routeTable, wire, {
     parts,
     clock,
     random,
@@ -159,6 +159,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     for (const request of underWay) request.abort()
     server.closeIdleConnections()
+    endHandshakes()
     const bound = new AbortController()
     const late = sleep(clock, options.drainMsMax ?? drainMsMaxDefault, bound.signal)
     await Promise.race([closed.then(() => submitter.settled()), late])

@@ -58,6 +58,8 @@ export type Listener = {
   server: Server | TlsServer
   /** Connections made from now on are given this certificate. Throws when it is none, or when there was none before. */
   renew(certificate: Certificate): void
+  /** Cuts connections on which nothing can be asked yet. The server itself does not know them. */
+  endHandshakes(): void
 }
 
 /**
@@ -102,7 +104,7 @@ export function listener(
   }
   const server =
     typeof tls === 'object'
-      ? createTlsServer({ ...options, ...tls, minVersion: tlsVersionMin }, onRequest)
+      ? createTlsServer({ ...options, ...tls, minVersion: tlsVersionMin, handshakeTimeout: headersMs }, onRequest)
       : createServer(options, onRequest)
   server.maxConnections = connectionsMax
   server.timeout = readMs
@@ -111,6 +113,16 @@ export function listener(
     const isAwaited = [...(answering.get(socket) ?? [])].some(({ writableEnded }) => !writableEnded)
     if (socket.writableLength > 0 || !isAwaited) socket.destroy()
   })
+  /** By the port of the caller. */
+  const shaking = new Map<string, Socket>()
+  if (typeof tls === 'object') {
+    server.on('connection', (socket: Socket) => {
+      const caller = callerOf(socket)
+      shaking.set(caller, socket)
+      socket.once('close', () => shaking.get(caller) === socket && shaking.delete(caller))
+    })
+    server.on('secureConnection', (socket: Socket) => shaking.delete(callerOf(socket)))
+  }
   /**
    * Node closes a connection whose last answer is out at once. What its caller is still sending would then be answered with a
    * reset, and a reset can overtake the answer: so it is heard and dropped for a while.
@@ -151,8 +163,13 @@ export function listener(
       if (!('setSecureContext' in server)) throw new Error('This listener speaks plain text and has no certificate.')
       server.setSecureContext({ ...certificate, minVersion: tlsVersionMin })
     },
+    endHandshakes() {
+      for (const socket of shaking.values()) socket.destroy()
+    },
   }
 }
+
+const callerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`
 
 const closed = (response: ServerResponse): Promise<void> =>
   response.closed ? Promise.resolve() : new Promise((resolve) => response.once('close', resolve))

@@ -1,6 +1,8 @@
 /** The door under TLS: 1.3 or nothing, no plain text beside it, and a new certificate without a restart. */
 import { once } from 'node:events'
 import { request } from 'node:https'
+import { connect as connectRaw } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { connect, type TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Api } from '../../api/index.ts'
@@ -71,6 +73,44 @@ test('garbage in the middle of a handshake costs the others nothing', async () =
   await speak(door.api.port, [Buffer.from('1603010200010001fc0303', 'hex'), Buffer.alloc(600, 7)], { endsAfter: true })
   expect((await get('/healthz')).status).toBe(200)
   expect(service.logged).toEqual([])
+})
+
+/** The other side of a connection on which no handshake ever begins; `closed` when it is cut. */
+async function silent(port: number): Promise<{ closed: Promise<unknown> }> {
+  const socket = connectRaw(port, '127.0.0.1')
+  await once(socket, 'connect')
+  return { closed: once(socket.resume(), 'close') }
+}
+
+test('a handshake that does not come to its end is given up', async () => {
+  const { api } = await service.openDoor({ wire: { tls: certificate, waits: { headersMs: 300 } } })
+  const since = performance.now()
+  await (await silent(api.port)).closed
+  expect(performance.now() - since).toBeLessThan(5_000)
+  await api.stop()
+})
+
+test('a stop does not wait for handshakes, and answers who has come through one', async () => {
+  const { api } = await service.openDoor({ wire: { tls: certificate } })
+  const { closed } = await silent(api.port)
+  const caller = connect({ port: api.port, host: '127.0.0.1', ca: certificate.cert })
+  await once(caller, 'secureConnect')
+  let heard = ''
+  caller.setEncoding('utf8').on('data', (chunk: string) => {
+    heard += chunk
+  })
+  const head = 'GET /healthz HTTP/1.1\r\nHost: x\r\n'
+  caller.write(head)
+  await pause(200)
+  const since = performance.now()
+  const answered = once(caller, 'close')
+  const stopped = api.stop()
+  await closed
+  caller.write('\r\n')
+  await stopped
+  await answered
+  expect(performance.now() - since).toBeLessThan(3_000)
+  expect(heard).toContain('HTTP/1.1 200')
 })
 
 test('a renewed certificate is given to connections made from then on; nonsense changes nothing', async () => {
