@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { ApiOptions } from '../../api/index.ts'
 import { limitDefaults } from '../../api/limits/limits.ts'
-import { route } from '../../api/route.ts'
+import { type Reply, type Route, route } from '../../api/route.ts'
 import { routeTable } from '../../api/route-table.ts'
 import { clientOf } from '../../api/testing/client.ts'
 import { openTenant, type Service, startService } from '../../api/testing/service.ts'
@@ -77,6 +77,26 @@ describe('documents for everybody', () => {
     for (let n = 0; n < 5; n++) neverRead(...documents)
     await pause(300)
     for (let n = 0; n < 10; n++) expect(await statusFor()).toBe(200)
+  })
+
+  test('are the same bytes for all, and named once', async () => {
+    const replies: Reply[] = []
+    const noted = (one: Route): Route => ({
+      ...one,
+      async answer(asked, parts) {
+        const reply = await one.answer(asked, parts)
+        replies.push(reply)
+        return reply
+      },
+    })
+    const { nobody } = await open({}, { routes: routeTable.map(noted) })
+    for (const path of ['/openapi.json', '/docs/swagger-ui-bundle.js', '/docs/swagger-ui.css']) {
+      for (let time = 0; time < 2; time++) (await nobody.get(path)).expect(200)
+      const [first, again] = replies.splice(0)
+      expect(first?.headers?.['ETag']).toMatch(/^"[\w-]{22}"$/)
+      expect(first?.body).toBeInstanceOf(Buffer)
+      expect(again?.body).toBe(first?.body)
+    }
   })
 })
 
