@@ -84,6 +84,49 @@ describe('the owner', () => {
     expect(Math.max(...commits)).toBeLessThan(1_010)
   })
 
+  test('ends jobs that are too late also while requests fill every commit', async () => {
+    const late = 200
+    const fresh = 6_000
+    let laterMs = 0
+    const w = world({
+      clock: { ...systemClock, nowMs: () => systemClock.nowMs() + laterMs },
+      options: {
+        limits: { places: { local: 1, remote: 1 }, attemptMsMax: 5_000, retryBaseMs: 2, retryMsMax: 20 },
+        requestsPerBatchMax: 1_000,
+      },
+      pool: 'remote',
+      call: (_, signal) =>
+        new Promise<CallOutcome>((resolve) =>
+          signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED' })),
+        ),
+    })
+    const first = w.start()
+    await w.begin()
+    await w.ask(...ids(late, 'late').map((id) => submit(id, { deadlineMs: 60_000n })))
+    await w.until((all) => all.filter(({ type }) => type === 'JobAdmitted').length === late)
+    await first.end()
+    await w.ask(...ids(fresh, 'fresh').map((id) => submit(id, { deadlineMs: 600_000n })))
+    const admittedWhenRated: number[] = []
+    changeTenures(w.log, (tenure) => {
+      const commit = tenure.commit
+      let admitted = 0
+      tenure.commit = (facts, intakeOffset) => {
+        for (const { value } of facts) {
+          const { type } = testCodec.decode(value)
+          if (type === 'JobAdmitted') admitted += 1
+          if (admitted > 0) laterMs = 120_000 // From now on requests come all the time.
+          if (type === 'JobRated') admittedWhenRated.push(admitted)
+        }
+        return commit(facts, intakeOffset)
+      }
+    })
+    const second = w.start()
+    await w.until((all) => tally(all)['JobAdmitted'] === late + fresh && (tally(all)['JobRated'] ?? 0) >= late)
+    await second.end()
+    // All but the one that is called: its call ends by itself.
+    expect(admittedWhenRated[late - 2]).toBeLessThan(fresh)
+  })
+
   test('makes no call for a job whose deadline came while its start was committed', async () => {
     let laterMs = 0
     const input = new TextEncoder().encode('{"input":{"text":"fresh"},"params":{}}')

@@ -45,7 +45,7 @@ const togetherMsMax = 50
 const togetherWhileOthersWaitMsMax = 20
 /** Facts of one commit after which it waits for nothing more. */
 const togetherFactsMax = 1_000
-/** And bytes, after which it takes no request more either: whoever reads it has it in memory whole. After either it ends no job more that is too late. */
+/** And bytes, after which it takes no request more either: whoever reads it has it in memory whole. The owner adds as much by itself at most. */
 const togetherBytesMax = 2 * 1024 * 1024
 /** Of the facts that a job which succeeds adds to those of its start. */
 const streamsOfEnds = (['JobSucceeded', 'UsageMetered', 'JobRated'] as const).map((type) => streamOf[type])
@@ -84,7 +84,9 @@ export function session(
   let filledAt: EpochMicros = 0n
   /** Up to where timers were used up: a clock that was ahead may be right again. */
   let usedUpTo: EpochMicros = 0n
-  /** Whether something was left undone because the commit was full. */
+  /** Where what the owner decides by itself began in this commit: requests, however many, must not keep it from that. */
+  let ownFrom = { facts: 0, bytes: 0 }
+  /** Whether something of that was left undone, because it was as much as a commit may have. */
   let isLeft = false
   let wake: () => void = () => {}
   for (const job of state.execution.jobs.values()) timers.add(job.admitted.deadlineAt, job.jobId)
@@ -169,6 +171,7 @@ export function session(
     isLeft = false
     for (const outcome of outcomes.splice(0)) decideOne(outcome)
     await takeRequests()
+    ownFrom = { facts: facts.length, bytes: factBytes }
     giveUpLate()
     moveTransfers()
     fillPlaces()
@@ -374,10 +377,10 @@ export function session(
 
   const isFull = (): boolean => facts.length >= togetherFactsMax || factBytes >= togetherBytesMax
 
-  /** Whether what is decided by itself, and waits for nobody, has to go on with the next commit. */
+  /** Whether what the owner decides by itself has to go on with the next commit. */
   function leaves(): boolean {
-    isLeft ||= isFull()
-    return isFull()
+    isLeft = facts.length - ownFrom.facts >= togetherFactsMax || factBytes - ownFrom.bytes >= togetherBytesMax
+    return isLeft
   }
 
   const isAllCommitted = (): boolean => facts.length === 0 && takenTo === tenure.committed.intakeOffset

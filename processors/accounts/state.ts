@@ -6,8 +6,8 @@ import { tuple } from '../tuple.ts'
 
 /** Tokens of one member that work at the same time: all of them end in one decision when the member is removed. */
 export const tokensPerMemberMax = 1_000
-/** Tokens of one tenant that work at the same time: as many as it may have members. Those that have ended are remembered until there are so many. */
-export const tokensPerTenantMax = 100_000
+/** Tokens of one tenant that work at the same time. Those that have ended are remembered until there are so many; then all are looked through. */
+export const tokensPerTenantMax = 20_000
 /** Versions of label sets of one tenant that jobs may need: those in force, and those replaced not long ago. */
 export const contentsPerTenantMax = 10_000
 /** After this no job that was admitted under a version is open: twice the longest deadline, in microseconds. */
@@ -81,7 +81,7 @@ export const liveTokens = (accounts: Accounts, tenantId: string, memberId: strin
 export function hasAllTokens(accounts: Accounts, tenantId: string, now: EpochMicros): boolean {
   const known = accounts.tokens.get(tenantId)
   if (!known || known.size < tokensPerTenantMax) return false
-  return [...known.values()].filter(({ endsAt }) => !isOver(endsAt, now)).length >= tokensPerTenantMax
+  return count(known.values(), ({ endsAt }) => !isOver(endsAt, now)) >= tokensPerTenantMax
 }
 
 /** Where the vault keeps a version of a label set that a job was admitted under; undefined for one that no open job can need. */
@@ -92,7 +92,13 @@ export const contentRefOf = (accounts: Accounts, tenantId: string, hash: string)
 export function hasAllContents(accounts: Accounts, tenantId: string, hash: string, now: EpochMicros): boolean {
   const known = accounts.labelSetContents.get(tenantId)
   if (!known || known.size < contentsPerTenantMax || known.has(hash)) return false
-  return [...known.values()].filter((content) => isNeeded(content, now)).length >= contentsPerTenantMax
+  return count(known.values(), (content) => isNeeded(content, now)) >= contentsPerTenantMax
+}
+
+function count<Value>(values: Iterable<Value>, isCounted: (value: Value) => boolean): number {
+  let counted = 0
+  for (const value of values) if (isCounted(value)) counted += 1
+  return counted
 }
 
 const isOver = (endsAt: EpochMicros | null, now: EpochMicros): boolean => endsAt !== null && endsAt <= now
