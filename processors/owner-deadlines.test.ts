@@ -5,6 +5,10 @@ import { jumpingClock } from '../platform/testing/jumping-clock.ts'
 import { submit } from './testing/given.ts'
 import { changeTenures, checkHistory, ids, rated, tally, testCodec, world } from './testing/world.ts'
 
+/** A call that goes on until it is given up. */
+const untilAborted = (_: unknown, signal: AbortSignal): Promise<CallOutcome> =>
+  new Promise((resolve) => signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED' })))
+
 describe('the owner', () => {
   test.each([0, 0.9])(
     'gives a job up at its deadline, waiting or running, though timers are %d ms early',
@@ -13,10 +17,7 @@ describe('the owner', () => {
       const w = world({
         clock,
         options: { limits: { places: { local: 1, remote: 1 }, attemptMsMax: 5_000, retryBaseMs: 1, retryMsMax: 5 } },
-        call: (_, signal) =>
-          new Promise<CallOutcome>((resolve) =>
-            signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED' })),
-          ),
+        call: untilAborted,
       })
       const owner = w.start()
       await clock.run(w.begin())
@@ -57,10 +58,7 @@ describe('the owner', () => {
       clock: { ...systemClock, nowMs: () => systemClock.nowMs() + laterMs },
       options: { limits: { places: { local: 1, remote: 1 }, attemptMsMax: 5_000, retryBaseMs: 2, retryMsMax: 20 } },
       pool: 'remote',
-      call: (_, signal) =>
-        new Promise<CallOutcome>((resolve) =>
-          signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED' })),
-        ),
+      call: untilAborted,
     })
     const first = w.start()
     await w.begin()
@@ -95,10 +93,7 @@ describe('the owner', () => {
         requestsPerBatchMax: 1_000,
       },
       pool: 'remote',
-      call: (_, signal) =>
-        new Promise<CallOutcome>((resolve) =>
-          signal.addEventListener('abort', () => resolve({ ok: false, code: 'CANCELLED' })),
-        ),
+      call: untilAborted,
     })
     const first = w.start()
     await w.begin()

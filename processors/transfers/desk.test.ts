@@ -2,25 +2,11 @@
 import { expect, test } from 'vitest'
 import { systemClock } from '../../platform/clock.ts'
 import { emptyDirectory } from '../directory/state.ts'
-import type { Recorded } from '../processor.ts'
 import { noon } from '../testing/given.ts'
 import { seededRandom, testCodec } from '../testing/world.ts'
 import { transferDesk } from './desk.ts'
 import { emptyTransfers } from './state.ts'
-import { partner, sent } from './testing/tree.ts'
-
-const onItsWay = (tenantId: string): Recorded<'TransferSent'> => ({
-  ...(sent(partner, 1n) as Recorded<'TransferSent'>),
-  tenantId,
-  eventId: `evt_${tenantId}`,
-  seq: 1n,
-  occurredAt: noon,
-  actor: 'owner',
-  correlationId: 'timer_1',
-  causedBy: 'timer_1',
-  intakeOffset: null,
-  traceparent: null,
-})
+import { partner, sentFact } from './testing/tree.ts'
 
 test('what was forwarded is told of every tenant, also when the commit is full; ancestors are told with the next', async () => {
   const senders = ['harbor', 'meadow', 'quarry']
@@ -29,7 +15,7 @@ test('what was forwarded is told of every tenant, also when the commit is full; 
     transfers.senders.set(tenantId, {
       lines: [],
       numbers: new Map([[partner, 1n]]),
-      onTheirWay: [onItsWay(tenantId)],
+      onTheirWay: [sentFact(tenantId, partner, 1n)],
     })
   transfers.waiting.set('brook', 0n)
   let brought = 0

@@ -3,24 +3,12 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../platform/clock.ts'
 import type { IntakeRecord, Log } from '../../platform/log/log.ts'
 import type { Request } from '../../schemas/events.generated.ts'
-import type { Recorded } from '../processor.ts'
-import { noon, tenantId } from '../testing/given.ts'
+import { tenantId } from '../testing/given.ts'
 import { seededRandom, testCodec } from '../testing/world.ts'
 import { forwarder } from './forwarder.ts'
-import { partner, sent } from './testing/tree.ts'
+import { partner, sentFact } from './testing/tree.ts'
 
-const fact = (toTenantId: string, number: bigint): Recorded<'TransferSent'> => ({
-  ...(sent(toTenantId, number) as Recorded<'TransferSent'>),
-  tenantId,
-  eventId: `evt_${toTenantId}_${number}`,
-  seq: number,
-  occurredAt: noon,
-  actor: 'owner',
-  correlationId: 'timer_1',
-  causedBy: 'timer_1',
-  intakeOffset: null,
-  traceparent: null,
-})
+const fact = (toTenantId: string, number: bigint) => sentFact(tenantId, toTenantId, number)
 
 function stage(append: Log['append']) {
   const ended = new AbortController()

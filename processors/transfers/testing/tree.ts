@@ -1,6 +1,7 @@
 /** For tests of transfers: a client below a partner below the platform, and what its jobs come to. */
 import type { FactBody, JobRatedBody, UsageMeteredBody } from '../../../schemas/events.generated.ts'
-import { Scene, tenantId } from '../../testing/given.ts'
+import type { Recorded } from '../../processor.ts'
+import { noon, Scene, tenantId } from '../../testing/given.ts'
 import { ancestorsOf, decideRollup } from '../decide.ts'
 
 export const partner = 'partner-1'
@@ -104,4 +105,18 @@ export const rated = (jobId: string, over: Partial<JobRatedBody> = {}): JobRated
   heldPico: 230n,
   settlements: [],
   ...over,
+})
+
+/** The same as it stands in the log. */
+export const sentFact = (tenantId: string, toTenantId: string, number: bigint): Recorded<'TransferSent'> => ({
+  ...(sent(toTenantId, number) as Recorded<'TransferSent'>),
+  tenantId,
+  eventId: `evt_${toTenantId}_${number}`,
+  seq: number,
+  occurredAt: noon,
+  actor: 'owner',
+  correlationId: 'timer_1',
+  causedBy: 'timer_1',
+  intakeOffset: null,
+  traceparent: null,
 })
