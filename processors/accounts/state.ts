@@ -74,7 +74,7 @@ export function evolveAccounts(accounts: Accounts, fact: Fact): void {
 /** Tokens of a member that still work. */
 export const liveTokens = (accounts: Accounts, tenantId: string, memberId: string, now: EpochMicros): string[] =>
   [...(accounts.memberTokens.get(tuple(tenantId, memberId)) ?? [])].flatMap(([tokenId, expiresAt]) =>
-    expiresAt === null || expiresAt > now ? [tokenId] : [],
+    isOver(expiresAt, now) ? [] : [tokenId],
   )
 
 /** Whether the tenant has as many tokens that work as it may. */
